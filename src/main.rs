@@ -1,0 +1,3 @@
+//! The `sluss` command.
+
+fn main() {}

@@ -2,4 +2,5 @@
 //!
 //! Modules stand in the order in which a request meets them.
 
-#![warn(missing_docs)]
+pub mod proxy;
+pub mod admission;

@@ -1,0 +1,5 @@
+//! The way of a request.
+
+pub mod settings;
+
+pub use settings::Settings;

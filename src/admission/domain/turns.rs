@@ -34,7 +34,7 @@ impl Domain {
         let until = now + held.settings.queue.longest_wait;
         held.waiting += 1;
         self.customers.enter(customer);
-        let waiter = Waiter { product, class, customer, event, since: now, until };
+        let waiter = Waiter { product, class, customer, event, until };
         self.waiters.join(&mut held.lines[class.index()], waiter)
     }
 

@@ -234,3 +234,6 @@ impl Domain {
         self.bypass
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,8 @@ impl Domain {
     /// A request asks to pass.
     pub fn arrive(&mut self, arrival: Arrival, now: Timestamp) -> Verdict {
         if self.bypass {
-            return Verdict::Proceed(self.seat(&arrival, false, now));
+            let reserved = self.takes_reserve(arrival.product.index(), arrival.class);
+            return Verdict::Proceed(self.seat(&arrival, reserved, now));
         }
         if let Some(refusal) = self.forbids(&arrival, now) {
             return self.refuse(&arrival, refusal, now);
@@ -163,7 +164,8 @@ impl Domain {
         Some(true)
     }
 
-    /// Everything off but plain proxying; seats are still counted, so that switching back is safe.
+    /// Everything off but plain proxying: who waits passes, who comes passes, in whatever state. Seats are still
+    /// counted, so that switching back is safe.
     pub fn bypass(&mut self, on: bool, now: Timestamp) {
         self.bypass = on;
         self.wake(now);

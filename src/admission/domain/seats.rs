@@ -7,6 +7,9 @@ use super::Domain;
 
 impl Domain {
     pub(super) fn forbids(&self, arrival: &Arrival, now: Timestamp) -> Option<Refusal> {
+        if self.bypass {
+            return None;
+        }
         if self.shutting_down {
             return Some(Refusal::ShuttingDown);
         }
@@ -24,7 +27,7 @@ impl Domain {
 
     /// Whether everything that a request of `class` needs is free, all or nothing.
     pub(super) fn can_start(&self, index: usize, class: Class) -> bool {
-        if self.takes_reserve(index, class) {
+        if self.bypass || self.takes_reserve(index, class) {
             return true;
         }
         let product = &self.products[index];
@@ -58,7 +61,9 @@ impl Domain {
         let budget_is_full = needs.iter().any(|need| self.resources[need].is_budget() && full(&self.resources[need]));
         for need in needs.iter() {
             let resource = &mut self.resources[need];
-            let saturated = full(resource) && (resource.is_budget() || !budget_is_full);
+            // Beyond the limit, in bypass or just after it, nothing is learned about the limit.
+            let exactly = resource.in_use() == resource.limit() && !self.bypass;
+            let saturated = exactly && (resource.is_budget() || !budget_is_full);
             resource.observe(&Sample { outcome, slow, saturated }, now);
             resource.give_back(index);
         }

@@ -45,6 +45,14 @@ fn a_limit_grows_under_a_rush_that_is_worth_it() {
 }
 
 #[test]
+fn bypass_teaches_the_limits_nothing() {
+    let mut story = Story::new(vec![climbing(8)], vec![product(50, &[0])]);
+    story.domain.bypass(true, at(0));
+    rush(&mut story, Class::Read, 120, 0, 5000, 10);
+    assert_eq!((story.domain.resources()[0].limit(), story.domain.resources()[0].knee()), (8, None));
+}
+
+#[test]
 fn a_pool_holds_still_while_a_budget_is_what_bets_wait_for() {
     let wallet_of_four = || vec![climbing(4), budget(4)];
     let mut story = Story::new(wallet_of_four(), vec![betting(50, 0, 1)]);

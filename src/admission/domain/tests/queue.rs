@@ -230,3 +230,19 @@ fn a_crowd_is_turned_away_a_handful_at_a_time_and_a_driver_that_is_woken_sees_th
     assert_eq!(story.told().refused.len() + first, 1500);
     assert!(wakes <= 1500 / 64 + 2, "{wakes}");
 }
+
+#[test]
+fn nobody_overtakes_those_whose_turn_a_busy_call_has_put_off() {
+    let mut story = Story::horses_on(200);
+    story.orders(HORSE, Order::Park(ParkReason::Parked), 0);
+    story.orders(HORSE, Order::Reopen, 0);
+    let _ramp: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 1)).collect();
+    let bets: Vec<Place> = (0..90).map(|_| story.waits(HORSE, Class::Commit, 1)).collect();
+    let mut told = story.orders(HORSE, Order::Open, 2);
+    assert!(told.admitted.len() < bets.len());
+    let image = story.waits(HORSE, Class::Background, 2);
+    told.admitted.extend(story.sleeps_until(2).admitted);
+    let (last, before) = told.admitted.split_last().expect("all were admitted");
+    assert_eq!(before.iter().map(|(place, _)| *place).collect::<Vec<_>>(), bets);
+    assert_eq!(last.0, image);
+}

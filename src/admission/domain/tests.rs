@@ -17,6 +17,7 @@ mod shares;
 mod life;
 mod events;
 mod limits;
+mod random;
 
 pub(super) const HORSE: ProductId = ProductId(0);
 pub(super) const SPORT: ProductId = ProductId(1);

@@ -65,8 +65,7 @@ impl Domain {
     /// A request asks to pass.
     pub fn arrive(&mut self, arrival: Arrival, now: Timestamp) -> Verdict {
         if self.bypass {
-            let reserved = self.takes_reserve(arrival.product.index(), arrival.class);
-            return Verdict::Proceed(self.seat(&arrival, reserved, now));
+            return self.let_in(&arrival, now);
         }
         if let Some(refusal) = self.forbids(&arrival, now) {
             return self.refuse(&arrival, refusal, now);
@@ -75,8 +74,7 @@ impl Domain {
         // While a call has put off those whose turn it was, a free seat is theirs.
         let first = !self.more && self.products[product].lines[class.index()].is_empty();
         if first && self.can_start(product, class) {
-            let reserved = self.takes_reserve(product, class);
-            return Verdict::Proceed(self.seat(&arrival, reserved, now));
+            return self.let_in(&arrival, now);
         }
         if self.customers.is_over_share(arrival.customer) {
             return self.refuse(&arrival, Refusal::OverCustomerShare, now);

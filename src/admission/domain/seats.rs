@@ -2,7 +2,7 @@
 
 use super::super::limit::Sample;
 use super::super::settings::Needs;
-use super::super::{Arrival, Class, Event, Outcome, Output, ParkReason, Refusal, Seat, Timestamp};
+use super::super::{Arrival, Class, Event, Outcome, Output, ParkReason, Refusal, Seat, Timestamp, Verdict};
 use super::Domain;
 
 impl Domain {
@@ -36,9 +36,16 @@ impl Domain {
             && product.settings.needs[class.index()].iter().all(|need| self.resources[need].is_free())
     }
 
+    /// Counted at the door, and until they leave the house: waiting and running are one stay.
+    pub(super) fn let_in(&mut self, arrival: &Arrival, now: Timestamp) -> Verdict {
+        self.customers.enter(arrival.customer);
+        Verdict::Proceed(self.seat(arrival, now))
+    }
+
     /// Take the seats. Whether they are free has been asked before (bypass does not ask).
-    pub(super) fn seat(&mut self, arrival: &Arrival, reserved: bool, now: Timestamp) -> Seat {
+    pub(super) fn seat(&mut self, arrival: &Arrival, now: Timestamp) -> Seat {
         let Arrival { product, class, customer, .. } = *arrival;
+        let reserved = self.takes_reserve(product.index(), class);
         let held = &mut self.products[product.index()];
         held.counted(class, now);
         if reserved {
@@ -49,7 +56,6 @@ impl Domain {
                 self.resources[need].take(product.index());
             }
         }
-        self.customers.enter(customer);
         Seat { product, class, customer, reserved, started: now }
     }
 

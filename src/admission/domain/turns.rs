@@ -58,9 +58,7 @@ impl Domain {
                 continue;
             }
             self.products[index].waiting -= 1;
-            self.customers.leave(customer);
-            let reserved = self.takes_reserve(index, class);
-            let seat = self.seat(&arrival, reserved, now);
+            let seat = self.seat(&arrival, now);
             self.outputs.push_back(Output::Admit(place, seat));
         }
     }

@@ -3,3 +3,5 @@
 //! Modules stand in the order in which a request meets them.
 
 #![warn(missing_docs)]
+
+pub mod sim;

@@ -1,3 +1,15 @@
 //! The `sluss` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+enum Sluss {
+    Demo(sluss::demo::DemoArgs),
+}
+
+fn main() -> ExitCode {
+    let Sluss::Demo(args) = Sluss::parse();
+    sluss::demo::run(args)
+}

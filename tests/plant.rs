@@ -308,6 +308,10 @@ fn closed_loop(concurrency: usize, seed: u64) -> f64 {
     placed as f64 / (length - warm).as_secs_f64()
 }
 
+#[allow(
+    clippy::print_stdout,
+    reason = "the figures are what one reads when this fails"
+)]
 fn show(front: Front, yardstick: f64) -> (f64, Figures) {
     let figures = saturday(front, SEED);
     let share = 100.0 * figures.horse_per_s / yardstick;

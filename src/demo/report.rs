@@ -44,6 +44,7 @@ impl Summary {
         mut problems: Vec<String>,
     ) -> Self {
         problems.extend(without.iter().flat_map(too_easy));
+        problems.extend(with.iter().flat_map(unmeasured));
         problems.extend(with.iter().flat_map(not_closed));
         problems.extend(without.iter().chain(&with).flat_map(sent_twice));
         let share = |run: &Option<Run>| {
@@ -183,6 +184,20 @@ fn too_easy(run: &Run) -> Vec<String> {
         )
     })
     .collect()
+}
+
+/// With something in front, every product must have been served at all: a run in which nothing got through measures
+/// nothing.
+fn unmeasured(run: &Run) -> Vec<String> {
+    let silent = run.products.iter().filter(|figures| figures.answered == 0);
+    silent
+        .map(|figures| {
+            format!(
+                "Nothing was measured for {}: not one attempt was answered.",
+                figures.product
+            )
+        })
+        .collect()
 }
 
 fn not_closed(run: &Run) -> Option<String> {

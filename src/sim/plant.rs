@@ -76,7 +76,7 @@ impl Default for Settings {
             backlog: 65_536,
             wallet_seats: 3,
             backend_work: [ms(4), ms(6), ms(8)],
-            wallet_work: [ms(0), ms(8), ms(12)],
+            wallet_work: [ms(0), Duration::from_micros(7_500), ms(12)],
             backend_bend: Bend {
                 easy: 100,
                 piled: 1_000,
@@ -312,10 +312,10 @@ impl Plant {
             .expect("a job stays on file until it is finished, and is finished once")
     }
 
-    /// A service time before any slowing: a third of the mean is a floor, the rest exponential. Nothing is done in no
+    /// A service time before any slowing: half of the mean is a floor, the rest exponential. Nothing is done in no
     /// time, and a few take several times the mean.
     fn draw(&mut self, mean: Duration, product: Product, now: Duration) -> Duration {
-        let floor = mean / 3;
+        let floor = mean / 2;
         let warm = floor + self.random.exponential(mean - floor);
         if now >= self.backends[product.index()].cold_until {
             return warm;

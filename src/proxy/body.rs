@@ -17,7 +17,7 @@ use super::watch::Resting;
 /// What a client gets. Its connection rests when this is dropped.
 pub(crate) struct AnswerBody {
     kind: AnswerKind,
-    resting: Option<Resting>,
+    _resting: Option<Resting>,
 }
 
 enum AnswerKind {
@@ -77,13 +77,13 @@ impl AnswerBody {
 
     /// Drop `resting` with this body.
     pub(crate) fn resting(self, resting: Resting) -> AnswerBody {
-        AnswerBody { resting: Some(resting), ..self }
+        AnswerBody { _resting: Some(resting), ..self }
     }
 }
 
 impl From<AnswerKind> for AnswerBody {
     fn from(kind: AnswerKind) -> AnswerBody {
-        AnswerBody { kind, resting: None }
+        AnswerBody { kind, _resting: None }
     }
 }
 

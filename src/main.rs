@@ -1,15 +1,12 @@
-//! The `sluss` command.
+//! The `sluss` command: flags and exit codes, then run.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-#[derive(Parser)]
-enum Sluss {
-    Demo(sluss::demo::DemoArgs),
-}
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Sluss::Demo(args) = Sluss::parse();
-    sluss::demo::run(args)
+    sluss::cli::run(sluss::cli::Cli::parse())
 }

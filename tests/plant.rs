@@ -8,9 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
-use sluss::sim::customers::{
-    Attempt, Crowd, Customer, Ended, Next, Steady, TIME_OUT, Traits, burst, steady,
-};
+use sluss::sim::customers::{Attempt, Crowd, Customer, Ended, Next, Steady, TIME_OUT, Traits, burst, steady};
 use sluss::sim::plant::{Ask, JobId, Plant, Settings};
 use sluss::sim::{Product, Step};
 
@@ -82,12 +80,7 @@ impl World {
     fn run(&mut self, until: Duration) {
         loop {
             let ours = self.due.peek().map(|Reverse((at, ..))| *at);
-            let Some(now) = ours
-                .into_iter()
-                .chain(self.plant.next_wake())
-                .min()
-                .filter(|&at| at < until)
-            else {
+            let Some(now) = ours.into_iter().chain(self.plant.next_wake()).min().filter(|&at| at < until) else {
                 return;
             };
             self.plant.wake(now);
@@ -138,21 +131,9 @@ impl World {
         }
     }
 
-    fn pass(
-        &mut self,
-        customer: u64,
-        attempt: Attempt,
-        product: Product,
-        held: bool,
-        now: Duration,
-    ) {
+    fn pass(&mut self, customer: u64, attempt: Attempt, product: Product, held: bool, now: Duration) {
         self.running[product.index()] += usize::from(held);
-        let ask = Ask {
-            product,
-            step: attempt.step,
-            attempt: Some(attempt.id),
-            key: attempt.key,
-        };
+        let ask = Ask { product, step: attempt.step, attempt: Some(attempt.id), key: attempt.key };
         let job = self.plant.ask(ask, now);
         self.jobs.insert(job, (customer, attempt.id, held));
     }
@@ -219,23 +200,16 @@ fn saturday(front: Front, seed: u64) -> Figures {
     let reopened = Duration::from_secs(5);
     let end = reopened + WINDOW;
     let mut world = World::new(front, seed);
-    let base: Vec<Traits> = Product::ALL
-        .iter()
-        .flat_map(|&product| steady(&crowd, product, end, Steady::Poisson))
-        .collect();
+    let base: Vec<Traits> =
+        Product::ALL.iter().flat_map(|&product| steady(&crowd, product, end, Steady::Poisson)).collect();
     let mut all = base.clone();
-    all.extend(burst(&crowd).into_iter().map(|t| Traits {
-        arrives: t.arrives + reopened,
-        ..t
-    }));
+    all.extend(burst(&crowd).into_iter().map(|t| Traits { arrives: t.arrives + reopened, ..t }));
     for &traits in &all {
         world.comes(traits, seed);
     }
     world.run(end);
     let per_product = |product: Product| {
-        let counted = all
-            .iter()
-            .filter(|t| t.product == product && (reopened..end - ROOM).contains(&t.arrives));
+        let counted = all.iter().filter(|t| t.product == product && (reopened..end - ROOM).contains(&t.arrives));
         let (mut came, mut finished) = (0, 0);
         for traits in counted {
             came += 1;
@@ -243,16 +217,9 @@ fn saturday(front: Front, seed: u64) -> Figures {
         }
         100.0 * f64::from(u32::try_from(finished).unwrap()) / f64::from(came)
     };
-    let horse: HashMap<u64, ()> = all
-        .iter()
-        .filter(|t| t.product == Product::HorseRacing)
-        .map(|t| (t.id, ()))
-        .collect();
-    let bets = world
-        .finished
-        .iter()
-        .filter(|(id, at)| **at >= reopened && horse.contains_key(id))
-        .count();
+    let horse: HashMap<u64, ()> =
+        all.iter().filter(|t| t.product == Product::HorseRacing).map(|t| (t.id, ())).collect();
+    let bets = world.finished.iter().filter(|(id, at)| **at >= reopened && horse.contains_key(id)).count();
     assert_eq!(world.plant.ledger().duplicates(), 0);
     Figures {
         horse_per_s: bets as f64 / WINDOW.as_secs_f64(),
@@ -263,10 +230,7 @@ fn saturday(front: Front, seed: u64) -> Figures {
 
 /// The most horse journeys a second in a closed loop without think time, sport and casino as usual.
 fn yardstick(seed: u64) -> f64 {
-    [8, 12, 16]
-        .map(|concurrency| closed_loop(concurrency, seed))
-        .into_iter()
-        .fold(0.0, f64::max)
+    [8, 12, 16].map(|concurrency| closed_loop(concurrency, seed)).into_iter().fold(0.0, f64::max)
 }
 
 fn closed_loop(concurrency: usize, seed: u64) -> f64 {
@@ -291,14 +255,7 @@ fn closed_loop(concurrency: usize, seed: u64) -> f64 {
         inside.retain(|id| world.customers[id].1.is_some());
         while inside.len() < concurrency {
             let traits = fresh.next().expect("7,000 are enough for ten seconds");
-            world.comes(
-                Traits {
-                    arrives: now,
-                    think: (Duration::ZERO, Duration::ZERO),
-                    ..traits
-                },
-                seed,
-            );
+            world.comes(Traits { arrives: now, think: (Duration::ZERO, Duration::ZERO), ..traits }, seed);
             inside.push(traits.id);
         }
         now += Duration::from_millis(1);
@@ -308,10 +265,7 @@ fn closed_loop(concurrency: usize, seed: u64) -> f64 {
     placed as f64 / (length - warm).as_secs_f64()
 }
 
-#[allow(
-    clippy::print_stdout,
-    reason = "the figures are what one reads when this fails"
-)]
+#[allow(clippy::print_stdout, reason = "the figures are what one reads when this fails")]
 fn show(front: Front, yardstick: f64) -> (f64, Figures) {
     let figures = saturday(front, SEED);
     let share = 100.0 * figures.horse_per_s / yardstick;
@@ -330,24 +284,12 @@ fn the_plant_collapses_alone_and_serves_behind_a_sensible_limit() {
     assert!((85.0..100.0).contains(&yardstick), "{yardstick}");
 
     let (horse, alone) = show(Front::Nothing, yardstick);
-    assert!(
-        horse < 10.0 && alone.finished[1] < 40.0 && alone.finished[2] < 40.0,
-        "the disease"
-    );
+    assert!(horse < 10.0 && alone.finished[1] < 40.0 && alone.finished[2] < 40.0, "the disease");
 
     let (sensible, limited) = show(Front::MaxConn(12), yardstick);
-    assert!(
-        sensible > 85.0 && limited.finished[1] > 99.5 && limited.finished[2] > 99.5,
-        "the cure"
-    );
+    assert!(sensible > 85.0 && limited.finished[1] > 99.5 && limited.finished[2] > 99.5, "the cure");
 
     let (usual, guessed) = show(Front::MaxConn(100), yardstick);
-    assert!(
-        usual < sensible - 30.0 && guessed.finished[1] < 95.0,
-        "the usual guess is no cure"
-    );
-    assert!(
-        alone.attempts_per_step > 2.0 * limited.attempts_per_step,
-        "retries are what keeps it down"
-    );
+    assert!(usual < sensible - 30.0 && guessed.finished[1] < 95.0, "the usual guess is no cure");
+    assert!(alone.attempts_per_step > 2.0 * limited.attempts_per_step, "retries are what keeps it down");
 }

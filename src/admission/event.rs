@@ -1,0 +1,33 @@
+//! What happened, for telemetry, the journal and tests.
+
+use super::{EventKey, ProductId, State};
+
+/// Something an operator would want to know. Never one per request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A product moved to another state.
+    StateChanged {
+        /// Which.
+        product: ProductId,
+        /// From where.
+        from: State,
+        /// To where.
+        to: State,
+    },
+    /// The ramp's ceiling moved.
+    RampMoved {
+        /// Which product.
+        product: ProductId,
+        /// Seats before.
+        from: u32,
+        /// Seats now.
+        to: u32,
+    },
+    /// An event was closed, parked or reopened.
+    EventChanged {
+        /// Which.
+        event: EventKey,
+        /// Its state now.
+        to: super::schedule::EventState,
+    },
+}

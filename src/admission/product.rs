@@ -1,0 +1,110 @@
+//! One product: its state, its lines, what it holds.
+//!
+//! The parts are here; what they do to each other across products is the [`Domain`](super::Domain)'s.
+
+use std::time::Duration;
+
+use super::queue::Line;
+use super::ramp::Ramp;
+use super::random::Random;
+use super::rate::Rate;
+use super::retry_after::Calendar;
+use super::settings::ProductSettings;
+use super::{Class, Refusal, Refused, State, Timestamp};
+
+/// One product as admission sees it.
+#[derive(Debug)]
+pub struct Product {
+    pub(crate) settings: ProductSettings,
+    pub(crate) state: State,
+    pub(crate) lines: [Line; Class::COUNT],
+    pub(crate) waiting: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) reserve_in_use: u32,
+    pub(crate) ramp: Option<Ramp>,
+    let_through: [Rate; Class::COUNT],
+    calendar: Calendar,
+}
+
+impl Product {
+    pub(crate) fn new(settings: ProductSettings, now: Timestamp) -> Product {
+        Product {
+            calendar: Calendar::new(settings.queue.retry_after),
+            settings,
+            state: State::Open,
+            lines: [Line::default(); Class::COUNT],
+            waiting: 0,
+            in_flight: 0,
+            reserve_in_use: 0,
+            ramp: None,
+            let_through: std::array::from_fn(|_| Rate::new(now)),
+        }
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Seats it holds under the limits.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Seats it holds of its reserve.
+    pub fn reserve_in_use(&self) -> u32 {
+        self.reserve_in_use
+    }
+
+    /// How many wait in a class.
+    pub fn waiting(&self, class: Class) -> u32 {
+        self.lines[class.index()].len()
+    }
+
+    /// The ramp's ceiling, while there is one.
+    pub fn ramp_seats(&self) -> Option<u32> {
+        self.ramp.as_ref().map(Ramp::seats)
+    }
+
+    /// What this product is owed of what it shares, in per cent.
+    pub fn guarantee(&self) -> u32 {
+        self.settings.guarantee
+    }
+
+    pub(crate) fn is_under_ramp(&self) -> bool {
+        self.ramp.as_ref().is_none_or(|ramp| self.in_flight < ramp.seats())
+    }
+
+    pub(crate) fn has_reserve(&self) -> bool {
+        self.reserve_in_use < self.settings.reserve.get()
+    }
+
+    /// Whether one more of `class` would wait longer than anybody may, to go by what passes now; never
+    /// said of a line shorter than `short`, for a queue of twice the seats is what keeps them busy.
+    pub(crate) fn would_wait_too_long(&mut self, class: Class, short: u32, now: Timestamp) -> bool {
+        let ahead = self.lines[class.index()].len();
+        ahead >= short && {
+            let drained = self.let_through[class.index()].per_s(now) * self.settings.queue.longest_wait.as_secs_f64();
+            f64::from(ahead) >= drained
+        }
+    }
+
+    pub(crate) fn counted(&mut self, class: Class, now: Timestamp) {
+        self.let_through[class.index()].count(now);
+    }
+
+    /// `refusal`, with a time to come back.
+    pub(crate) fn refuse(&mut self, refusal: Refusal, class: Class, now: Timestamp, random: &mut Random) -> Refused {
+        let retry_after = match refusal {
+            Refusal::QueueFull | Refusal::WaitedTooLong => {
+                let drain = self.let_through[class.index()].per_s(now);
+                self.calendar.promise(drain, now, random)
+            }
+            Refusal::Closed | Refusal::Parked | Refusal::EventParked => self.calendar.any(random),
+            Refusal::OverCustomerShare | Refusal::ShuttingDown => self.settings.queue.retry_after.0,
+            // What is over does not come back.
+            Refusal::EventClosed | Refusal::PastBettingStop => Duration::ZERO,
+        };
+        Refused { refusal, retry_after }
+    }
+}

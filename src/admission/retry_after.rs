@@ -1,0 +1,88 @@
+//! When those who are sent away may come back.
+//!
+//! A crowd that is told one time comes back at one time. So a calendar hands out times one behind the
+//! other at the pace at which the product drains: the first refused hears the soonest, the next a
+//! little later, and what returns is as level as what can be served. Drawn around the slot, because
+//! `Retry-After` has whole seconds.
+
+use std::time::Duration;
+
+use super::Timestamp;
+use super::random::Random;
+
+/// The times already promised.
+#[derive(Clone, Debug)]
+pub(crate) struct Calendar {
+    bounds: (Duration, Duration),
+    next: Timestamp,
+}
+
+impl Calendar {
+    /// An empty calendar that says nothing sooner or later than `bounds`.
+    pub(crate) fn new(bounds: (Duration, Duration)) -> Calendar {
+        Calendar { bounds, next: Timestamp::ZERO }
+    }
+
+    /// The next time to come back, when `drain_per_s` can be served in a second.
+    pub(crate) fn promise(&mut self, drain_per_s: f64, now: Timestamp, random: &mut Random) -> Duration {
+        let (soonest, latest) = self.bounds;
+        let slot = self.next.max(now + soonest);
+        if slot > now + latest {
+            // The calendar is full: any of its later half, so that the overflow is level too.
+            return random.between(latest / 2, latest);
+        }
+        // A product that has not served anybody yet drains as slowly as one a second, for all we know.
+        self.next = slot + Duration::from_secs_f64(1.0 / drain_per_s.max(1.0));
+        let wait = slot.since(now);
+        random.between(wait - wait / 5, wait + wait / 5).clamp(soonest, latest)
+    }
+
+    /// A time to come back that depends on no drain: the product is shut, nobody knows for how long.
+    pub(crate) fn any(&self, random: &mut Random) -> Duration {
+        let (soonest, latest) = self.bounds;
+        let late = (soonest * 10).min(latest);
+        random.between((soonest * 4).min(late), late)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::time::at;
+    use super::*;
+
+    const BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+    #[test]
+    fn a_crowd_is_told_to_return_as_level_as_the_drain() {
+        let mut calendar = Calendar::new(BOUNDS);
+        let mut random = Random::new(3);
+        let mut returns = [0u32; 32];
+        for _ in 0..1000 {
+            let wait = calendar.promise(100.0, at(0), &mut random);
+            returns[wait.as_secs() as usize] += 1;
+        }
+        let busiest = returns.iter().max().copied().unwrap_or_default();
+        assert!(busiest <= 200, "{returns:?}");
+        assert!(returns[2..9].iter().all(|n| *n >= 50), "{returns:?}");
+    }
+
+    #[test]
+    fn nothing_is_promised_sooner_or_later_than_the_bounds() {
+        let mut calendar = Calendar::new(BOUNDS);
+        let mut random = Random::new(3);
+        for _ in 0..10_000 {
+            let wait = calendar.promise(10.0, at(0), &mut random);
+            assert!(wait >= BOUNDS.0 && wait <= BOUNDS.1);
+        }
+    }
+
+    #[test]
+    fn an_idle_calendar_forgets() {
+        let mut calendar = Calendar::new(BOUNDS);
+        let mut random = Random::new(3);
+        for _ in 0..100 {
+            calendar.promise(10.0, at(0), &mut random);
+        }
+        assert!(calendar.promise(10.0, at(60_000), &mut random) < Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,118 @@
+//! What steers admission, as checked: nothing here can be half right.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::Class;
+
+/// One domain: the products that share pools or budgets, decided under one lock.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Products, in the order of their [`ProductId`](super::ProductId)s.
+    pub products: Vec<ProductSettings>,
+    /// Everything that has a limit: backend pools first, then budgets. A product names them by index.
+    pub resources: Vec<ResourceSettings>,
+    /// At most this many requests of one customer (see [`Arrival::customer`](super::Arrival)) run or
+    /// wait in one domain while the product has a queue. Too low breaks apps that fetch in parallel.
+    pub at_once_per_customer: NonZeroU32,
+    /// The same for those known only by a network address, which many may share.
+    pub at_once_per_address: NonZeroU32,
+}
+
+/// One product's queue and share.
+#[derive(Clone, Debug)]
+pub struct ProductSettings {
+    /// Which resources a request of each class needs, all or nothing; indexed by [`Class::index`].
+    pub needs: [Needs; Class::COUNT],
+    /// Seats that this product is owed, of every resource it shares, in per cent.
+    pub guarantee: u32,
+    /// A request slower than this at the backend counts as harm done, whatever its answer.
+    pub latency_objective: Duration,
+    /// The queue.
+    pub queue: QueueSettings,
+    /// Seats beyond the limit for `protected` and `settle`, in every state. 0 would queue
+    /// self-exclusion behind bets.
+    pub reserve: NonZeroU32,
+}
+
+/// Bounds of a product's queue.
+#[derive(Clone, Debug)]
+pub struct QueueSettings {
+    /// The longest anybody waits before they are told no. Longer than a client's own time-out means
+    /// working for people who have left; a few milliseconds means refusing what the next free seat
+    /// would have served.
+    pub longest_wait: Duration,
+    /// The most that may wait at once, whatever the drain: a bound on memory.
+    pub length: NonZeroU32,
+    /// The earliest and latest `Retry-After` told to those who are refused.
+    pub retry_after: (Duration, Duration),
+}
+
+/// Indices of at most [`Needs::MOST`] resources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    ids: [u8; Needs::MOST],
+    len: u8,
+}
+
+impl Needs {
+    /// A backend pool and three budgets.
+    pub const MOST: usize = 4;
+
+    /// These resources; `None` when there are more than [`Needs::MOST`] or one has an index above 255.
+    pub fn new(resources: &[usize]) -> Option<Needs> {
+        if resources.len() > Needs::MOST {
+            return None;
+        }
+        let mut needs = Needs::default();
+        for (slot, id) in needs.ids.iter_mut().zip(resources) {
+            *slot = u8::try_from(*id).ok()?;
+        }
+        needs.len = resources.len() as u8;
+        Some(needs)
+    }
+
+    /// The indices, in the order given.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + use<'_> {
+        self.ids[..usize::from(self.len)].iter().map(|id| usize::from(*id))
+    }
+}
+
+/// A pool of backends, or a budget on something behind them.
+#[derive(Clone, Debug)]
+pub struct ResourceSettings {
+    /// Whether this is a budget: pools hold still while a budget is the bottleneck.
+    pub budget: bool,
+    /// How many seats there are.
+    pub limit: LimitSettings,
+}
+
+/// Where a limit comes from.
+#[derive(Clone, Debug)]
+pub enum LimitSettings {
+    /// A number the operator gave.
+    Fixed(NonZeroU32),
+    /// Found from goodput; see [`limit::Climb`](super::limit::Climb).
+    Climb(ClimbSettings),
+}
+
+/// Ends of the range in which a limit is looked for.
+#[derive(Clone, Debug)]
+pub struct ClimbSettings {
+    /// Where to start when nothing is known.
+    pub initial: NonZeroU32,
+    /// Never below.
+    pub least: NonZeroU32,
+    /// Never above.
+    pub most: NonZeroU32,
+}
+
+impl Default for ClimbSettings {
+    fn default() -> Self {
+        ClimbSettings {
+            initial: const { NonZeroU32::new(8).unwrap() },
+            least: const { NonZeroU32::new(2).unwrap() },
+            most: const { NonZeroU32::new(4096).unwrap() },
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What steers the way of a request, as checked.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method};
+use ipnet::IpNet;
+
+use crate::admission::{self, Class, ProductId};
+
+/// Everything the proxy needs to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where clients come in.
+    pub listen: ListenSettings,
+    /// Where a request's customer is looked for; the first that is present wins.
+    pub customer: Vec<CustomerSource>,
+    /// Where a bet's event is looked for; the first that is present wins.
+    pub event: Vec<EventSource>,
+    /// Products in the order of the file: the first whose rules match has the request.
+    pub products: Vec<ProductSettings>,
+    /// Backend pools; products name them by index.
+    pub pools: Vec<PoolSettings>,
+    /// Admission domains; products name them by index.
+    pub domains: Vec<DomainSettings>,
+}
+
+/// Where clients come in.
+#[derive(Clone, Debug)]
+pub struct ListenSettings {
+    /// The address to listen on.
+    pub address: SocketAddr,
+    /// Networks whose identity and forwarding headers count.
+    pub trusted: Vec<IpNet>,
+    /// Worker threads, each with its own runtime and listening socket.
+    pub workers: NonZeroU32,
+    /// The most client connections at once; more are closed as they come.
+    pub connections: NonZeroU32,
+    /// Bounds on what a client may send.
+    pub limits: Limits,
+    /// How long a client may take.
+    pub timeouts: ClientTimeouts,
+    /// How long requests in flight have to finish after SIGTERM.
+    pub drain: Duration,
+}
+
+/// Bounds on what a client may send.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request's head, request line included; at least 8192. More is answered 431.
+    pub header_bytes: usize,
+    /// Header lines in a request. More is answered 431.
+    pub headers: usize,
+    /// Bytes of a request target. More is answered 414.
+    pub uri_bytes: usize,
+    /// Bytes of a request body. More is answered 413.
+    pub body_bytes: u64,
+    /// Bytes of a waiting request's body that are read while it waits, so that a client who hangs up is seen.
+    pub waiting_body_bytes: usize,
+}
+
+/// How long a client may take.
+#[derive(Clone, Debug)]
+pub struct ClientTimeouts {
+    /// From the connection, or the end of the previous answer, to the end of the next request's head.
+    pub header: Duration,
+    /// A connection with no request on it is closed after this.
+    pub idle: Duration,
+    /// Between two pieces of a request's body.
+    pub body: Duration,
+    /// Between two pieces of an answer that the client reads.
+    pub send: Duration,
+}
+
+/// One place where a customer's identity may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustomerSource {
+    /// A header; counts only from trusted networks, and is taken off what strangers send.
+    Header(HeaderName),
+    /// A cookie of this name. Its value is whatever the client says.
+    Cookie(String),
+    /// The client's network address: IPv4 whole, IPv6 its /64.
+    Address,
+}
+
+/// One place where the event of a bet may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventSource {
+    /// A header.
+    Header(HeaderName),
+    /// The path segment right after this prefix, which ends in `/`.
+    PathAfter(String),
+}
+
+/// One product as the proxy sees it.
+#[derive(Clone, Debug)]
+pub struct ProductSettings {
+    /// Its name, unique.
+    pub name: String,
+    /// Any of these rules makes a request this product's.
+    pub rules: Vec<Rule>,
+    /// Its class rules in the order of the file; the first match wins.
+    pub classes: Vec<(Class, Vec<Rule>)>,
+    /// The class of what no rule matches; never `protected`.
+    pub default_class: Class,
+    /// Index of its backend pool.
+    pub pool: usize,
+    /// Index of its domain.
+    pub domain: usize,
+    /// Its place in its domain.
+    pub id: ProductId,
+}
+
+/// What a request must look like; every part that is given must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// The path begins with this.
+    pub path: Option<String>,
+    /// The host is this, without port, in lower case.
+    pub host: Option<String>,
+    /// The method is this.
+    pub method: Option<Method>,
+    /// This header is present, and has this value if one is given.
+    pub header: Option<(HeaderName, Option<HeaderValue>)>,
+}
+
+/// Backends that serve the same.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// What it is called in metrics: the name of its first product.
+    pub name: String,
+    /// The backends, at least one.
+    pub backends: Vec<BackendSettings>,
+    /// How long a backend may take.
+    pub timeouts: BackendTimeouts,
+    /// The most idle connections kept to each backend by each worker.
+    pub idle_connections: usize,
+    /// Index of the pool's domain, and of its resource there.
+    pub domain: usize,
+    /// See [`domain`](Self::domain).
+    pub resource: usize,
+}
+
+/// One backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSettings {
+    /// `host:port` as written, for metrics and logs.
+    pub name: String,
+    /// Its address.
+    pub address: SocketAddr,
+}
+
+/// How long a backend may take.
+#[derive(Clone, Debug)]
+pub struct BackendTimeouts {
+    /// To accept a connection.
+    pub connect: Duration,
+    /// From the request to the head of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of the answer's body.
+    pub idle: Duration,
+    /// From the request to the end of the answer.
+    pub total: Duration,
+    /// How long an unused connection is kept; shorter than the backend's own, or a request may meet a
+    /// connection that is just being closed.
+    pub keep: Duration,
+}
+
+/// One admission domain, with the names that metrics and orders use.
+#[derive(Clone, Debug)]
+pub struct DomainSettings {
+    /// What admission is told.
+    pub admission: admission::Settings,
+    /// The products in it, by index into [`Settings::products`], in the order of their ids.
+    pub products: Vec<usize>,
+    /// The names of its resources, in order: pools by pool name, budgets by their own.
+    pub resources: Vec<String>,
+}

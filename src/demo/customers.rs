@@ -64,10 +64,7 @@ impl Field {
         let field = Rc::clone(self);
         self.also(async move {
             for traits in crowd {
-                let traits = Traits {
-                    arrives: from + traits.arrives,
-                    ..traits
-                };
+                let traits = Traits { arrives: from + traits.arrives, ..traits };
                 field.until(traits.arrives).await;
                 field.come(traits);
             }
@@ -89,15 +86,8 @@ impl Field {
 
     /// One customer's whole journey, from its arrival on.
     pub(super) async fn journey(self: &Rc<Self>, traits: Traits) {
-        let mut line = Line::new(
-            self.doors[traits.product.index()],
-            self.sources.of(traits.id),
-            Rc::clone(&self.open),
-        );
-        let place = self
-            .records
-            .borrow_mut()
-            .arrived(traits.product, traits.arrives);
+        let mut line = Line::new(self.doors[traits.product.index()], self.sources.of(traits.id), Rc::clone(&self.open));
+        let place = self.records.borrow_mut().arrived(traits.product, traits.arrives);
         let mut customer = Customer::new(traits, self.seed);
         let mut attempt = customer.begin();
         loop {
@@ -126,14 +116,7 @@ impl Field {
 
     fn note(&self, traits: &Traits, step: Step, sent: Duration, ended: Duration, how: Ended) {
         let Traits { product, event, .. } = *traits;
-        self.records.borrow_mut().attempts.push(AttemptRecord {
-            product,
-            step,
-            event,
-            sent,
-            ended,
-            how,
-        });
+        self.records.borrow_mut().attempts.push(AttemptRecord { product, step, event, sent, ended, how });
     }
 
     /// Everybody goes home at once, in the middle of whatever they were doing.

@@ -20,39 +20,22 @@ pub(super) async fn get(to: SocketAddr, path: &str) -> Result<(StatusCode, Bytes
 }
 
 /// `POST path` with a JSON body; status and body.
-pub(super) async fn post(
-    to: SocketAddr,
-    path: &str,
-    json: String,
-) -> Result<(StatusCode, Bytes), Failure> {
+pub(super) async fn post(to: SocketAddr, path: &str, json: String) -> Result<(StatusCode, Bytes), Failure> {
     call(to, Method::POST, path, json).await
 }
 
-async fn call(
-    to: SocketAddr,
-    method: Method,
-    path: &str,
-    json: String,
-) -> Result<(StatusCode, Bytes), Failure> {
+async fn call(to: SocketAddr, method: Method, path: &str, json: String) -> Result<(StatusCode, Bytes), Failure> {
     let what = format!("{method} http://{to}{path}");
     match tokio::time::timeout(PATIENCE, exchange(to, method, path, json)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(Failure::new(format!("{what} failed: {error}"))),
-        Err(_) => Err(Failure::new(format!(
-            "{what} was not answered within {} s",
-            PATIENCE.as_secs()
-        ))),
+        Err(_) => Err(Failure::new(format!("{what} was not answered within {} s", PATIENCE.as_secs()))),
     }
 }
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 
-async fn exchange(
-    to: SocketAddr,
-    method: Method,
-    path: &str,
-    json: String,
-) -> Result<(StatusCode, Bytes), Anything> {
+async fn exchange(to: SocketAddr, method: Method, path: &str, json: String) -> Result<(StatusCode, Bytes), Anything> {
     let stream = TcpStream::connect(to).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let served = tokio::task::spawn_local(connection);

@@ -83,10 +83,7 @@ impl Figures {
     }
 
     fn empty(product: Product) -> Self {
-        let nothing = Spread {
-            p50: None,
-            p99: None,
-        };
+        let nothing = Spread { p50: None, p99: None };
         Self {
             product: product.name(),
             bets: 0,
@@ -109,15 +106,8 @@ impl Figures {
     fn journeys(&mut self, records: &Records, product: Product, window: Window) {
         let mut times = Times::default();
         let mut first = 0;
-        let early_enough = Window {
-            from: window.from,
-            to: window.to.saturating_sub(ROOM_TO_FINISH),
-        };
-        for journey in records
-            .journeys
-            .iter()
-            .filter(|journey| journey.product == product)
-        {
+        let early_enough = Window { from: window.from, to: window.to.saturating_sub(ROOM_TO_FINISH) };
+        for journey in records.journeys.iter().filter(|journey| journey.product == product) {
             let finished = journey.fate == Fate::Finished && journey.left < window.to;
             if finished && window.has(journey.left) {
                 self.bets += 1;
@@ -137,11 +127,7 @@ impl Figures {
 
     fn attempts(&mut self, records: &Records, product: Product, window: Window) {
         let mut times = Times::default();
-        for attempt in records
-            .attempts
-            .iter()
-            .filter(|a| a.product == product && window.has(a.ended))
-        {
+        for attempt in records.attempts.iter().filter(|a| a.product == product && window.has(a.ended)) {
             self.attempts += 1;
             match attempt.how {
                 Ended::Answered => {
@@ -153,8 +139,7 @@ impl Figures {
                 Ended::TimedOut => self.timed_out += 1,
             }
         }
-        self.attempts_per_step =
-            (self.answered > 0).then(|| rounded(self.attempts as f64 / self.answered as f64));
+        self.attempts_per_step = (self.answered > 0).then(|| rounded(self.attempts as f64 / self.answered as f64));
         self.answer_ms = times.spread();
     }
 }
@@ -175,32 +160,19 @@ pub(super) struct Closed {
 impl Closed {
     /// Sums up the time between signal and reopening.
     pub(super) fn of(records: &Records, window: Window) -> Self {
-        let ended = || {
-            records
-                .attempts
-                .iter()
-                .filter(|a| window.has(a.sent) && window.has(a.ended))
-        };
+        let ended = || records.attempts.iter().filter(|a| window.has(a.sent) && window.has(a.ended));
         let bets = |event| {
-            ended().filter(move |a| {
-                a.product == Product::HorseRacing && a.step == Step::Bet && a.event == event
-            })
+            ended().filter(move |a| a.product == Product::HorseRacing && a.step == Step::Bet && a.event == event)
         };
         let answered = |a: &&AttemptRecord| a.how == Ended::Answered;
         let on_it = bets(Event::Jackpot);
         let others = ended().filter(|a| a.product != Product::HorseRacing);
         Self {
             bets_on_it: on_it.clone().count() as u64,
-            of_these_refused: on_it
-                .clone()
-                .filter(|a| matches!(a.how, Ended::Refused { .. }))
-                .count() as u64,
+            of_these_refused: on_it.clone().filter(|a| matches!(a.how, Ended::Refused { .. })).count() as u64,
             of_these_answered: on_it.filter(answered).count() as u64,
             bets_on_others_answered: bets(Event::Another).filter(answered).count() as u64,
-            sport_and_casino_percent: percent(
-                others.clone().filter(answered).count() as u64,
-                others.count() as u64,
-            ),
+            sport_and_casino_percent: percent(others.clone().filter(answered).count() as u64, others.count() as u64),
         }
     }
 }
@@ -217,29 +189,18 @@ impl Default for Times {
 
 impl Times {
     fn add(&mut self, time: Duration) {
-        self.0
-            .saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        self.0.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
     fn spread(&self) -> Spread {
-        let at = |quantile| {
-            (!self.0.is_empty())
-                .then(|| rounded(self.0.value_at_quantile(quantile) as f64 / 1_000.0))
-        };
-        Spread {
-            p50: at(0.5),
-            p99: at(0.99),
-        }
+        let at = |quantile| (!self.0.is_empty()).then(|| rounded(self.0.value_at_quantile(quantile) as f64 / 1_000.0));
+        Spread { p50: at(0.5), p99: at(0.99) }
     }
 }
 
 /// `part` of `whole` in percent; 0 of nothing.
 pub(super) fn percent(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        rounded(100.0 * part as f64 / whole as f64)
-    }
+    if whole == 0 { 0.0 } else { rounded(100.0 * part as f64 / whole as f64) }
 }
 
 /// Two decimals: more would claim more than a run of 45 s knows.

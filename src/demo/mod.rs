@@ -126,12 +126,7 @@ pub fn run(args: DemoArgs) -> ExitCode {
 async fn play(args: DemoArgs) -> Result<bool, Failure> {
     let show = Rc::new(Show::new());
     // Leaving the story early drops it, and plant and proxy go with it.
-    let Played {
-        yardstick,
-        without,
-        with,
-        mut standing,
-    } = tokio::select! {
+    let Played { yardstick, without, with, mut standing } = tokio::select! {
         played = all(Story::new(&args, Rc::clone(&show)), &args) => played?,
         heard = interrupted() => return heard.and(Err(Failure::new("interrupted"))),
     };
@@ -160,54 +155,27 @@ struct Played {
 
 async fn all(story: Story<'_>, args: &DemoArgs) -> Result<Played, Failure> {
     let yardstick = story.yardstick().await?;
-    let without = if args.skip_naive {
-        None
-    } else {
-        Some(story.without().await?)
-    };
-    let (with, standing) = if args.naive_only {
-        None
-    } else {
-        Some(story.with().await?)
-    }
-    .unzip();
-    Ok(Played {
-        yardstick,
-        without,
-        with,
-        standing,
-    })
+    let without = if args.skip_naive { None } else { Some(story.without().await?) };
+    let (with, standing) = if args.naive_only { None } else { Some(story.with().await?) }.unzip();
+    Ok(Played { yardstick, without, with, standing })
 }
 
 #[allow(clippy::print_stdout, reason = "the result goes to standard output")]
 fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
     if json {
         let document = serde_json::to_string_pretty(summary);
-        println!(
-            "{}",
-            document.map_err(|error| Failure::new(format!("the figures are no JSON: {error}")))?
-        );
+        println!("{}", document.map_err(|error| Failure::new(format!("the figures are no JSON: {error}")))?);
     } else {
         println!("{}\n{}", summary.table(), summary.remarks());
-        println!(
-            "\nWhere to look next: README.md; docs/decisions/0004-the-plant.md for what was modelled and why;"
-        );
-        println!(
-            "`sluss demo --keep` to play with it; `sluss run --config FILE` in front of your own backends."
-        );
+        println!("\nWhere to look next: README.md; docs/decisions/0004-the-plant.md for what was modelled and why;");
+        println!("`sluss demo --keep` to play with it; `sluss run --config FILE` in front of your own backends.");
     }
-    summary
-        .problems
-        .iter()
-        .for_each(|problem| complain(problem));
+    summary.problems.iter().for_each(|problem| complain(problem));
     Ok(())
 }
 
 /// Leaves plant and proxy up until Ctrl-C.
-#[allow(
-    clippy::print_stderr,
-    reason = "telling the person in front of the terminal is the job here"
-)]
+#[allow(clippy::print_stderr, reason = "telling the person in front of the terminal is the job here")]
 async fn keep(standing: Standing) -> Result<(), Failure> {
     let Some(proxy) = standing.proxy else {
         return Ok(());
@@ -234,13 +202,8 @@ async fn keep(standing: Standing) -> Result<(), Failure> {
 
 /// Waits for Ctrl-C, or for whoever runs us to end it.
 async fn interrupted() -> Result<(), Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))
-    };
-    let (mut interrupt, mut terminate) = (
-        listen(SignalKind::interrupt())?,
-        listen(SignalKind::terminate())?,
-    );
+    let listen = |kind| signal(kind).map_err(|error| Failure::new(format!("cannot listen for signals: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -254,9 +217,8 @@ fn doors(addresses: &Addresses) -> Doors {
 }
 
 fn raise_descriptor_limit() -> Result<(), Failure> {
-    let limit = rlimit::increase_nofile_limit(u64::MAX).map_err(|error| {
-        Failure::new(format!("the limit on open files cannot be read: {error}"))
-    })?;
+    let limit = rlimit::increase_nofile_limit(u64::MAX)
+        .map_err(|error| Failure::new(format!("the limit on open files cannot be read: {error}")))?;
     if limit >= DESCRIPTORS {
         return Ok(());
     }
@@ -267,17 +229,12 @@ fn raise_descriptor_limit() -> Result<(), Failure> {
 }
 
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no async runtime: {error}")))?;
     tokio::task::LocalSet::new().block_on(&runtime, future)
 }
 
-#[allow(
-    clippy::print_stderr,
-    reason = "what went wrong goes to standard error"
-)]
+#[allow(clippy::print_stderr, reason = "what went wrong goes to standard error")]
 fn complain(sentence: &str) {
     eprintln!("sluss demo: {sentence}");
 }

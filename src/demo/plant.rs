@@ -63,8 +63,7 @@ impl Driver {
         if next.is_some_and(|next| self.armed.get().is_none_or(|armed| next < armed)) {
             self.sooner.notify_one();
         }
-        told.await
-            .expect("every job is answered: the model forgets none")
+        told.await.expect("every job is answered: the model forgets none")
     }
 
     fn deliver(&self) {
@@ -121,8 +120,7 @@ pub(super) async fn open(first_port: Option<u16>, seed: u64) -> Result<Addresses
 fn listen(first_port: Option<u16>, nth: u16) -> Result<TcpListener, Failure> {
     let port = first_port.map_or(0, |first| first.saturating_add(nth));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    bind(address)
-        .map_err(|error| Failure::new(format!("the plant cannot listen on {address}: {error}")))
+    bind(address).map_err(|error| Failure::new(format!("the plant cannot listen on {address}: {error}")))
 }
 
 /// std's backlog of 128 would turn the surge away in the kernel, with a second of silence each time.
@@ -136,9 +134,7 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
-    listener
-        .local_addr()
-        .map_err(|error| Failure::new(format!("the plant has no address: {error}")))
+    listener.local_addr().map_err(|error| Failure::new(format!("the plant has no address: {error}")))
 }
 
 #[cfg(test)]

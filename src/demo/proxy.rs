@@ -30,31 +30,18 @@ pub(super) struct Ports {
 
 impl Ports {
     /// The ones asked for, or the customary ones, or, unless somebody is to find them, any that are free.
-    pub(super) fn choose(
-        listen: Option<SocketAddr>,
-        admin: Option<SocketAddr>,
-        keep: bool,
-    ) -> Result<Self, Failure> {
+    pub(super) fn choose(listen: Option<SocketAddr>, admin: Option<SocketAddr>, keep: bool) -> Result<Self, Failure> {
         let choose = |asked: Option<SocketAddr>, customary: u16, option: &str| {
             let port = if keep { customary } else { 0 };
             let wanted = asked.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-            let held = TcpListener::bind(wanted)
-                .and_then(|listener| listener.local_addr().map(|at| (listener, at)));
+            let held = TcpListener::bind(wanted).and_then(|listener| listener.local_addr().map(|at| (listener, at)));
             held.map_err(|error| {
-                Failure::new(format!(
-                    "{wanted}: {error}; free it, or choose another with {option} ADDRESS:PORT"
-                ))
+                Failure::new(format!("{wanted}: {error}; free it, or choose another with {option} ADDRESS:PORT"))
             })
         };
         // Both are held until both are known, so that they differ.
-        let (listen, admin) = (
-            choose(listen, 8080, "--listen")?,
-            choose(admin, 9900, "--admin")?,
-        );
-        Ok(Self {
-            listen: listen.1,
-            admin: admin.1,
-        })
+        let (listen, admin) = (choose(listen, 8080, "--listen")?, choose(admin, 9900, "--admin")?);
+        Ok(Self { listen: listen.1, admin: admin.1 })
     }
 }
 
@@ -68,9 +55,7 @@ pub(super) struct Proxy {
 impl Proxy {
     /// Writes the configuration, starts `sluss run` on it and waits until it is ready.
     pub(super) async fn start(ports: Ports, backends: &Doors) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| {
-            Failure::new(format!("the proxy could not be started: {error}"))
-        };
+        let failed = |error: std::io::Error| Failure::new(format!("the proxy could not be started: {error}"));
         let folder = std::env::temp_dir().join(format!("sluss-demo-{}", std::process::id()));
         fs::create_dir_all(&folder).map_err(failed)?;
         fs::write(folder.join("demo.toml"), configuration(ports, backends)).map_err(failed)?;
@@ -86,11 +71,7 @@ impl Proxy {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let mut proxy = Self {
-            child,
-            folder,
-            ports,
-        };
+        let mut proxy = Self { child, folder, ports };
         proxy.ready().await?;
         Ok(proxy)
     }
@@ -100,9 +81,7 @@ impl Proxy {
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 let words = self.last_words();
-                return Err(Failure::new(format!(
-                    "the proxy ended ({status}) before it was ready: {words}"
-                )));
+                return Err(Failure::new(format!("the proxy ended ({status}) before it was ready: {words}")));
             }
             if let Ok((StatusCode::OK, _)) = errand::get(self.ports.admin, "/readyz").await {
                 return Ok(());
@@ -132,8 +111,7 @@ impl Proxy {
 
     /// A person reopens.
     pub(super) async fn reopen(&self) -> Result<(), Failure> {
-        let order =
-            json!({ "order": "reopen", "event": EVENT, "reason": "false signal", "who": "demo" });
+        let order = json!({ "order": "reopen", "event": EVENT, "reason": "false signal", "who": "demo" });
         self.tell("/api/v1/orders", &order).await.map(|_| ())
     }
 
@@ -141,21 +119,16 @@ impl Proxy {
         let (status, body) = errand::post(self.ports.admin, path, what.to_string()).await?;
         let said = String::from_utf8_lossy(&body);
         if !status.is_success() {
-            return Err(Failure::new(format!(
-                "the proxy answered {status} to {what} on {path}: {said}"
-            )));
+            return Err(Failure::new(format!("the proxy answered {status} to {what} on {path}: {said}")));
         }
-        serde_json::from_str(&said)
-            .map_err(|_| Failure::new(format!("{path} should answer JSON, but said {said:?}")))
+        serde_json::from_str(&said).map_err(|_| Failure::new(format!("{path} should answer JSON, but said {said:?}")))
     }
 
     /// SIGTERM, and nothing else; it must end by itself and cleanly.
     pub(super) async fn stop(mut self) -> Result<(), Failure> {
         // The shell's own `kill`: a minimal system has no other, and std sends nothing but SIGKILL.
         let pid = self.child.id().to_string();
-        let sent = Command::new("sh")
-            .args(["-c", r#"kill -TERM "$0""#, &pid])
-            .status();
+        let sent = Command::new("sh").args(["-c", r#"kill -TERM "$0""#, &pid]).status();
         if !sent.is_ok_and(|status| status.success()) {
             return Err(Failure::new("SIGTERM could not be sent to the proxy"));
         }
@@ -163,9 +136,7 @@ impl Proxy {
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => return self.parted(status),
-                Ok(None) if asked.elapsed() < GONE_WITHIN => {
-                    tokio::time::sleep(Duration::from_millis(50)).await
-                }
+                Ok(None) if asked.elapsed() < GONE_WITHIN => tokio::time::sleep(Duration::from_millis(50)).await,
                 _ => {
                     return Err(Failure::new(format!(
                         "the proxy had not ended {} s after SIGTERM with nobody left to serve",
@@ -180,19 +151,12 @@ impl Proxy {
         if status.success() {
             return Ok(());
         }
-        Err(Failure::new(format!(
-            "the proxy did not end cleanly after SIGTERM ({status}): {}",
-            self.last_words()
-        )))
+        Err(Failure::new(format!("the proxy did not end cleanly after SIGTERM ({status}): {}", self.last_words())))
     }
 
     fn last_words(&self) -> String {
         let log = fs::read_to_string(self.folder.join("proxy.log")).unwrap_or_default();
-        log.lines()
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("it said nothing")
-            .to_owned()
+        log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()
     }
 
     /// The configuration it runs with.
@@ -235,11 +199,7 @@ classes = ["start", "commit"]
     );
     for product in Product::ALL {
         let (name, path, backend) = (product.name(), prefix(product), backends[product.index()]);
-        let guarantee = if product == Product::HorseRacing {
-            50
-        } else {
-            25
-        };
+        let guarantee = if product == Product::HorseRacing { 50 } else { 25 };
         text += &format!(
             r#"
 [[product]]
@@ -279,19 +239,13 @@ mod tests {
 
     #[test]
     fn what_an_operator_would_write_is_toml() {
-        let ports = Ports {
-            listen: ([127, 0, 0, 1], 8080).into(),
-            admin: ([127, 0, 0, 1], 9900).into(),
-        };
+        let ports = Ports { listen: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9900).into() };
         let text = configuration(ports, &[ports.listen; 3]);
         let read: toml::Table = text.parse().expect("TOML");
         assert_eq!(read["product"].as_array().map(Vec::len), Some(3));
         let read: toml::Table = schedule().parse().expect("TOML");
         let stop = read["event"][0]["stop"].as_str().expect("a stop");
-        let ahead = stop
-            .parse::<jiff::Timestamp>()
-            .expect("RFC 3339")
-            .duration_since(jiff::Timestamp::now());
+        let ahead = stop.parse::<jiff::Timestamp>().expect("RFC 3339").duration_since(jiff::Timestamp::now());
         assert!((800..=840).contains(&ahead.as_secs()), "{stop}");
     }
 
@@ -299,9 +253,7 @@ mod tests {
     fn a_port_in_use_is_said_with_the_way_out() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = taken.local_addr().expect("an address");
-        let said = Ports::choose(Some(address), None, false)
-            .expect_err("it is taken")
-            .to_string();
+        let said = Ports::choose(Some(address), None, false).expect_err("it is taken").to_string();
         assert!(said.contains("--listen"), "{said}");
         let free = Ports::choose(None, None, false).expect("free ports");
         assert_ne!(free.listen, free.admin);

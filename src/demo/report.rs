@@ -48,13 +48,9 @@ impl Summary {
         problems.extend(with.iter().flat_map(not_closed));
         problems.extend(without.iter().chain(&with).flat_map(sent_twice));
         let share = |run: &Option<Run>| {
-            run.as_ref()
-                .map(|run| rounded(100.0 * run.products[0].bets_per_s / yardstick.journeys_per_s))
+            run.as_ref().map(|run| rounded(100.0 * run.products[0].bets_per_s / yardstick.journeys_per_s))
         };
-        let horse_percent_of_yardstick = Shares {
-            without: share(&without),
-            with: share(&with),
-        };
+        let horse_percent_of_yardstick = Shares { without: share(&without), with: share(&with) };
         Self {
             seed: args.seed,
             window_s: args.window,
@@ -84,11 +80,7 @@ impl Summary {
             "attempts/step",
         ]);
         let runs = [
-            (
-                "without",
-                &self.without,
-                self.horse_percent_of_yardstick.without,
-            ),
+            ("without", &self.without, self.horse_percent_of_yardstick.without),
             ("with", &self.with, self.horse_percent_of_yardstick.with),
         ];
         for product in 0..3 {
@@ -96,9 +88,7 @@ impl Summary {
                 if let Some(run) = run {
                     let figures = &run.products[product];
                     // Horse racing is held against the yardstick, the bystanders against what was asked of them.
-                    let possible = share
-                        .filter(|_| product == 0)
-                        .unwrap_or(figures.finished_percent);
+                    let possible = share.filter(|_| product == 0).unwrap_or(figures.finished_percent);
                     table.add_row(row(name, figures, possible));
                 }
             }
@@ -146,11 +136,7 @@ fn row(name: &str, figures: &Figures, possible: f64) -> Vec<Cell> {
         Cell::new(format!("{:.1} %", figures.finished_percent)),
         Cell::new(spread(figures.answer_ms)),
         Cell::new(spread(figures.journey_ms)),
-        Cell::new(
-            figures
-                .attempts_per_step
-                .map_or_else(|| "-".into(), |n| format!("{n:.1}")),
-        ),
+        Cell::new(figures.attempts_per_step.map_or_else(|| "-".into(), |n| format!("{n:.1}"))),
     ]
 }
 
@@ -174,9 +160,7 @@ fn unheard(run: &Run) -> String {
 }
 
 fn too_easy(run: &Run) -> Vec<String> {
-    let easy = run.products[1..]
-        .iter()
-        .filter(|figures| figures.finished_percent >= COLLAPSED_BELOW_PERCENT);
+    let easy = run.products[1..].iter().filter(|figures| figures.finished_percent >= COLLAPSED_BELOW_PERCENT);
     easy.map(|figures| {
         format!(
             "The demo was too easy: without Sluss {} still finished {:.1} %, it should fall below {COLLAPSED_BELOW_PERCENT} %.",
@@ -191,28 +175,18 @@ fn too_easy(run: &Run) -> Vec<String> {
 fn unmeasured(run: &Run) -> Vec<String> {
     let silent = run.products.iter().filter(|figures| figures.answered == 0);
     silent
-        .map(|figures| {
-            format!(
-                "Nothing was measured for {}: not one attempt was answered.",
-                figures.product
-            )
-        })
+        .map(|figures| format!("Nothing was measured for {}: not one attempt was answered.", figures.product))
         .collect()
 }
 
 fn not_closed(run: &Run) -> Option<String> {
     let let_through = run.while_closed.as_ref()?.of_these_answered;
-    (let_through > 0).then(|| {
-        format!("{let_through} bets on the closed race were let through while it was closed.")
-    })
+    (let_through > 0).then(|| format!("{let_through} bets on the closed race were let through while it was closed."))
 }
 
 fn sent_twice(run: &Run) -> Option<String> {
     if run.plant.full {
-        return Some(
-            "The plant lost count of its attempts, so nobody can say whether one came twice."
-                .into(),
-        );
+        return Some("The plant lost count of its attempts, so nobody can say whether one came twice.".into());
     }
     let twice = run.plant.duplicates;
     (twice > 0).then(|| format!("{twice} attempts reached the plant twice; no attempt ever may."))

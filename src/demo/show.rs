@@ -36,19 +36,11 @@ impl Show {
         };
         let products = [line(), line(), line()];
         let plant = line();
-        Self {
-            all,
-            phase,
-            products,
-            plant,
-        }
+        Self { all, phase, products, plant }
     }
 
     /// Says something that stays.
-    #[allow(
-        clippy::print_stderr,
-        reason = "telling the person in front of the terminal is the job here"
-    )]
+    #[allow(clippy::print_stderr, reason = "telling the person in front of the terminal is the job here")]
     pub(super) fn say(&self, text: &str) {
         if self.phase.is_hidden() {
             eprintln!("{text}");
@@ -64,8 +56,7 @@ impl Show {
             self.say(&format!("{what} ({} s)", length.as_secs()));
         }
         self.phase.set_message(what.to_owned());
-        self.phase
-            .set_length(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+        self.phase.set_length(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
         self.phase.reset();
     }
 
@@ -93,8 +84,7 @@ impl Show {
     /// Moves the bar on.
     fn tick(&self) {
         let elapsed = self.phase.elapsed();
-        self.phase
-            .set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+        self.phase.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
         let left = Duration::from_millis(self.phase.length().unwrap_or(0)).saturating_sub(elapsed);
         self.phase.set_prefix(format!("{} s left", left.as_secs()));
     }
@@ -114,10 +104,7 @@ fn style(template: &str) -> ProgressStyle {
 fn lately(field: &Field, product: Product) -> String {
     let (mut bets, mut refused, mut answered, mut all) = (0_u32, 0_u32, 0_u32, 0_u32);
     let records = field.records.borrow();
-    for attempt in records
-        .lately(field.now().saturating_sub(LATELY))
-        .filter(|a| a.product == product)
-    {
+    for attempt in records.lately(field.now().saturating_sub(LATELY)).filter(|a| a.product == product) {
         all += 1;
         refused += u32::from(matches!(attempt.how, Ended::Refused { .. }));
         if attempt.how == Ended::Answered {

@@ -49,11 +49,7 @@ pub(super) struct Story<'a> {
 impl<'a> Story<'a> {
     /// A story not yet begun.
     pub(super) fn new(args: &'a DemoArgs, show: Rc<Show>) -> Self {
-        Self {
-            args,
-            sources: Sources::find(),
-            show,
-        }
+        Self { args, sources: Sources::find(), show }
     }
 
     /// What this plant can do.
@@ -70,13 +66,7 @@ impl<'a> Story<'a> {
     /// The reopening with nothing between customers and backends.
     pub(super) async fn without(&self) -> Result<Run, Failure> {
         let plant = self.fresh_plant()?;
-        let field = self
-            .quiet(
-                doors(&plant.addresses),
-                &plant,
-                "Without Sluss: a quiet afternoon",
-            )
-            .await;
+        let field = self.quiet(doors(&plant.addresses), &plant, "Without Sluss: a quiet afternoon").await;
         let what = "Without Sluss: reopened, 7,000 come back straight at the backends";
         let window = self.surge(&field, &plant, what).await?;
         self.sum_up(&field, &plant, window, None).await
@@ -98,23 +88,13 @@ impl<'a> Story<'a> {
         let window = self.surge(&field, &plant, what).await?;
         let closed = Closed::of(&field.records.borrow(), closed);
         let run = self.sum_up(&field, &plant, window, Some(closed)).await?;
-        Ok((
-            run,
-            Standing {
-                proxy: Some(proxy),
-                plant,
-            },
-        ))
+        Ok((run, Standing { proxy: Some(proxy), plant }))
     }
 
     /// The same surge through something else that is already running and has no signals and orders.
     async fn behind(&self, stand_in: SocketAddr, plant: &PlantProcess) -> Result<Run, Failure> {
-        let field = self
-            .quiet([stand_in; 3], plant, "With a stand-in: a quiet afternoon")
-            .await;
-        let window = self
-            .surge(&field, plant, "With a stand-in: reopened, 7,000 come back")
-            .await?;
+        let field = self.quiet([stand_in; 3], plant, "With a stand-in: a quiet afternoon").await;
+        let window = self.surge(&field, plant, "With a stand-in: reopened, 7,000 come back").await?;
         self.sum_up(&field, plant, window, None).await
     }
 
@@ -127,12 +107,7 @@ impl<'a> Story<'a> {
         let field = Field::new(doors, self.sources, self.args.seed);
         let enough = QUIET + CLOSED + self.args.window() + Duration::from_secs(60);
         for product in Product::ALL {
-            let base = steady(
-                &Crowd::saturday(self.args.seed),
-                product,
-                enough,
-                Steady::Poisson,
-            );
+            let base = steady(&Crowd::saturday(self.args.seed), product, enough, Steady::Poisson);
             field.arrive(base, Duration::ZERO);
         }
         self.show.watch(&field, plant.addresses);
@@ -142,10 +117,7 @@ impl<'a> Story<'a> {
     }
 
     async fn false_close(&self, field: &Field, proxy: &Proxy) -> Result<Window, Failure> {
-        self.show.phase(
-            "With Sluss: 16:06, a false signal closes the race 14 minutes early",
-            CLOSED,
-        );
+        self.show.phase("With Sluss: 16:06, a false signal closes the race 14 minutes early", CLOSED);
         proxy.false_signal().await?;
         let from = field.now();
         field.until(from + CLOSED).await;
@@ -155,12 +127,7 @@ impl<'a> Story<'a> {
     }
 
     /// Everybody comes back. Returns when the window is over.
-    async fn surge(
-        &self,
-        field: &Rc<Field>,
-        plant: &PlantProcess,
-        what: &str,
-    ) -> Result<Window, Failure> {
+    async fn surge(&self, field: &Rc<Field>, plant: &PlantProcess, what: &str) -> Result<Window, Failure> {
         if self.args.cold {
             plant.cool().await?;
         }
@@ -183,11 +150,6 @@ impl<'a> Story<'a> {
         let plant = plant.report().await?;
         let records = field.records.borrow();
         let products = Product::ALL.map(|product| Figures::of(&records, product, window));
-        Ok(Run {
-            products,
-            while_closed,
-            plant,
-            peak_connections: field.open.peak(),
-        })
+        Ok(Run { products, while_closed, plant, peak_connections: field.open.peak() })
     }
 }

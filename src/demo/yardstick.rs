@@ -65,10 +65,7 @@ pub(super) async fn measure(
 ) -> Result<Yardstick, Failure> {
     let field = Field::new(doors(&plant.addresses), sources, seed);
     let length = WARM + (SETTLE + LOOK) * 5 + SETTLE + MEASURE;
-    show.phase(
-        "Yardstick: what can this plant do, sport and casino as usual?",
-        length,
-    );
+    show.phase("Yardstick: what can this plant do, sport and casino as usual?", length);
     for product in [Product::Sport, Product::Casino] {
         let base = steady(&Crowd::saturday(seed), product, length, Steady::Even);
         field.arrive(base, Duration::ZERO);
@@ -81,35 +78,21 @@ pub(super) async fn measure(
         looks.push(loops.look(concurrency, LOOK).await);
     }
     let Some(best) = best(&looks) else {
-        return Err(Failure::new(
-            "no yardstick: sport and casino were disturbed at every level of the sweep",
-        ));
+        return Err(Failure::new("no yardstick: sport and casino were disturbed at every level of the sweep"));
     };
     let measured = loops.look(best, MEASURE).await;
     field.clear().await;
     if measured.others_percent < AS_USUAL_PERCENT {
-        return Err(Failure::new(
-            "no yardstick: sport and casino were disturbed at the level that had looked best",
-        ));
+        return Err(Failure::new("no yardstick: sport and casino were disturbed at the level that had looked best"));
     }
-    Ok(Yardstick {
-        journeys_per_s: measured.journeys_per_s,
-        concurrency: best,
-        looks,
-    })
+    Ok(Yardstick { journeys_per_s: measured.journeys_per_s, concurrency: best, looks })
 }
 
 /// The lowest level that looked as good as any, sport and casino as usual.
 fn best(looks: &[Look]) -> Option<usize> {
-    let usual = || {
-        looks
-            .iter()
-            .filter(|look| look.others_percent >= AS_USUAL_PERCENT)
-    };
+    let usual = || looks.iter().filter(|look| look.others_percent >= AS_USUAL_PERCENT);
     let highest = usual().map(|look| look.journeys_per_s).fold(0.0, f64::max);
-    usual()
-        .find(|look| look.journeys_per_s >= highest * AS_GOOD)
-        .map(|look| look.concurrency)
+    usual().find(|look| look.journeys_per_s >= highest * AS_GOOD).map(|look| look.concurrency)
 }
 
 /// Horse customers who go round and round.
@@ -123,53 +106,30 @@ struct Loops<'a> {
 
 impl<'a> Loops<'a> {
     fn new(field: &'a Rc<Field>) -> Self {
-        Self {
-            field,
-            wanted: Rc::default(),
-            running: 0,
-            next_customer: Rc::new(Cell::new(EAGER)),
-        }
+        Self { field, wanted: Rc::default(), running: 0, next_customer: Rc::new(Cell::new(EAGER)) }
     }
 
     async fn look(&mut self, concurrency: usize, length: Duration) -> Look {
         self.wanted.set(concurrency);
         for nth in self.running..concurrency {
-            let (field, wanted, next) = (
-                Rc::clone(self.field),
-                Rc::clone(&self.wanted),
-                Rc::clone(&self.next_customer),
-            );
-            self.field
-                .also(async move { go_round(field, nth, wanted, next).await });
+            let (field, wanted, next) =
+                (Rc::clone(self.field), Rc::clone(&self.wanted), Rc::clone(&self.next_customer));
+            self.field.also(async move { go_round(field, nth, wanted, next).await });
         }
         self.running = concurrency;
         tokio::time::sleep(SETTLE).await;
         let from = self.field.now();
         tokio::time::sleep(length).await;
-        self.seen(
-            concurrency,
-            Window {
-                from,
-                to: self.field.now(),
-            },
-        )
+        self.seen(concurrency, Window { from, to: self.field.now() })
     }
 
     fn seen(&self, concurrency: usize, window: Window) -> Look {
         let records = self.field.records.borrow();
         let journeys = records.journeys.iter().filter(|journey| {
-            journey.product == Product::HorseRacing
-                && journey.fate == Fate::Finished
-                && window.has(journey.left)
+            journey.product == Product::HorseRacing && journey.fate == Fate::Finished && window.has(journey.left)
         });
-        let others = || {
-            records
-                .lately(window.from)
-                .filter(|attempt| attempt.product != Product::HorseRacing)
-        };
-        let answered = others()
-            .filter(|attempt| attempt.how == Ended::Answered)
-            .count();
+        let others = || records.lately(window.from).filter(|attempt| attempt.product != Product::HorseRacing);
+        let answered = others().filter(|attempt| attempt.how == Ended::Answered).count();
         Look {
             concurrency,
             journeys_per_s: rounded(journeys.count() as f64 / window.secs()),
@@ -199,21 +159,12 @@ mod tests {
     use super::*;
 
     fn look(concurrency: usize, journeys_per_s: f64, others_percent: f64) -> Look {
-        Look {
-            concurrency,
-            journeys_per_s,
-            others_percent,
-        }
+        Look { concurrency, journeys_per_s, others_percent }
     }
 
     #[test]
     fn the_lowest_level_among_the_best_is_taken_and_none_that_disturbs_the_others() {
-        let looks = [
-            look(4, 80.0, 100.0),
-            look(8, 92.0, 100.0),
-            look(12, 95.0, 99.9),
-            look(16, 99.0, 98.0),
-        ];
+        let looks = [look(4, 80.0, 100.0), look(8, 92.0, 100.0), look(12, 95.0, 99.9), look(16, 99.0, 98.0)];
         assert_eq!(best(&looks), Some(8));
         assert_eq!(best(&looks[..1]), Some(4));
         assert_eq!(best(&looks[3..]), None);

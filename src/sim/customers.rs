@@ -125,13 +125,7 @@ impl Customer {
     /// A customer before its first step.
     pub fn new(traits: Traits, seed: u64) -> Self {
         let random = Random::nth(seed ^ 0xC057, traits.id);
-        Self {
-            traits,
-            step: Step::Odds,
-            attempts: 0,
-            quick: 0,
-            random,
-        }
+        Self { traits, step: Step::Odds, attempts: 0, quick: 0, random }
     }
 
     /// Who this is.
@@ -162,9 +156,7 @@ impl Customer {
         };
         self.step = step;
         self.quick = 0;
-        let think = self
-            .random
-            .between(self.traits.think.0, self.traits.think.1);
+        let think = self.random.between(self.traits.think.0, self.traits.think.1);
         Next::Send(self.attempt(now + think))
     }
 
@@ -176,9 +168,7 @@ impl Customer {
                 QUICK_PAUSE
             }
             Kind::App | Kind::Person => match how {
-                Ended::Refused {
-                    retry_after: Some(told),
-                } => told,
+                Ended::Refused { retry_after: Some(told) } => told,
                 _ => self.random.between(UNTOLD_PAUSE.0, UNTOLD_PAUSE.1),
             },
         }
@@ -187,16 +177,8 @@ impl Customer {
     fn attempt(&mut self, at: Duration) -> Attempt {
         let id = (self.traits.id << ATTEMPT_BITS) | self.attempts;
         self.attempts += 1;
-        debug_assert!(
-            self.attempts < 1 << ATTEMPT_BITS,
-            "80 s of patience hold 80 attempts, not thousands"
-        );
-        Attempt {
-            id,
-            step: self.step,
-            key: (self.step == Step::Bet).then_some(self.traits.id),
-            at,
-        }
+        debug_assert!(self.attempts < 1 << ATTEMPT_BITS, "80 s of patience hold 80 attempts, not thousands");
+        Attempt { id, step: self.step, key: (self.step == Step::Bet).then_some(self.traits.id), at }
     }
 }
 
@@ -230,9 +212,7 @@ mod tests {
         }
     }
 
-    const TOLD: Ended = Ended::Refused {
-        retry_after: Some(Duration::from_secs(7)),
-    };
+    const TOLD: Ended = Ended::Refused { retry_after: Some(Duration::from_secs(7)) };
 
     #[test]
     fn the_journey_is_odds_login_bet_with_a_pause_between() {
@@ -249,11 +229,7 @@ mod tests {
     fn people_obey_retry_after_and_otherwise_wait_two_to_five_seconds() {
         let mut customer = customer(Kind::Person);
         assert_eq!(sent(customer.ended(TOLD, secs(11))).at, secs(18));
-        for how in [
-            Ended::Refused { retry_after: None },
-            Ended::Failed,
-            Ended::TimedOut,
-        ] {
+        for how in [Ended::Refused { retry_after: None }, Ended::Failed, Ended::TimedOut] {
             let at = sent(customer.ended(how, secs(20))).at;
             assert!((secs(22)..=secs(25)).contains(&at), "{how:?}: {at:?}");
         }
@@ -294,10 +270,7 @@ mod tests {
         for now in [15, 18, 21] {
             bets.push(sent(customer.ended(Ended::TimedOut, secs(now))));
         }
-        assert!(
-            bets.iter()
-                .all(|bet| bet.key == Some(9) && bet.id >> ATTEMPT_BITS == 9)
-        );
+        assert!(bets.iter().all(|bet| bet.key == Some(9) && bet.id >> ATTEMPT_BITS == 9));
         assert!(bets.windows(2).all(|two| two[0].id < two[1].id));
     }
 }

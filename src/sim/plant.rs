@@ -77,18 +77,9 @@ impl Default for Settings {
             wallet_seats: 3,
             backend_work: [ms(4), ms(6), ms(8)],
             wallet_work: [ms(0), Duration::from_micros(7_500), ms(12)],
-            backend_bend: Bend {
-                easy: 100,
-                piled: 1_000,
-            },
-            wallet_bend: Bend {
-                easy: 15,
-                piled: 600,
-            },
-            cold: Cold {
-                permille: 2_000,
-                lasts: Duration::from_secs(15),
-            },
+            backend_bend: Bend { easy: 100, piled: 1_000 },
+            wallet_bend: Bend { easy: 15, piled: 600 },
+            cold: Cold { permille: 2_000, lasts: Duration::from_secs(15) },
         }
     }
 }
@@ -230,14 +221,8 @@ impl Plant {
     /// How the plant feels just now.
     pub fn vitals(&self) -> Vitals {
         Vitals {
-            threads: self
-                .backends
-                .each_ref()
-                .map(|backend| backend.threads.busy()),
-            backlog: self
-                .backends
-                .each_ref()
-                .map(|backend| backend.threads.waiting()),
+            threads: self.backends.each_ref().map(|backend| backend.threads.busy()),
+            backlog: self.backends.each_ref().map(|backend| backend.threads.waiting()),
             wallet_line: self.wallet.waiting(),
             wallet_permille: self.settings.wallet_bend.permille(self.wallet.waiting()),
         }
@@ -254,12 +239,8 @@ impl Plant {
         let ask = self.asked(job);
         let held = self.backends[ask.product.index()].threads.busy();
         let mean = self.settings.backend_work[ask.step.index()];
-        let took = self
-            .settings
-            .backend_bend
-            .stretch(self.draw(mean, ask.product, now), held);
-        self.due
-            .push(Reverse((now + took, job, Due::CoreDone(job))));
+        let took = self.settings.backend_bend.stretch(self.draw(mean, ask.product, now), held);
+        self.due.push(Reverse((now + took, job, Due::CoreDone(job))));
     }
 
     fn core_done(&mut self, job: JobId, now: Duration) {
@@ -280,12 +261,8 @@ impl Plant {
         let ask = self.asked(job);
         let mean = self.settings.wallet_work[ask.step.index()];
         let waiting = self.wallet.waiting();
-        let took = self
-            .settings
-            .wallet_bend
-            .stretch(self.draw(mean, ask.product, now), waiting);
-        self.due
-            .push(Reverse((now + took, job, Due::WalletDone(job))));
+        let took = self.settings.wallet_bend.stretch(self.draw(mean, ask.product, now), waiting);
+        self.due.push(Reverse((now + took, job, Due::WalletDone(job))));
     }
 
     fn wallet_done(&mut self, job: JobId, now: Duration) {
@@ -306,10 +283,7 @@ impl Plant {
     }
 
     fn asked(&self, job: JobId) -> Ask {
-        *self
-            .jobs
-            .get(&job)
-            .expect("a job stays on file until it is finished, and is finished once")
+        *self.jobs.get(&job).expect("a job stays on file until it is finished, and is finished once")
     }
 
     /// A service time before any slowing: half of the mean is a floor, the rest exponential. Nothing is done in no

@@ -116,11 +116,7 @@ mod tests {
         assert!(hits.iter().all(|&n| (850..1150).contains(&n)), "{hits:?}");
         let low = Duration::from_millis(500);
         let high = Duration::from_secs(1);
-        assert!(
-            (0..1000)
-                .map(|_| random.between(low, high))
-                .all(|d| (low..high).contains(&d))
-        );
+        assert!((0..1000).map(|_| random.between(low, high)).all(|d| (low..high).contains(&d)));
         assert_eq!(random.below(0), 0);
     }
 
@@ -130,10 +126,7 @@ mod tests {
         let mean = Duration::from_millis(10);
         let drawn: Vec<Duration> = (0..40_000).map(|_| random.exponential(mean)).collect();
         let average = drawn.iter().sum::<Duration>() / 40_000;
-        assert!(
-            (9_800..10_200).contains(&average.as_micros()),
-            "{average:?}"
-        );
+        assert!((9_800..10_200).contains(&average.as_micros()), "{average:?}");
         // e^-3 of all are above three means: 1,991 of 40,000.
         let tail = drawn.iter().filter(|&&d| d > mean * 3).count();
         assert!((1_850..2_150).contains(&tail), "{tail}");

@@ -96,12 +96,7 @@ impl Drop for Connection {
 impl Line {
     /// A line to this door, not yet connected.
     pub(in crate::demo) fn new(door: SocketAddr, source: Option<Ipv4Addr>, open: Rc<Open>) -> Self {
-        Self {
-            door,
-            source,
-            connection: None,
-            open,
-        }
+        Self { door, source, connection: None, open }
     }
 
     /// Hangs up.
@@ -147,16 +142,10 @@ impl Line {
     async fn connect(&self) -> std::io::Result<Connection> {
         let stream = self.dial().await?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(std::io::Error::other)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
         let served = tokio::task::spawn_local(connection).abort_handle();
         self.open.more();
-        Ok(Connection {
-            sender,
-            served,
-            open: Rc::clone(&self.open),
-        })
+        Ok(Connection { sender, served, open: Rc::clone(&self.open) })
     }
 
     async fn dial(&self) -> std::io::Result<TcpStream> {
@@ -182,23 +171,13 @@ fn ended(status: StatusCode, headers: &HeaderMap) -> Ended {
     if status.is_success() {
         return Ended::Answered;
     }
-    let told = headers
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
+    let told = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     // The other form, a date, is not sent by anything a demo meets; it counts as not told.
-    Ended::Refused {
-        retry_after: told
-            .and_then(|told| told.trim().parse().ok())
-            .map(Duration::from_secs),
-    }
+    Ended::Refused { retry_after: told.and_then(|told| told.trim().parse().ok()).map(Duration::from_secs) }
 }
 
 fn request(door: SocketAddr, who: &Traits, attempt: &Attempt) -> Request<Full<Bytes>> {
-    let method = if attempt.step == Step::Odds {
-        Method::GET
-    } else {
-        Method::POST
-    };
+    let method = if attempt.step == Step::Odds { Method::GET } else { Method::POST };
     let mut request = Request::builder()
         .method(method)
         .uri(path(who.product, attempt.step))
@@ -208,9 +187,7 @@ fn request(door: SocketAddr, who: &Traits, attempt: &Attempt) -> Request<Full<By
     let mut body = String::new();
     if let Some(key) = attempt.key {
         let event = event(who.event);
-        request = request
-            .header("idempotency-key", key)
-            .header("x-event", event);
+        request = request.header("idempotency-key", key).header("x-event", event);
         body = format!(r#"{{"event":"{event}","stake_ore":5000}}"#);
     } else if attempt.step == Step::Login {
         body = format!(r#"{{"customer":"c{}"}}"#, who.id);
@@ -218,9 +195,7 @@ fn request(door: SocketAddr, who: &Traits, attempt: &Attempt) -> Request<Full<By
     if !body.is_empty() {
         request = request.header(header::CONTENT_TYPE, "application/json");
     }
-    request
-        .body(Full::new(Bytes::from(body)))
-        .expect("names and values are plain ASCII")
+    request.body(Full::new(Bytes::from(body))).expect("names and values are plain ASCII")
 }
 
 fn event(event: Event) -> &'static str {
@@ -242,16 +217,11 @@ mod tests {
 
     #[test]
     fn a_refusal_is_heard_with_its_time_to_come_back() {
-        let after = |secs| Ended::Refused {
-            retry_after: Some(Duration::from_secs(secs)),
-        };
+        let after = |secs| Ended::Refused { retry_after: Some(Duration::from_secs(secs)) };
         assert_eq!(told("7"), after(7));
         assert_eq!(told(" 0 "), after(0));
         assert_eq!(told("soon"), Ended::Refused { retry_after: None });
-        assert_eq!(
-            ended(StatusCode::BAD_GATEWAY, &HeaderMap::new()),
-            Ended::Refused { retry_after: None }
-        );
+        assert_eq!(ended(StatusCode::BAD_GATEWAY, &HeaderMap::new()), Ended::Refused { retry_after: None });
         assert_eq!(ended(StatusCode::OK, &HeaderMap::new()), Ended::Answered);
     }
 

@@ -44,12 +44,7 @@ pub(in crate::demo) struct Records {
 impl Records {
     /// A customer arrives; its place in the book.
     pub(in crate::demo) fn arrived(&mut self, product: Product, now: Duration) -> usize {
-        self.journeys.push(JourneyRecord {
-            product,
-            arrived: now,
-            left: now,
-            fate: Fate::UnderWay,
-        });
+        self.journeys.push(JourneyRecord { product, arrived: now, left: now, fate: Fate::UnderWay });
         self.journeys.len() - 1
     }
 
@@ -61,9 +56,6 @@ impl Records {
 
     /// Attempts that ended from `from` on, latest first. For live figures; looks at no more than it returns.
     pub(in crate::demo) fn lately(&self, from: Duration) -> impl Iterator<Item = &AttemptRecord> {
-        self.attempts
-            .iter()
-            .rev()
-            .take_while(move |attempt| attempt.ended >= from)
+        self.attempts.iter().rev().take_while(move |attempt| attempt.ended >= from)
     }
 }

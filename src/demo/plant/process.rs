@@ -61,9 +61,7 @@ pub(in crate::demo) struct PlantProcess {
 impl PlantProcess {
     /// Builds a fresh, warm, empty plant.
     pub(in crate::demo) fn build(seed: u64, first_port: Option<u16>) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| {
-            Failure::new(format!("the plant could not be started: {error}"))
-        };
+        let failed = |error: std::io::Error| Failure::new(format!("the plant could not be started: {error}"));
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         command.args(["demo", "--play-plant", "--seed", &seed.to_string()]);
         if let Some(port) = first_port {
@@ -72,25 +70,17 @@ impl PlantProcess {
         // Its standard input is the rope it hangs on: when we are gone, however we went, it ends.
         // Ctrl-C is for us alone.
         command.process_group(0);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout)
-                .read_line(&mut line)
-                .map_err(failed)?;
+            BufReader::new(stdout).read_line(&mut line).map_err(failed)?;
         }
         match serde_json::from_str(&line) {
             Ok(addresses) => Ok(Self { child, addresses }),
             Err(_) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                Err(Failure::new(
-                    "the plant did not say where it can be reached; its own message is above",
-                ))
+                Err(Failure::new("the plant did not say where it can be reached; its own message is above"))
             }
         }
     }
@@ -102,17 +92,14 @@ impl PlantProcess {
 
     /// Makes horse racing cold from now on.
     pub(in crate::demo) async fn cool(&self) -> Result<(), Failure> {
-        errand::post(self.addresses.control, "/cool", String::new())
-            .await
-            .map(|_| ())
+        errand::post(self.addresses.control, "/cool", String::new()).await.map(|_| ())
     }
 }
 
 /// As [`PlantProcess::report`], for those who hold only its addresses.
 pub(in crate::demo) async fn read_report(addresses: Addresses) -> Result<Report, Failure> {
     let (_, body) = errand::get(addresses.control, "/").await?;
-    serde_json::from_slice(&body)
-        .map_err(|error| Failure::new(format!("the plant's report makes no sense: {error}")))
+    serde_json::from_slice(&body).map_err(|error| Failure::new(format!("the plant's report makes no sense: {error}")))
 }
 
 impl Drop for PlantProcess {
@@ -127,8 +114,7 @@ pub(in crate::demo) fn play(seed: u64, first_port: Option<u16>) -> Result<(), Fa
     super::super::raise_descriptor_limit()?;
     super::super::block_on(async move {
         let addresses = open(first_port, seed).await?;
-        tell(&addresses)
-            .map_err(|error| Failure::new(format!("nobody is listening to the plant: {error}")))?;
+        tell(&addresses).map_err(|error| Failure::new(format!("nobody is listening to the plant: {error}")))?;
         let (gone, parent) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());

@@ -42,10 +42,7 @@ pub(super) async fn control(listener: TcpListener, driver: Rc<Driver>) {
         let driver = Rc::clone(&driver);
         let service = service_fn(move |request: Request<Incoming>| {
             if request.method() == Method::POST {
-                driver
-                    .plant
-                    .borrow_mut()
-                    .cool(Product::HorseRacing, driver.began.elapsed());
+                driver.plant.borrow_mut().cool(Product::HorseRacing, driver.began.elapsed());
             }
             let report = serde_json::to_string(&Report::of(&driver.plant.borrow()));
             std::future::ready(report.map(|json| answer(StatusCode::OK, json)))
@@ -69,11 +66,7 @@ async fn accept(listener: &TcpListener) -> Option<TokioIo<tokio::net::TcpStream>
     }
 }
 
-async fn work(
-    driver: &Driver,
-    product: Product,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+async fn work(driver: &Driver, product: Product, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let Some(step) = step(product, request.method(), request.uri().path()) else {
         return answer(StatusCode::NOT_FOUND, r#"{"error":"no such page"}"#.into());
     };
@@ -81,25 +74,11 @@ async fn work(
     let attempt = text(headers, "x-attempt").and_then(|id| id.parse().ok());
     let key = text(headers, "idempotency-key").map(as_number);
     if request.into_body().collect().await.is_err() {
-        return answer(
-            StatusCode::BAD_REQUEST,
-            r#"{"error":"half a request"}"#.into(),
-        );
+        return answer(StatusCode::BAD_REQUEST, r#"{"error":"half a request"}"#.into());
     }
-    match driver
-        .ask(Ask {
-            product,
-            step,
-            attempt,
-            key,
-        })
-        .await
-    {
+    match driver.ask(Ask { product, step, attempt, key }).await {
         Answer::Done => answer(StatusCode::OK, page(product, step, key)),
-        Answer::Full => answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            r#"{"error":"too many are waiting"}"#.into(),
-        ),
+        Answer::Full => answer(StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"too many are waiting"}"#.into()),
     }
 }
 
@@ -138,25 +117,17 @@ fn as_number(key: &str) -> u64 {
 fn page(product: Product, step: Step, key: Option<u64>) -> String {
     let product = product.name();
     match step {
-        Step::Odds => format!(
-            r#"{{"product":"{product}","odds":[2.10,3.40,4.75,6.00,8.50,11.00,15.00,21.00]}}"#
-        ),
+        Step::Odds => format!(r#"{{"product":"{product}","odds":[2.10,3.40,4.75,6.00,8.50,11.00,15.00,21.00]}}"#),
         Step::Login => {
             format!(r#"{{"product":"{product}","session":"open","balance_ore":125000}}"#)
         }
-        Step::Bet => format!(
-            r#"{{"product":"{product}","placed":true,"receipt":"{}"}}"#,
-            key.unwrap_or(0)
-        ),
+        Step::Bet => format!(r#"{{"product":"{product}","placed":true,"receipt":"{}"}}"#, key.unwrap_or(0)),
     }
 }
 
 fn answer(status: StatusCode, json: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(json)));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }

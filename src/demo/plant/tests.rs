@@ -19,18 +19,9 @@ fn each_backend_serves_its_own_pages_only() {
         let addresses = open(None, 1).await?;
         let [horse, sport, _] = addresses.backends;
         assert_eq!(errand::get(horse, "/horse/odds").await?.0, StatusCode::OK);
-        assert_eq!(
-            errand::get(horse, "/sport/odds").await?.0,
-            StatusCode::NOT_FOUND
-        );
-        assert_eq!(
-            errand::get(horse, "/horse/bets").await?.0,
-            StatusCode::NOT_FOUND
-        );
-        assert_eq!(
-            errand::post(sport, "/sport/bets", "{}".into()).await?.0,
-            StatusCode::OK
-        );
+        assert_eq!(errand::get(horse, "/sport/odds").await?.0, StatusCode::NOT_FOUND);
+        assert_eq!(errand::get(horse, "/horse/bets").await?.0, StatusCode::NOT_FOUND);
+        assert_eq!(errand::post(sport, "/sport/bets", "{}".into()).await?.0, StatusCode::OK);
         assert_eq!(read_report(addresses).await?.placed, [0, 1, 0]);
         Ok(())
     })
@@ -66,13 +57,8 @@ fn an_attempt_sent_twice_is_found_out() {
     block_on(async {
         let addresses = open(None, 1).await?;
         for _ in 0..2 {
-            let mut caller = TcpStream::connect(addresses.backends[0])
-                .await
-                .expect("connected");
-            caller
-                .write_all(b"GET /horse/odds HTTP/1.1\r\nhost: a\r\nx-attempt: 5\r\n\r\n")
-                .await
-                .expect("sent");
+            let mut caller = TcpStream::connect(addresses.backends[0]).await.expect("connected");
+            caller.write_all(b"GET /horse/odds HTTP/1.1\r\nhost: a\r\nx-attempt: 5\r\n\r\n").await.expect("sent");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert_eq!(read_report(addresses).await?.duplicates, 1);

@@ -22,12 +22,7 @@ pub struct Crowd {
 impl Crowd {
     /// The Saturday of the demo: 40 + 30 + 30 customers a second, and 7,000 waiting.
     pub fn saturday(seed: u64) -> Self {
-        Self {
-            seed,
-            base_per_s: [40, 30, 30],
-            waiting: 7_000,
-            spread: Duration::from_secs(6),
-        }
+        Self { seed, base_per_s: [40, 30, 30], waiting: 7_000, spread: Duration::from_secs(6) }
     }
 }
 
@@ -62,11 +57,7 @@ pub fn steady(crowd: &Crowd, product: Product, length: Duration, how: Steady) ->
             return all;
         }
         let jackpot = product == Product::HorseRacing && random.chance(50);
-        let event = if jackpot {
-            Event::Jackpot
-        } else {
-            Event::Another
-        };
+        let event = if jackpot { Event::Jackpot } else { Event::Another };
         let id = block * BLOCK + all.len() as u64;
         all.push(drawn(id, product, event, arrives, &mut random));
     }
@@ -78,26 +69,14 @@ pub fn burst(crowd: &Crowd) -> Vec<Traits> {
     let mut all: Vec<Traits> = (0..u64::from(crowd.waiting))
         .map(|id| {
             let arrives = random.exponential(crowd.spread);
-            drawn(
-                id,
-                Product::HorseRacing,
-                Event::Jackpot,
-                arrives,
-                &mut random,
-            )
+            drawn(id, Product::HorseRacing, Event::Jackpot, arrives, &mut random)
         })
         .collect();
     all.sort_by_key(|traits| traits.arrives);
     all
 }
 
-fn drawn(
-    id: u64,
-    product: Product,
-    event: Event,
-    arrives: Duration,
-    random: &mut Random,
-) -> Traits {
+fn drawn(id: u64, product: Product, event: Event, arrives: Duration, random: &mut Random) -> Traits {
     let kind = match random.below(10) {
         0..7 => Kind::Person,
         7..9 => Kind::App,
@@ -105,15 +84,7 @@ fn drawn(
     };
     let patience = random.between(Duration::from_secs(40), Duration::from_secs(80));
     let think = (Duration::from_millis(500), Duration::from_secs(1));
-    Traits {
-        id,
-        product,
-        event,
-        kind,
-        arrives,
-        patience,
-        think,
-    }
+    Traits { id, product, event, kind, arrives, patience, think }
 }
 
 #[cfg(test)]
@@ -143,11 +114,7 @@ mod tests {
             let expected = f64::from(crowd.base_per_s[product.index()] * 60);
             for how in [Steady::Poisson, Steady::Even] {
                 let base = steady(&crowd, product, MINUTE, how);
-                assert!(
-                    (base.len() as f64 / expected - 1.0).abs() < 0.08,
-                    "{}",
-                    base.len()
-                );
+                assert!((base.len() as f64 / expected - 1.0).abs() < 0.08, "{}", base.len());
                 assert!(base.windows(2).all(|two| two[0].arrives <= two[1].arrives));
             }
             let base = steady(&crowd, product, MINUTE, Steady::Poisson);
@@ -159,10 +126,7 @@ mod tests {
     #[test]
     fn the_burst_is_seven_thousand_and_two_thirds_come_within_the_spread() {
         let all = burst(&Crowd::saturday(3));
-        let early = all
-            .iter()
-            .filter(|t| t.arrives < Duration::from_secs(6))
-            .count();
+        let early = all.iter().filter(|t| t.arrives < Duration::from_secs(6)).count();
         assert_eq!(all.len(), 7_000);
         assert!((4_300..4_550).contains(&early), "1 - 1/e of them: {early}");
     }

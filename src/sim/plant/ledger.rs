@@ -93,11 +93,7 @@ mod tests {
         assert_eq!(ledger.duplicates(), 1);
         ledger.arrive(Product::Casino, Step::Odds, None);
         ledger.arrive(Product::Casino, Step::Odds, None);
-        assert_eq!(
-            ledger.duplicates(),
-            1,
-            "a request without an attempt id proves nothing either way"
-        );
+        assert_eq!(ledger.duplicates(), 1, "a request without an attempt id proves nothing either way");
     }
 
     #[test]
@@ -107,13 +103,6 @@ mod tests {
             ledger.done(Product::HorseRacing, Step::Bet, key);
         }
         let counts = ledger.counts(Product::HorseRacing);
-        assert_eq!(
-            (
-                counts.done[Step::Bet.index()],
-                counts.placed,
-                counts.repeated
-            ),
-            (5, 4, 1)
-        );
+        assert_eq!((counts.done[Step::Bet.index()], counts.placed, counts.repeated), (5, 4, 1));
     }
 }

@@ -45,11 +45,7 @@ pub(super) struct Station {
 
 impl Station {
     pub(super) fn new(seats: usize) -> Self {
-        Self {
-            seats,
-            busy: 0,
-            line: VecDeque::new(),
-        }
+        Self { seats, busy: 0, line: VecDeque::new() }
     }
 
     /// Takes a seat, or a place in the line. True when the job may begin at once.
@@ -69,10 +65,7 @@ impl Station {
         if next.is_none() {
             self.busy -= 1;
         }
-        debug_assert!(
-            self.busy == self.seats || self.line.is_empty(),
-            "nobody waits beside a free seat"
-        );
+        debug_assert!(self.busy == self.seats || self.line.is_empty(), "nobody waits beside a free seat");
         next
     }
 
@@ -103,10 +96,7 @@ mod tests {
 
     #[test]
     fn work_slows_as_it_piles_up_and_never_beyond_four_times() {
-        let bend = Bend {
-            easy: 10,
-            piled: 310,
-        };
+        let bend = Bend { easy: 10, piled: 310 };
         let warm = Duration::from_millis(10);
         assert_eq!(bend.stretch(warm, 0), warm);
         assert_eq!(bend.stretch(warm, 10), warm);

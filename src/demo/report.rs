@@ -3,9 +3,10 @@
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 
-use super::figures::{Figures, Spread, rounded};
+use super::figures::{Closed, Figures, Spread, rounded};
 use super::story::Run;
 use super::yardstick::Yardstick;
+use crate::sim::Product;
 
 /// Without Sluss, sport and casino must finish less than this, or the demo proves nothing.
 const COLLAPSED_BELOW_PERCENT: f64 = 50.0;
@@ -84,12 +85,13 @@ impl Summary {
             ("with", &self.with, self.horse_percent_of_yardstick.with),
         ];
         for product in 0..3 {
+            let mut title = Product::ALL[product].name();
             for (name, run, share) in &runs {
                 if let Some(run) = run {
                     let figures = &run.products[product];
                     // Horse racing is held against the yardstick, the bystanders against what was asked of them.
                     let possible = share.filter(|_| product == 0).unwrap_or(figures.finished_percent);
-                    table.add_row(row(name, figures, possible));
+                    table.add_row(row(std::mem::take(&mut title), name, figures, possible));
                 }
             }
         }
@@ -99,36 +101,35 @@ impl Summary {
         table.to_string()
     }
 
-    /// The table in sentences, and where to look next.
+    /// The table in sentences.
     pub(super) fn remarks(&self) -> String {
         let mut lines = vec![format!(
             "\"Of the possible\": horse bets against the yardstick of {:.1} journeys/s measured on this plant just before;\n\
-             sport and casino against what was asked. Window: {} s from the reopening, the same for both.",
+             sport and casino against what was asked. Window: {} s from the reopening.",
             self.yardstick.journeys_per_s, self.window_s
         )];
-        if let Some(run) = &self.without {
-            lines.push(format!("Without: {}", unheard(run)));
-        }
-        if let Some(run) = &self.with {
-            lines.push(format!("With:    {}", unheard(run)));
-            if let Some(closed) = &run.while_closed {
-                lines.push(format!(
-                    "While the race was closed, {} of {} bets on it were refused, {} horse bets on others were placed, and\n\
-                     sport and casino were answered {} % of the time.",
-                    closed.of_these_refused,
-                    closed.bets_on_it,
-                    closed.bets_on_others_answered,
-                    closed.sport_and_casino_percent
-                ));
-            }
-        }
+        lines.extend(self.without.iter().chain(&self.with).next().map(|run| self.room_for(run)));
+        lines.extend(self.without.iter().map(|run| format!("Without: {}", reached(run))));
+        lines.extend(self.with.iter().map(|run| format!("With:    {}", reached(run))));
+        lines.extend(self.with.iter().filter_map(|run| run.while_closed.as_ref()).map(while_closed));
         lines.join("\n")
+    }
+
+    /// How many of those who came could be served at all: "finished" of horse racing is to be read against it.
+    fn room_for(&self, run: &Run) -> String {
+        let came = run.products[0].customers;
+        let possible = self.yardstick.journeys_per_s * self.window_s as f64;
+        let most = (100.0 * possible / came.max(1) as f64).min(100.0);
+        format!(
+            "{came} horse bettors came in time to be counted; this plant can do {possible:.0} journeys in the window, \
+             so at most {most:.0} %\nof them can have finished by then. The others are still trying, or have left."
+        )
     }
 }
 
-fn row(name: &str, figures: &Figures, possible: f64) -> Vec<Cell> {
+fn row(title: &str, name: &str, figures: &Figures, possible: f64) -> Vec<Cell> {
     vec![
-        Cell::new(if name == "with" { "" } else { figures.product }),
+        Cell::new(title),
         Cell::new(name),
         Cell::new(format!("{:.1}", figures.bets_per_s)),
         Cell::new(format!("{:.1}/s", figures.bets_per_s_first_10_s)),
@@ -149,13 +150,21 @@ fn spread(spread: Spread) -> String {
     format!("{}, {}", time(spread.p50), time(spread.p99))
 }
 
-fn unheard(run: &Run) -> String {
+fn reached(run: &Run) -> String {
     let placed: u64 = run.plant.placed.iter().sum();
     format!(
-        "{} bets carried out by the backends in all, {} requests reached them, {} of these twice.",
-        placed,
+        "{} requests reached the backends, {} of them twice; of {placed} bets carried out, {} were never heard of.",
         run.plant.arrived.iter().sum::<u64>(),
-        run.plant.duplicates
+        run.plant.duplicates,
+        placed.saturating_sub(run.heard),
+    )
+}
+
+fn while_closed(closed: &Closed) -> String {
+    format!(
+        "While the race was closed, {} of {} bets on it were refused, {} horse bets on others were placed, and\n\
+         sport and casino were answered {} % of the time.",
+        closed.of_these_refused, closed.bets_on_it, closed.bets_on_others_answered, closed.sport_and_casino_percent
     )
 }
 
@@ -191,3 +200,6 @@ fn sent_twice(run: &Run) -> Option<String> {
     let twice = run.plant.duplicates;
     (twice > 0).then(|| format!("{twice} attempts reached the plant twice; no attempt ever may."))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::customers::records::Fate;
 use super::customers::{Doors, Field, Sources};
 use super::figures::{Closed, Figures, Window};
 use super::plant::{PlantProcess, Report};
@@ -27,6 +28,8 @@ pub(super) struct Run {
     pub(super) products: [Figures; 3],
     /// What happened between signal and reopening; nothing was closed where nobody could close it.
     pub(super) while_closed: Option<Closed>,
+    /// Receipts customers got, all products, from the run's first second to its last.
+    pub(super) heard: u64,
     /// What the plant itself counted, from the run's first second to its last.
     pub(super) plant: Report,
     /// The most connections customers had open at a time.
@@ -150,6 +153,7 @@ impl<'a> Story<'a> {
         let plant = plant.report().await?;
         let records = field.records.borrow();
         let products = Product::ALL.map(|product| Figures::of(&records, product, window));
-        Ok(Run { products, while_closed, plant, peak_connections: field.open.peak() })
+        let heard = records.journeys.iter().filter(|journey| journey.fate == Fate::Finished).count() as u64;
+        Ok(Run { products, while_closed, heard, plant, peak_connections: field.open.peak() })
     }
 }

@@ -27,12 +27,12 @@ const WARM: Duration = Duration::from_millis(1_500);
 /// Until a level has settled.
 const SETTLE: Duration = Duration::from_millis(250);
 /// A short look, to find the best level.
-const LOOK: Duration = Duration::from_millis(1_500);
+const LOOK: Duration = Duration::from_millis(1_200);
 /// The measurement itself.
-const MEASURE: Duration = Duration::from_millis(4_500);
+const MEASURE: Duration = Duration::from_secs(6);
 /// Sport and casino are "as usual" while so many of their attempts are answered.
 const AS_USUAL_PERCENT: f64 = 99.0;
-/// Two looks this near each other look the same: 1.5 s tell no more.
+/// Two looks this near each other look the same: a second tells no more.
 const AS_GOOD: f64 = 0.95;
 /// The eager ones' numbers begin where no crowd's do.
 const EAGER: u64 = 9 << 32;

@@ -23,8 +23,8 @@ pub(crate) struct AnswerBody {
 enum AnswerKind {
     /// Ours, in one piece.
     Full(Option<Bytes>),
-    /// A backend's, as it comes.
-    Relay(Relay),
+    /// A backend's, as it comes. Boxed, for an answer is moved a dozen times on its way.
+    Relay(Box<Relay>),
 }
 
 /// A backend's answer on its way to the client. It holds the seat to its end.
@@ -34,8 +34,10 @@ struct Relay {
     patience: Patience,
 }
 
-/// What a backend gets.
-pub(crate) struct RequestBody {
+/// What a backend gets. Most requests have no body, and then this is nothing but a null pointer.
+pub(crate) struct RequestBody(Option<Box<Upload>>);
+
+struct Upload {
     /// What was read while the request waited.
     read: VecDeque<Frame<Bytes>>,
     rest: Option<Incoming>,
@@ -72,7 +74,8 @@ impl AnswerBody {
             exchange.completed();
             return AnswerKind::Full(None).into();
         }
-        AnswerKind::Relay(Relay { incoming, exchange: Some(exchange), patience: Patience::new(idle, Some(end)) }).into()
+        let patience = Patience::new(idle, Some(end));
+        AnswerKind::Relay(Box::new(Relay { incoming, exchange: Some(exchange), patience })).into()
     }
 
     /// Drop `resting` with this body.
@@ -137,28 +140,35 @@ impl Relay {
 impl RequestBody {
     /// The body of a request that did not wait.
     pub(crate) fn new(incoming: Incoming, most: u64, idle: Duration) -> RequestBody {
-        let rest = Some(incoming).filter(|incoming| !incoming.is_end_stream());
-        RequestBody { read: VecDeque::new(), rest, left: most, patience: Patience::new(idle, None) }
+        if incoming.is_end_stream() {
+            return RequestBody(None);
+        }
+        let patience = Patience::new(idle, None);
+        RequestBody(Some(Box::new(Upload { read: VecDeque::new(), rest: Some(incoming), left: most, patience })))
     }
 
     /// Read up to `most` bytes ahead, so that the end of the connection is seen while the request waits
     /// (hyper does not look for it while a body is unread). Never ends but by an error: whoever calls
     /// drops it when the wait is over.
     pub(crate) async fn read_ahead(&mut self, most: usize) -> BodyError {
-        let mut held = 0;
-        while held < most && self.rest.is_some() {
-            match std::future::poll_fn(|context| self.poll_rest(context)).await {
-                Some(Ok(frame)) => {
-                    held += frame.data_ref().map_or(0, Bytes::len);
-                    self.read.push_back(frame);
+        if let Some(upload) = &mut self.0 {
+            let mut held = 0;
+            while held < most {
+                match std::future::poll_fn(|context| upload.poll_rest(context)).await {
+                    Some(Ok(frame)) => {
+                        held += frame.data_ref().map_or(0, Bytes::len);
+                        upload.read.push_back(frame);
+                    }
+                    Some(Err(error)) => return error,
+                    None => break,
                 }
-                Some(Err(error)) => return error,
-                None => break,
             }
         }
         std::future::pending().await
     }
+}
 
+impl Upload {
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = &mut self.rest else { return Poll::Ready(None) };
         let polled = ready!(poll_watched(incoming, &mut self.patience, context));
@@ -175,25 +185,6 @@ impl RequestBody {
         }
         Poll::Ready(polled)
     }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.read.pop_front() {
-            Some(frame) => Poll::Ready(Some(Ok(frame))),
-            None => self.poll_rest(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.read.is_empty() && self.rest.is_none()
-    }
 
     fn size_hint(&self) -> SizeHint {
         let read: u64 = self.read.iter().filter_map(Frame::data_ref).map(|bytes| bytes.len() as u64).sum();
@@ -204,6 +195,30 @@ impl Body for RequestBody {
             hint.set_upper(read + upper);
         }
         hint
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
+        match upload.read.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None => upload.poll_rest(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|upload| upload.read.is_empty() && upload.rest.is_none())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or(SizeHint::with_exact(0), |upload| upload.size_hint())
     }
 }
 

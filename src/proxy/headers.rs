@@ -3,6 +3,7 @@
 //! Hop-by-hop headers end here (RFC 9110, section 7.6.1). Forwarding and identity headers count only from
 //! trusted networks; from anybody else they are taken off, so that no backend believes a stranger.
 
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -33,35 +34,55 @@ pub(crate) struct Peer {
     /// Whether its identity and forwarding headers count.
     pub(crate) trusted: bool,
     forwarded_for: HeaderValue,
+    /// Our element of `Forwarded`, for the host asked for last: a connection seldom asks for another.
+    element: RefCell<Option<(Option<HeaderValue>, HeaderValue)>>,
 }
 
 impl Peer {
     pub(crate) fn new(address: IpAddr, trusted: bool) -> Peer {
         let forwarded_for = HeaderValue::from_str(&address.to_string()).expect("an address is plain ASCII");
-        Peer { address, trusted, forwarded_for }
+        Peer { address, trusted, forwarded_for, element: RefCell::new(None) }
+    }
+
+    fn element(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let mut known = self.element.borrow_mut();
+        if let Some((_, element)) = known.as_ref().filter(|(for_host, _)| for_host.as_ref() == host) {
+            return Some(element.clone());
+        }
+        let element = forwarded_element(self.address, host)?;
+        *known = Some((host.cloned(), element.clone()));
+        Some(element)
     }
 }
 
 /// Make a client's headers into those the backend gets. `identities` are the configured identity headers.
 pub(crate) fn to_backend(headers: &mut HeaderMap, version: Version, peer: &Peer, identities: &[HeaderName]) {
-    let wants_trailers = headers.get(TE).is_some_and(|te| says_trailers(te.as_bytes()));
-    end_hop(headers);
+    let mut seen = Seen::look(headers);
+    let wants_trailers = seen.te && headers.get(TE).is_some_and(|te| says_trailers(te.as_bytes()));
+    end_hop(headers, &seen);
     if wants_trailers {
         headers.insert(TE, TRAILERS);
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     if !peer.trusted {
-        for name in FORWARDING.iter().chain(identities) {
+        if seen.forwarding {
+            for name in &FORWARDING {
+                headers.remove(name);
+            }
+            seen.forwarding = false;
+        }
+        for name in identities {
             headers.remove(name);
         }
     }
-    forward(headers, peer);
+    forward(headers, peer, &seen);
     via(headers, version);
 }
 
 /// Make a backend's headers into those the client gets.
 pub(crate) fn to_client(headers: &mut HeaderMap, version: Version) {
-    end_hop(headers);
+    let seen = Seen::look(headers);
+    end_hop(headers, &seen);
     via(headers, version);
 }
 
@@ -71,9 +92,41 @@ pub(crate) fn has_two_lengths(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
 }
 
-fn end_hop(headers: &mut HeaderMap) {
-    // Nearly every request names at most `keep-alive` or `close` here, which are removed anyway.
-    if headers.contains_key(CONNECTION) {
+/// What one walk over the names found: most messages carry none of it, and a walk costs less than a single
+/// look-up by hash for each.
+#[derive(Default)]
+struct Seen {
+    connection: bool,
+    transfer_encoding: bool,
+    te: bool,
+    other_hop: bool,
+    forwarding: bool,
+}
+
+impl Seen {
+    fn look(headers: &HeaderMap) -> Seen {
+        let mut seen = Seen::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "connection" => seen.connection = true,
+                "transfer-encoding" => seen.transfer_encoding = true,
+                "te" => seen.te = true,
+                "keep-alive"
+                | "proxy-connection"
+                | "trailer"
+                | "upgrade"
+                | "proxy-authenticate"
+                | "proxy-authorization" => seen.other_hop = true,
+                "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => seen.forwarding = true,
+                _ => {}
+            }
+        }
+        seen
+    }
+}
+
+fn end_hop(headers: &mut HeaderMap, seen: &Seen) {
+    if seen.connection {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
             .iter()
@@ -90,35 +143,43 @@ fn end_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
-        headers.remove(name);
+    if seen.te {
+        headers.remove(TE);
     }
-    if headers.remove(TRANSFER_ENCODING).is_some() {
+    if seen.other_hop {
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, TRAILER, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
+            headers.remove(name);
+        }
+    }
+    if seen.transfer_encoding {
+        headers.remove(TRANSFER_ENCODING);
         headers.remove(CONTENT_LENGTH);
     }
 }
 
-fn forward(headers: &mut HeaderMap, peer: &Peer) {
+fn forward(headers: &mut HeaderMap, peer: &Peer, seen: &Seen) {
     let host = headers.get(HOST).cloned();
-    match headers.get(&X_FORWARDED_FOR) {
-        Some(before) => {
-            let joined = [before.as_bytes(), b", ", peer.forwarded_for.as_bytes()].concat();
+    let mut forwarded_for = peer.forwarded_for.clone();
+    let (mut says_proto, mut says_host) = (false, false);
+    if seen.forwarding {
+        if let Some(before) = headers.get(&X_FORWARDED_FOR) {
+            let joined = [before.as_bytes(), b", ", forwarded_for.as_bytes()].concat();
             if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
-                headers.insert(X_FORWARDED_FOR, joined);
+                forwarded_for = joined;
             }
         }
-        None => {
-            headers.insert(X_FORWARDED_FOR, peer.forwarded_for.clone());
-        }
+        // What a trusted proxy in front of us said about scheme and host is closer to the client than we are.
+        says_proto = headers.contains_key(&X_FORWARDED_PROTO);
+        says_host = headers.contains_key(&X_FORWARDED_HOST);
     }
-    if let Some(element) = forwarded_element(peer.address, host.as_ref()) {
+    headers.insert(X_FORWARDED_FOR, forwarded_for);
+    if let Some(element) = peer.element(host.as_ref()) {
         headers.append(FORWARDED, element);
     }
-    // What a trusted proxy in front of us said about scheme and host is closer to the client than we are.
-    if !headers.contains_key(&X_FORWARDED_PROTO) {
+    if !says_proto {
         headers.insert(X_FORWARDED_PROTO, HTTP);
     }
-    if let Some(host) = host.filter(|_| !headers.contains_key(&X_FORWARDED_HOST)) {
+    if let Some(host) = host.filter(|_| !says_host) {
         headers.insert(X_FORWARDED_HOST, host);
     }
 }

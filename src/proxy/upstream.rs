@@ -103,13 +103,15 @@ impl Pool {
         mut request: Request<RequestBody>,
         admitted: Admitted,
     ) -> Result<Answered, Fault> {
-        let started = Instant::now();
-        let end = started + self.timeouts.total;
+        let started = admitted.since();
+        let by = |after| Instant::from_std(self.clock.instant(started + after));
+        let end = by(self.timeouts.total);
+        let head_by = by(self.timeouts.first_byte.min(self.timeouts.total));
         let mut exchange =
             Exchange { pool: self.clone(), admitted: Some(admitted), connection: None, outcome: Outcome::Failed };
         let mut tried = Vec::new();
         loop {
-            let mut connection = match self.connect(&mut tried).await {
+            let mut connection = match self.connect(started, &mut tried).await {
                 Ok(connection) => connection,
                 Err(fault) => {
                     // Nobody there says nothing about how much the others can take.
@@ -119,7 +121,7 @@ impl Pool {
             };
             let sent = connection.sender.try_send_request(request);
             exchange.connection = Some(connection);
-            match timeout_at(started + self.timeouts.first_byte.min(self.timeouts.total), sent).await {
+            match timeout_at(head_by, sent).await {
                 Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here.
@@ -142,9 +144,8 @@ impl Pool {
     }
 
     /// A connection that is ready to send: an idle one, or a new one to a backend that accepts it.
-    async fn connect(&self, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
+    async fn connect(&self, now: Timestamp, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
         loop {
-            let now = self.clock.now();
             let index = balance::choose(&self.backends, tried, now, &self.random);
             let backend = &self.backends[index];
             let outstanding = Outstanding::at(backend);
@@ -161,7 +162,7 @@ impl Pool {
                 }
                 failed => {
                     self.metrics.connect_failed.increment(1);
-                    if backend.refused(now) {
+                    if backend.refused(self.clock.now()) {
                         let why = failed
                             .map_or("no answer in time".into(), |e| e.err().map(|e| e.to_string()).unwrap_or_default());
                         tracing::warn!(
@@ -213,13 +214,13 @@ impl Pool {
 }
 
 impl Exchange {
-    fn answered(mut self, response: Response<Incoming>, started: Instant, end: Instant) -> Answered {
+    fn answered(mut self, response: Response<Incoming>, started: Timestamp, end: Instant) -> Answered {
         let status = response.status();
         // A backend that says it is overloaded has not answered, as far as its limit is concerned.
         if !matches!(status.as_u16(), 502..=504) {
             self.outcome = Outcome::Answered;
         }
-        self.pool.metrics.answered(status, started.elapsed());
+        self.pool.metrics.answered(status, self.pool.clock.now().since(started));
         if headers::has_two_lengths(response.headers()) {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;

@@ -1,8 +1,10 @@
 //! Bodies on their way: watched, bounded, and the last to let go of a seat.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::fault::{BadRequest, Fault};
 use super::upstream::Exchange;
 use super::watch::Resting;
 
@@ -43,7 +46,13 @@ struct Upload {
     rest: Option<Incoming>,
     left: u64,
     patience: Patience,
+    fate: Fate,
 }
+
+/// How a request's body fared, for whoever has given the body away: hyper's error does not tell whether the
+/// client or the backend broke off.
+#[derive(Clone, Default)]
+pub(crate) struct Fate(Option<Rc<Cell<Option<BodyError>>>>);
 
 /// Why a body broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +153,13 @@ impl RequestBody {
             return RequestBody(None);
         }
         let patience = Patience::new(idle, None);
-        RequestBody(Some(Box::new(Upload { read: VecDeque::new(), rest: Some(incoming), left: most, patience })))
+        let fate = Fate(Some(Rc::default()));
+        RequestBody(Some(Box::new(Upload { read: VecDeque::new(), rest: Some(incoming), left: most, patience, fate })))
+    }
+
+    /// How this body fares, to be asked after it was given away.
+    pub(crate) fn fate(&self) -> Fate {
+        self.0.as_ref().map(|upload| upload.fate.clone()).unwrap_or_default()
     }
 
     /// Read up to `most` bytes ahead, so that the end of the connection is seen while the request waits
@@ -179,9 +194,14 @@ impl Upload {
         if incoming.is_end_stream() || !matches!(polled, Some(Ok(_))) {
             self.rest = None;
         }
-        match self.left.checked_sub(bytes) {
-            Some(left) => self.left = left,
-            None => return Poll::Ready(Some(Err(BodyError::TooLarge))),
+        let Some(left) = self.left.checked_sub(bytes) else {
+            self.rest = None;
+            self.fate.is(BodyError::TooLarge);
+            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+        };
+        self.left = left;
+        if let Some(Err(error)) = &polled {
+            self.fate.is(*error);
         }
         Poll::Ready(polled)
     }
@@ -219,6 +239,28 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.0.as_ref().map_or(SizeHint::with_exact(0), |upload| upload.size_hint())
+    }
+}
+
+impl Fate {
+    /// Why the body broke off, if it did.
+    pub(crate) fn error(&self) -> Option<BodyError> {
+        self.0.as_ref().and_then(|fate| fate.get())
+    }
+
+    fn is(&self, error: BodyError) {
+        if let Some(fate) = &self.0 {
+            fate.set(Some(error));
+        }
+    }
+}
+
+impl From<BodyError> for Fault {
+    fn from(error: BodyError) -> Fault {
+        match error {
+            BodyError::TooLarge => Fault::BadRequest(BadRequest::LargeBody),
+            BodyError::Stalled | BodyError::Broken => Fault::ClientTimeout,
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a request and an answer carry from one side to the other, and what they do not.
 //!
 //! Hop-by-hop headers end here (RFC 9110, section 7.6.1). Forwarding and identity headers count only from
-//! trusted networks; from anybody else they are taken off, so that no backend believes a stranger.
+//! trusted networks; from anybody else they are taken off, so that no backend believes a stranger. `Trailer`
+//! passes: hyper sends only the trailers that it announces.
 
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -10,9 +11,10 @@ use std::net::IpAddr;
 use bytes::{Bytes, BytesMut};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderValue, Version};
+use ipnet::IpNet;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -77,6 +79,25 @@ pub(crate) fn to_backend(headers: &mut HeaderMap, version: Version, peer: &Peer,
     }
     forward(headers, peer, &seen);
     via(headers, version);
+}
+
+/// Who asks, as far as can be believed: the peer itself, or, when the peer is a trusted proxy, the last in
+/// `X-Forwarded-For` that is none.
+pub(crate) fn client_address(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    if !peer.trusted {
+        return peer.address;
+    }
+    let lines: Vec<&str> = headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
+    let mut client = peer.address;
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        // What is no address was not written by a proxy; whoever stands behind it is unknown.
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        client = address.to_canonical();
+        if !trusted.iter().any(|network| network.contains(&client)) {
+            break;
+        }
+    }
+    client
 }
 
 /// Make a backend's headers into those the client gets.
@@ -147,7 +168,7 @@ fn end_hop(headers: &mut HeaderMap, seen: &Seen) {
         headers.remove(TE);
     }
     if seen.other_hop {
-        for name in [KEEP_ALIVE, PROXY_CONNECTION, TRAILER, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
             headers.remove(name);
         }
     }
@@ -162,11 +183,10 @@ fn forward(headers: &mut HeaderMap, peer: &Peer, seen: &Seen) {
     let mut forwarded_for = peer.forwarded_for.clone();
     let (mut says_proto, mut says_host) = (false, false);
     if seen.forwarding {
-        if let Some(before) = headers.get(&X_FORWARDED_FOR) {
-            let joined = [before.as_bytes(), b", ", forwarded_for.as_bytes()].concat();
-            if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
-                forwarded_for = joined;
-            }
+        let before = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        let joined = before.chain([forwarded_for.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
+        if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
+            forwarded_for = joined;
         }
         // What a trusted proxy in front of us said about scheme and host is closer to the client than we are.
         says_proto = headers.contains_key(&X_FORWARDED_PROTO);
@@ -277,6 +297,17 @@ mod tests {
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-customer"], "anna");
         assert_eq!(headers.get_all("forwarded").iter().count(), 2);
+    }
+
+    #[test]
+    fn the_client_is_the_last_hop_that_no_trusted_proxy_is() {
+        let trusted: [IpNet; 1] = ["10.0.0.0/8".parse().expect("a network")];
+        let ask = |peer: &Peer, line: &'static str| client_address(peer, &map(&[("x-forwarded-for", line)]), &trusted);
+        let load_balancer = Peer::new(IpAddr::from([10, 0, 0, 1]), true);
+        assert_eq!(ask(&load_balancer, "6.6.6.6, 203.0.113.9, 10.0.0.2"), IpAddr::from([203, 0, 113, 9]));
+        assert_eq!(ask(&load_balancer, "10.1.1.1, 10.0.0.2"), IpAddr::from([10, 1, 1, 1]));
+        assert_eq!(ask(&load_balancer, "nonsense"), IpAddr::from([10, 0, 0, 1]));
+        assert_eq!(ask(&peer(false), "203.0.113.9"), IpAddr::from([192, 0, 2, 7]));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The configuration from outside: what a bad file is told, and what the examples mean.
+//! The configuration from outside: what a bad file is told, what the examples mean, and that the
+//! reference tells the truth.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -14,6 +15,8 @@ mod bad;
 mod files;
 #[path = "config/meaning.rs"]
 mod meaning;
+#[path = "config/reference.rs"]
+mod reference;
 
 /// A made-up machine: four cores, a few files, a resolver that knows three names.
 #[derive(Clone, Debug, Default)]

@@ -172,7 +172,8 @@ impl Memory {
         });
         let events =
             self.events.iter().map(|(event, state)| Record::Event { event: event.clone(), state: state.clone() });
-        let knees = self.knees.iter().map(|(resource, seats)| Record::Knee { resource: resource.clone(), seats: *seats });
+        let knees =
+            self.knees.iter().map(|(resource, seats)| Record::Knee { resource: resource.clone(), seats: *seats });
         states.chain(events).chain(knees).chain([Record::Bypass { on: self.bypass }]).collect()
     }
 }
@@ -236,7 +237,9 @@ mod tests {
         let (journal, memory, thread) = Journal::open(&path).expect("a new journal");
         assert_eq!(memory, Memory::default());
         let open = Record::State { product: "horse-racing".into(), state: "open".into(), reason: None };
-        for record in [open, Record::Knee { resource: "wallet".into(), seats: 11.5 }, parked(), Record::Bypass { on: true }] {
+        for record in
+            [open, Record::Knee { resource: "wallet".into(), seats: 11.5 }, parked(), Record::Bypass { on: true }]
+        {
             wait(journal.keep(record)).expect("a disk");
         }
         drop(journal);

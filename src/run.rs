@@ -76,9 +76,18 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let control = Control::new(shared.clone(), registry, journal, &events, &memory);
     let workers = Workers::start(&shared, sockets).map_err(|error| StartError::thread(&error))?;
     let (stop, stopped) = watch::channel(false);
-    let office = office(control.clone(), office_socket, admin.token, stopped).map_err(|error| StartError::thread(&error))?;
+    let office =
+        office(control.clone(), office_socket, admin.token, stopped).map_err(|error| StartError::thread(&error))?;
     control.set_ready(true);
-    Ok(Running { address: workers.address, admin: admin_address, control, workers, office, journal: journal_thread, stop })
+    Ok(Running {
+        address: workers.address,
+        admin: admin_address,
+        control,
+        workers,
+        office,
+        journal: journal_thread,
+        stop,
+    })
 }
 
 impl Running {

@@ -124,7 +124,9 @@ impl Control {
             return self.bypass(request).await;
         }
         let applied = match self.scope(request)? {
-            Scope::Products(products) => products.into_iter().map(|index| self.order_product(index, request.order)).collect(),
+            Scope::Products(products) => {
+                products.into_iter().map(|index| self.order_product(index, request.order)).collect()
+            }
             Scope::Event(event) => vec![self.order_event(&event, request.order)?],
         };
         for one in &applied {
@@ -143,7 +145,11 @@ impl Control {
         let Some(scheduled) = self.events.get(event) else {
             self.signals[2].increment(1);
             let text = self.unknown_event(event);
-            tracing::error!(event, source = request.source, "ALARM: close signal for an event that is not in the schedule: nothing was changed");
+            tracing::error!(
+                event,
+                source = request.source,
+                "ALARM: close signal for an event that is not in the schedule: nothing was changed"
+            );
             return Err(Mistake::Unknown(text));
         };
         let (gate, _) = self.product(scheduled.product);
@@ -191,7 +197,9 @@ impl Control {
             (None, Some(event), false) if self.events.contains_key(event) => Ok(Scope::Event(event.clone())),
             (None, Some(event), false) => Err(Mistake::Unknown(self.unknown_event(event))),
             (None, None, true) => Ok(Scope::Products((0..self.shared.settings.products.len()).collect())),
-            _ => Err(Mistake::Unclear("an order is about one product, one event, or all: name exactly one of them".into())),
+            _ => Err(Mistake::Unclear(
+                "an order is about one product, one event, or all: name exactly one of them".into(),
+            )),
         }
     }
 
@@ -246,8 +254,7 @@ impl Control {
         let OrderRequest { who, reason, .. } = request;
         let order = order_word(request.order);
         tracing::warn!(order, scope, state, who, reason, "order");
-        let said =
-            Said { order: order.into(), who: who.clone(), reason: reason.clone(), at: jiff::Timestamp::now() };
+        let said = Said { order: order.into(), who: who.clone(), reason: reason.clone(), at: jiff::Timestamp::now() };
         self.matters().last.insert(scope.to_owned(), said);
         let (order, scope) = (order.to_owned(), scope.to_owned());
         if request.event.is_some() {
@@ -259,7 +266,9 @@ impl Control {
     async fn keep(&self, record: Record) -> Result<(), Mistake> {
         let kept = self.journal.keep(record).await;
         kept.map_err(|error| {
-            Mistake::NotKept(format!("carried out, but not written to the journal, so a restart will forget it: {error}"))
+            Mistake::NotKept(format!(
+                "carried out, but not written to the journal, so a restart will forget it: {error}"
+            ))
         })
     }
 

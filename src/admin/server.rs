@@ -54,7 +54,11 @@ async fn authorised(token: Option<Arc<str>>, request: Request, next: Next) -> Re
 }
 
 async fn ready(State(control): State<Arc<Control>>) -> Response {
-    if control.is_ready() { "ready\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response() }
+    if control.is_ready() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
 }
 
 async fn metrics(State(control): State<Arc<Control>>) -> impl IntoResponse {
@@ -91,9 +95,8 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Res
         let text = "send JSON, with Content-Type: application/json";
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", text));
     }
-    serde_json::from_slice(body).map_err(|error| {
-        problem(StatusCode::UNPROCESSABLE_ENTITY, "unclear", &format!("{error}; nothing was changed"))
-    })
+    serde_json::from_slice(body)
+        .map_err(|error| problem(StatusCode::UNPROCESSABLE_ENTITY, "unclear", &format!("{error}; nothing was changed")))
 }
 
 fn no(mistake: &Mistake) -> Response {

@@ -135,7 +135,10 @@ impl Control {
 
     fn resource_statuses(&self) -> Vec<ResourceStatus> {
         let domains = self.shared.gates.iter().zip(&self.shared.settings.domains);
-        let of_domain = |(gate, settings): (&std::sync::Arc<crate::proxy::admit::Gate>, &crate::proxy::settings::DomainSettings)| {
+        let of_domain = |(gate, settings): (
+            &std::sync::Arc<crate::proxy::admit::Gate>,
+            &crate::proxy::settings::DomainSettings,
+        )| {
             gate.with(|domain, _| {
                 let resources = domain.resources().iter().zip(&settings.resources);
                 resources

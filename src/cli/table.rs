@@ -13,7 +13,10 @@ pub(super) fn status(status: &Status) -> String {
     let ready = if status.ready { "ready" } else { "NOT READY" };
     let bypass = if status.bypass { ", BYPASS: nothing is refused" } else { "" };
     let since = status.started.strftime("%Y-%m-%d %H:%M:%SZ");
-    line(&mut out, &format!("sluss {} since {since}, {ready}{bypass}, {} connections", status.version, status.connections));
+    line(
+        &mut out,
+        &format!("sluss {} since {since}, {ready}{bypass}, {} connections", status.version, status.connections),
+    );
     for alarm in &status.alarms {
         line(&mut out, &format!("ALARM  {alarm}"));
     }
@@ -21,12 +24,26 @@ pub(super) fn status(status: &Status) -> String {
         let ramp = product.ramp_seats.map(|seats| seats.to_string()).unwrap_or_default();
         let last = product.last_order.clone().unwrap_or_default();
         let (in_flight, waiting) = (product.in_flight.to_string(), product.waiting.to_string());
-        vec![product.name.clone(), product.state.clone(), in_flight, waiting, ramp, format!("{} %", product.guarantee), last]
+        vec![
+            product.name.clone(),
+            product.state.clone(),
+            in_flight,
+            waiting,
+            ramp,
+            format!("{} %", product.guarantee),
+            last,
+        ]
     });
     table(&mut out, &["product", "state", "in flight", "waiting", "ramp", "guarantee", "last order"], 2..6, rows);
     let rows = status.resources.iter().map(|resource| {
         let knee = resource.knee.map(|knee| format!("{knee:.1}")).unwrap_or_else(|| "not found yet".into());
-        vec![resource.name.clone(), resource.kind.clone(), resource.limit.to_string(), resource.in_use.to_string(), knee]
+        vec![
+            resource.name.clone(),
+            resource.kind.clone(),
+            resource.limit.to_string(),
+            resource.in_use.to_string(),
+            knee,
+        ]
     });
     table(&mut out, &["limit on", "kind", "seats", "in use", "knee"], 2..5, rows);
     let rows = status.backends.iter().map(|backend| {

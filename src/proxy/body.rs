@@ -1,8 +1,10 @@
 //! Bodies on their way: watched, bounded, and the last to let go of a seat.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::fault::{BadRequest, Fault};
 use super::upstream::Exchange;
 use super::watch::Resting;
 
@@ -23,8 +26,8 @@ pub(crate) struct AnswerBody {
 enum AnswerKind {
     /// Ours, in one piece.
     Full(Option<Bytes>),
-    /// A backend's, as it comes.
-    Relay(Relay),
+    /// A backend's, as it comes. Boxed, for an answer is moved a dozen times on its way.
+    Relay(Box<Relay>),
 }
 
 /// A backend's answer on its way to the client. It holds the seat to its end.
@@ -34,14 +37,22 @@ struct Relay {
     patience: Patience,
 }
 
-/// What a backend gets.
-pub(crate) struct RequestBody {
+/// What a backend gets. Most requests have no body, and then this is nothing but a null pointer.
+pub(crate) struct RequestBody(Option<Box<Upload>>);
+
+struct Upload {
     /// What was read while the request waited.
     read: VecDeque<Frame<Bytes>>,
     rest: Option<Incoming>,
     left: u64,
     patience: Patience,
+    fate: Fate,
 }
+
+/// How a request's body fared, for whoever has given the body away: hyper's error does not tell whether the
+/// client or the backend broke off.
+#[derive(Clone, Default)]
+pub(crate) struct Fate(Option<Rc<Cell<Option<BodyError>>>>);
 
 /// Why a body broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +83,8 @@ impl AnswerBody {
             exchange.completed();
             return AnswerKind::Full(None).into();
         }
-        AnswerKind::Relay(Relay { incoming, exchange: Some(exchange), patience: Patience::new(idle, Some(end)) }).into()
+        let patience = Patience::new(idle, Some(end));
+        AnswerKind::Relay(Box::new(Relay { incoming, exchange: Some(exchange), patience })).into()
     }
 
     /// Drop `resting` with this body.
@@ -137,28 +149,41 @@ impl Relay {
 impl RequestBody {
     /// The body of a request that did not wait.
     pub(crate) fn new(incoming: Incoming, most: u64, idle: Duration) -> RequestBody {
-        let rest = Some(incoming).filter(|incoming| !incoming.is_end_stream());
-        RequestBody { read: VecDeque::new(), rest, left: most, patience: Patience::new(idle, None) }
+        if incoming.is_end_stream() {
+            return RequestBody(None);
+        }
+        let patience = Patience::new(idle, None);
+        let fate = Fate(Some(Rc::default()));
+        RequestBody(Some(Box::new(Upload { read: VecDeque::new(), rest: Some(incoming), left: most, patience, fate })))
+    }
+
+    /// How this body fares, to be asked after it was given away.
+    pub(crate) fn fate(&self) -> Fate {
+        self.0.as_ref().map(|upload| upload.fate.clone()).unwrap_or_default()
     }
 
     /// Read up to `most` bytes ahead, so that the end of the connection is seen while the request waits
     /// (hyper does not look for it while a body is unread). Never ends but by an error: whoever calls
     /// drops it when the wait is over.
     pub(crate) async fn read_ahead(&mut self, most: usize) -> BodyError {
-        let mut held = 0;
-        while held < most && self.rest.is_some() {
-            match std::future::poll_fn(|context| self.poll_rest(context)).await {
-                Some(Ok(frame)) => {
-                    held += frame.data_ref().map_or(0, Bytes::len);
-                    self.read.push_back(frame);
+        if let Some(upload) = &mut self.0 {
+            let mut held = 0;
+            while held < most {
+                match std::future::poll_fn(|context| upload.poll_rest(context)).await {
+                    Some(Ok(frame)) => {
+                        held += frame.data_ref().map_or(0, Bytes::len);
+                        upload.read.push_back(frame);
+                    }
+                    Some(Err(error)) => return error,
+                    None => break,
                 }
-                Some(Err(error)) => return error,
-                None => break,
             }
         }
         std::future::pending().await
     }
+}
 
+impl Upload {
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = &mut self.rest else { return Poll::Ready(None) };
         let polled = ready!(poll_watched(incoming, &mut self.patience, context));
@@ -169,30 +194,16 @@ impl RequestBody {
         if incoming.is_end_stream() || !matches!(polled, Some(Ok(_))) {
             self.rest = None;
         }
-        match self.left.checked_sub(bytes) {
-            Some(left) => self.left = left,
-            None => return Poll::Ready(Some(Err(BodyError::TooLarge))),
+        let Some(left) = self.left.checked_sub(bytes) else {
+            self.rest = None;
+            self.fate.is(BodyError::TooLarge);
+            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+        };
+        self.left = left;
+        if let Some(Err(error)) = &polled {
+            self.fate.is(*error);
         }
         Poll::Ready(polled)
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.read.pop_front() {
-            Some(frame) => Poll::Ready(Some(Ok(frame))),
-            None => self.poll_rest(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.read.is_empty() && self.rest.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -204,6 +215,52 @@ impl Body for RequestBody {
             hint.set_upper(read + upper);
         }
         hint
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
+        match upload.read.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None => upload.poll_rest(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|upload| upload.read.is_empty() && upload.rest.is_none())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or(SizeHint::with_exact(0), |upload| upload.size_hint())
+    }
+}
+
+impl Fate {
+    /// Why the body broke off, if it did.
+    pub(crate) fn error(&self) -> Option<BodyError> {
+        self.0.as_ref().and_then(|fate| fate.get())
+    }
+
+    fn is(&self, error: BodyError) {
+        if let Some(fate) = &self.0 {
+            fate.set(Some(error));
+        }
+    }
+}
+
+impl From<BodyError> for Fault {
+    fn from(error: BodyError) -> Fault {
+        match error {
+            BodyError::TooLarge => Fault::BadRequest(BadRequest::LargeBody),
+            BodyError::Stalled | BodyError::Broken => Fault::ClientTimeout,
+        }
     }
 }
 

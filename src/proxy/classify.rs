@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use http::header::{COOKIE, HOST};
 use http::request::Parts;
 
+use super::headers::{self, Peer};
 use super::settings::{CustomerSource, EventSource, ProductSettings, Rule, Settings};
 use crate::admission::{Class, Customer, EventKey};
 
@@ -47,19 +48,13 @@ impl Hashes {
     }
 }
 
-/// What the request is; `None` when no product serves it. `trusted` says whether identity headers count.
-pub(crate) fn classify(
-    settings: &Settings,
-    hashes: &Hashes,
-    request: &Parts,
-    peer: IpAddr,
-    trusted: bool,
-) -> Option<Classified> {
+/// What the request is; `None` when no product serves it.
+pub(crate) fn classify(settings: &Settings, hashes: &Hashes, request: &Parts, peer: &Peer) -> Option<Classified> {
     let path = as_served(request.uri.path());
     let (product, found) =
         settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path))?;
     let class = class_of(found, request, &path);
-    let customer = customer(settings, hashes, request, peer, trusted);
+    let customer = customer(settings, hashes, request, peer);
     let event = if class == Class::Commit { event(settings, hashes, request, &path) } else { None };
     Some(Classified { product, class, customer, event })
 }
@@ -94,19 +89,19 @@ fn host_is(request: &Parts, host: &str) -> bool {
     name.eq_ignore_ascii_case(host.as_bytes())
 }
 
-fn customer(settings: &Settings, hashes: &Hashes, request: &Parts, peer: IpAddr, trusted: bool) -> Customer {
+fn customer(settings: &Settings, hashes: &Hashes, request: &Parts, peer: &Peer) -> Customer {
     for (index, source) in settings.customer.iter().enumerate() {
         let name = match source {
-            CustomerSource::Header(name) if trusted => request.headers.get(name).map(|value| value.as_bytes()),
+            CustomerSource::Header(name) if peer.trusted => request.headers.get(name).map(|value| value.as_bytes()),
             CustomerSource::Header(_) => None,
             CustomerSource::Cookie(name) => cookie(request, name),
-            CustomerSource::Address => return hashes.address(peer),
+            CustomerSource::Address => break,
         };
         if let Some(name) = name.filter(|name| !name.is_empty()) {
             return hashes.account(index, name);
         }
     }
-    hashes.address(peer)
+    hashes.address(headers::client_address(peer, &request.headers, &settings.listen.trusted))
 }
 
 fn cookie<'a>(request: &'a Parts, name: &str) -> Option<&'a [u8]> {

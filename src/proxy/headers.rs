@@ -1,17 +1,20 @@
 //! What a request and an answer carry from one side to the other, and what they do not.
 //!
 //! Hop-by-hop headers end here (RFC 9110, section 7.6.1). Forwarding and identity headers count only from
-//! trusted networks; from anybody else they are taken off, so that no backend believes a stranger.
+//! trusted networks; from anybody else they are taken off, so that no backend believes a stranger. `Trailer`
+//! passes: hyper sends only the trailers that it announces.
 
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderValue, Version};
+use ipnet::IpNet;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -33,35 +36,74 @@ pub(crate) struct Peer {
     /// Whether its identity and forwarding headers count.
     pub(crate) trusted: bool,
     forwarded_for: HeaderValue,
+    /// Our element of `Forwarded`, for the host asked for last: a connection seldom asks for another.
+    element: RefCell<Option<(Option<HeaderValue>, HeaderValue)>>,
 }
 
 impl Peer {
     pub(crate) fn new(address: IpAddr, trusted: bool) -> Peer {
         let forwarded_for = HeaderValue::from_str(&address.to_string()).expect("an address is plain ASCII");
-        Peer { address, trusted, forwarded_for }
+        Peer { address, trusted, forwarded_for, element: RefCell::new(None) }
+    }
+
+    fn element(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let mut known = self.element.borrow_mut();
+        if let Some((_, element)) = known.as_ref().filter(|(for_host, _)| for_host.as_ref() == host) {
+            return Some(element.clone());
+        }
+        let element = forwarded_element(self.address, host)?;
+        *known = Some((host.cloned(), element.clone()));
+        Some(element)
     }
 }
 
 /// Make a client's headers into those the backend gets. `identities` are the configured identity headers.
 pub(crate) fn to_backend(headers: &mut HeaderMap, version: Version, peer: &Peer, identities: &[HeaderName]) {
-    let wants_trailers = headers.get(TE).is_some_and(|te| says_trailers(te.as_bytes()));
-    end_hop(headers);
+    let mut seen = Seen::look(headers);
+    let wants_trailers = seen.te && headers.get(TE).is_some_and(|te| says_trailers(te.as_bytes()));
+    end_hop(headers, &seen);
     if wants_trailers {
         headers.insert(TE, TRAILERS);
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     if !peer.trusted {
-        for name in FORWARDING.iter().chain(identities) {
+        if seen.forwarding {
+            for name in &FORWARDING {
+                headers.remove(name);
+            }
+            seen.forwarding = false;
+        }
+        for name in identities {
             headers.remove(name);
         }
     }
-    forward(headers, peer);
+    forward(headers, peer, &seen);
     via(headers, version);
+}
+
+/// Who asks, as far as can be believed: the peer itself, or, when the peer is a trusted proxy, the last in
+/// `X-Forwarded-For` that is none.
+pub(crate) fn client_address(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    if !peer.trusted {
+        return peer.address;
+    }
+    let lines: Vec<&str> = headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
+    let mut client = peer.address;
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        // What is no address was not written by a proxy; whoever stands behind it is unknown.
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        client = address.to_canonical();
+        if !trusted.iter().any(|network| network.contains(&client)) {
+            break;
+        }
+    }
+    client
 }
 
 /// Make a backend's headers into those the client gets.
 pub(crate) fn to_client(headers: &mut HeaderMap, version: Version) {
-    end_hop(headers);
+    let seen = Seen::look(headers);
+    end_hop(headers, &seen);
     via(headers, version);
 }
 
@@ -71,9 +113,41 @@ pub(crate) fn has_two_lengths(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
 }
 
-fn end_hop(headers: &mut HeaderMap) {
-    // Nearly every request names at most `keep-alive` or `close` here, which are removed anyway.
-    if headers.contains_key(CONNECTION) {
+/// What one walk over the names found: most messages carry none of it, and a walk costs less than a single
+/// look-up by hash for each.
+#[derive(Default)]
+struct Seen {
+    connection: bool,
+    transfer_encoding: bool,
+    te: bool,
+    other_hop: bool,
+    forwarding: bool,
+}
+
+impl Seen {
+    fn look(headers: &HeaderMap) -> Seen {
+        let mut seen = Seen::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "connection" => seen.connection = true,
+                "transfer-encoding" => seen.transfer_encoding = true,
+                "te" => seen.te = true,
+                "keep-alive"
+                | "proxy-connection"
+                | "trailer"
+                | "upgrade"
+                | "proxy-authenticate"
+                | "proxy-authorization" => seen.other_hop = true,
+                "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => seen.forwarding = true,
+                _ => {}
+            }
+        }
+        seen
+    }
+}
+
+fn end_hop(headers: &mut HeaderMap, seen: &Seen) {
+    if seen.connection {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
             .iter()
@@ -90,35 +164,42 @@ fn end_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
-        headers.remove(name);
+    if seen.te {
+        headers.remove(TE);
     }
-    if headers.remove(TRANSFER_ENCODING).is_some() {
+    if seen.other_hop {
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
+            headers.remove(name);
+        }
+    }
+    if seen.transfer_encoding {
+        headers.remove(TRANSFER_ENCODING);
         headers.remove(CONTENT_LENGTH);
     }
 }
 
-fn forward(headers: &mut HeaderMap, peer: &Peer) {
+fn forward(headers: &mut HeaderMap, peer: &Peer, seen: &Seen) {
     let host = headers.get(HOST).cloned();
-    match headers.get(&X_FORWARDED_FOR) {
-        Some(before) => {
-            let joined = [before.as_bytes(), b", ", peer.forwarded_for.as_bytes()].concat();
-            if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
-                headers.insert(X_FORWARDED_FOR, joined);
-            }
+    let mut forwarded_for = peer.forwarded_for.clone();
+    let (mut says_proto, mut says_host) = (false, false);
+    if seen.forwarding {
+        let before = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        let joined = before.chain([forwarded_for.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
+        if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
+            forwarded_for = joined;
         }
-        None => {
-            headers.insert(X_FORWARDED_FOR, peer.forwarded_for.clone());
-        }
+        // What a trusted proxy in front of us said about scheme and host is closer to the client than we are.
+        says_proto = headers.contains_key(&X_FORWARDED_PROTO);
+        says_host = headers.contains_key(&X_FORWARDED_HOST);
     }
-    if let Some(element) = forwarded_element(peer.address, host.as_ref()) {
+    headers.insert(X_FORWARDED_FOR, forwarded_for);
+    if let Some(element) = peer.element(host.as_ref()) {
         headers.append(FORWARDED, element);
     }
-    // What a trusted proxy in front of us said about scheme and host is closer to the client than we are.
-    if !headers.contains_key(&X_FORWARDED_PROTO) {
+    if !says_proto {
         headers.insert(X_FORWARDED_PROTO, HTTP);
     }
-    if let Some(host) = host.filter(|_| !headers.contains_key(&X_FORWARDED_HOST)) {
+    if let Some(host) = host.filter(|_| !says_host) {
         headers.insert(X_FORWARDED_HOST, host);
     }
 }
@@ -216,6 +297,17 @@ mod tests {
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-customer"], "anna");
         assert_eq!(headers.get_all("forwarded").iter().count(), 2);
+    }
+
+    #[test]
+    fn the_client_is_the_last_hop_that_no_trusted_proxy_is() {
+        let trusted: [IpNet; 1] = ["10.0.0.0/8".parse().expect("a network")];
+        let ask = |peer: &Peer, line: &'static str| client_address(peer, &map(&[("x-forwarded-for", line)]), &trusted);
+        let load_balancer = Peer::new(IpAddr::from([10, 0, 0, 1]), true);
+        assert_eq!(ask(&load_balancer, "6.6.6.6, 203.0.113.9, 10.0.0.2"), IpAddr::from([203, 0, 113, 9]));
+        assert_eq!(ask(&load_balancer, "10.1.1.1, 10.0.0.2"), IpAddr::from([10, 1, 1, 1]));
+        assert_eq!(ask(&load_balancer, "nonsense"), IpAddr::from([10, 0, 0, 1]));
+        assert_eq!(ask(&peer(false), "203.0.113.9"), IpAddr::from([192, 0, 2, 7]));
     }
 
     #[test]

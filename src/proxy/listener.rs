@@ -99,9 +99,12 @@ pub(crate) async fn accept(listener: &TcpListener, worker: &Rc<Worker>) {
     }
 }
 
-/// Accept those who wait in the socket already, so that closing it resets nobody.
+/// Accept those who wait in the socket already, so that closing it resets nobody; no more than can have
+/// waited, for others come all the time.
 pub(crate) async fn accept_rest(listener: TcpListener, worker: &Rc<Worker>) {
-    while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::from_millis(5), listener.accept()).await {
+    for _ in 0..BACKLOG {
+        let waiting = tokio::time::timeout(Duration::from_millis(5), listener.accept()).await;
+        let Ok(Ok((stream, peer))) = waiting else { return };
         enter(stream, peer, worker);
     }
 }

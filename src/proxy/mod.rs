@@ -27,9 +27,9 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use admit::{Admitted, Asked};
-use body::{AnswerBody, BodyError, RequestBody};
+use body::{AnswerBody, RequestBody};
 use classify::Classified;
-use fault::{BadRequest, Fault};
+use fault::Fault;
 use headers::Peer;
 use upstream::Answered;
 use watch::Watch;
@@ -127,7 +127,7 @@ async fn admitted(
     let decision = tokio::select! {
         biased;
         decision = waiting => decision,
-        broken = body.read_ahead(ahead) => return Err(No::Fault(fault_of(broken))),
+        broken = body.read_ahead(ahead) => return Err(No::Fault(broken.into())),
     };
     left.0 = None;
     match decision {
@@ -171,13 +171,6 @@ impl Drop for LeftQueue<'_> {
         if let Some(left) = self.0 {
             left.increment(1);
         }
-    }
-}
-
-fn fault_of(broken: BodyError) -> Fault {
-    match broken {
-        BodyError::TooLarge => Fault::BadRequest(BadRequest::LargeBody),
-        BodyError::Stalled | BodyError::Broken => Fault::ClientTimeout,
     }
 }
 

@@ -4,7 +4,7 @@
 //! not chunked, one in HTTP/1.0. A request with both lengths reaches us as chunked with the other length taken
 //! off, and its connection is closed after the answer (RFC 9112, section 6.1), so nothing can be smuggled behind it.
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, UPGRADE};
+use http::header::{EXPECT, HOST, HeaderName};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderValue, Method, Request, Version};
@@ -18,7 +18,7 @@ use super::settings::Limits;
 
 /// Whether the request may be considered at all.
 pub(crate) fn check(parts: &Parts, incoming: &Incoming, limits: &Limits) -> Result<(), BadRequest> {
-    if parts.method == Method::CONNECT || asks_for_another_protocol(parts) {
+    if parts.method == Method::CONNECT {
         return Err(BadRequest::Upgrade);
     }
     // `*` is for OPTIONS about the server itself; what stands behind us is several.
@@ -29,9 +29,17 @@ pub(crate) fn check(parts: &Parts, incoming: &Incoming, limits: &Limits) -> Resu
     if target > limits.uri_bytes {
         return Err(BadRequest::LongTarget);
     }
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let (one, more) = (hosts.next(), hosts.next());
-    if more.is_some() || (one.is_none() && parts.version == Version::HTTP_11) || !one.is_none_or(is_host) {
+    // One walk for all there is to see: a look-up by hash for each costs more.
+    let mut hosts = 0;
+    for (name, value) in &parts.headers {
+        match name.as_str() {
+            "host" if !is_host(value) => return Err(BadRequest::Host),
+            "host" => hosts += 1,
+            "upgrade" if !offers_only_h2c(value) => return Err(BadRequest::Upgrade),
+            _ => {}
+        }
+    }
+    if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
         return Err(BadRequest::Host);
     }
     match incoming.size_hint().exact() {
@@ -57,28 +65,21 @@ pub(crate) fn to_backend(
         let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         parts.uri = Uri::from(target);
     }
-    // hyper says `100 Continue` to the client when the body is first read, so the backend is not asked.
-    parts.headers.remove(EXPECT);
+    if !body.is_end_stream() {
+        // hyper says `100 Continue` to the client when the body is first read, so the backend is not asked.
+        parts.headers.remove(EXPECT);
+    }
     let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
     headers::to_backend(&mut parts.headers, version, peer, identities);
-    if body.size_hint().exact() == Some(0) && !wants_length(&parts.method) {
-        parts.headers.remove(CONTENT_LENGTH);
-    }
     Request::from_parts(parts, body)
 }
 
 /// `h2c` may be ignored (RFC 9110, section 7.8), and curl offers it with every request; a WebSocket may not.
-fn asks_for_another_protocol(parts: &Parts) -> bool {
-    let offers = parts.headers.get_all(UPGRADE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    offers.into_iter().any(|offer| !offer.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+fn offers_only_h2c(upgrade: &HeaderValue) -> bool {
+    upgrade.as_bytes().split(|byte| *byte == b',').all(|offer| offer.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
 /// Characters that no host has, and that would mean something else where we write it.
 fn is_host(host: &HeaderValue) -> bool {
     !host.as_bytes().iter().any(|byte| matches!(byte, b' ' | b'\t' | b',' | b'/' | b'\\' | b'@' | b'"' | b'?' | b'#'))
-}
-
-/// A request whose method usually has a body says so even when it is empty.
-fn wants_length(method: &Method) -> bool {
-    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }

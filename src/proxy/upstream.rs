@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::admit::Admitted;
 use super::balance::{self, Backend, Outstanding};
-use super::body::{AnswerBody, RequestBody};
+use super::body::{AnswerBody, BodyError, RequestBody};
 use super::clock::Clock;
 use super::fault::Fault;
 use super::headers;
@@ -71,6 +71,8 @@ pub(crate) struct Answered {
 
 /// Backends tried for one request before it is given up.
 const MOST_ATTEMPTS: usize = 3;
+/// How long a connection whose request is still being sent when its answer is complete may take.
+const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Pool {
     pub(crate) fn new(
@@ -103,13 +105,16 @@ impl Pool {
         mut request: Request<RequestBody>,
         admitted: Admitted,
     ) -> Result<Answered, Fault> {
-        let started = Instant::now();
-        let end = started + self.timeouts.total;
+        let started = admitted.since();
+        let by = |after| Instant::from_std(self.clock.instant(started + after));
+        let end = by(self.timeouts.total);
+        let head_by = by(self.timeouts.first_byte.min(self.timeouts.total));
+        let upload = request.body().fate();
         let mut exchange =
             Exchange { pool: self.clone(), admitted: Some(admitted), connection: None, outcome: Outcome::Failed };
         let mut tried = Vec::new();
         loop {
-            let mut connection = match self.connect(&mut tried).await {
+            let mut connection = match self.connect(started, &mut tried).await {
                 Ok(connection) => connection,
                 Err(fault) => {
                     // Nobody there says nothing about how much the others can take.
@@ -119,7 +124,7 @@ impl Pool {
             };
             let sent = connection.sender.try_send_request(request);
             exchange.connection = Some(connection);
-            match timeout_at(started + self.timeouts.first_byte.min(self.timeouts.total), sent).await {
+            match timeout_at(head_by, sent).await {
                 Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here.
@@ -127,10 +132,7 @@ impl Pool {
                         exchange.connection = None;
                         request = unsent;
                     }
-                    None => {
-                        exchange.broke();
-                        return Err(Fault::BrokenAnswer);
-                    }
+                    None => return Err(exchange.broken_by(upload.error())),
                 },
                 Err(_) => {
                     self.metrics.timed_out.increment(1);
@@ -142,13 +144,12 @@ impl Pool {
     }
 
     /// A connection that is ready to send: an idle one, or a new one to a backend that accepts it.
-    async fn connect(&self, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
+    async fn connect(&self, now: Timestamp, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
         loop {
-            let now = self.clock.now();
             let index = balance::choose(&self.backends, tried, now, &self.random);
             let backend = &self.backends[index];
             let outstanding = Outstanding::at(backend);
-            if let Some(sender) = self.reuse(index, now).await {
+            if let Some(sender) = self.reuse(index, now) {
                 return Ok(Borrowed { sender, backend: index, outstanding });
             }
             match timeout(self.timeouts.connect, open(backend.settings.address)).await {
@@ -161,7 +162,7 @@ impl Pool {
                 }
                 failed => {
                     self.metrics.connect_failed.increment(1);
-                    if backend.refused(now) {
+                    if backend.refused(self.clock.now()) {
                         let why = failed
                             .map_or("no answer in time".into(), |e| e.err().map(|e| e.to_string()).unwrap_or_default());
                         tracing::warn!(
@@ -180,7 +181,7 @@ impl Pool {
     }
 
     /// The newest idle connection that still works.
-    async fn reuse(&self, backend: usize, now: Timestamp) -> Option<SendRequest<RequestBody>> {
+    fn reuse(&self, backend: usize, now: Timestamp) -> Option<SendRequest<RequestBody>> {
         loop {
             let idle = self.idle[backend].borrow_mut().pop()?;
             if now.since(idle.since) >= self.timeouts.keep {
@@ -188,18 +189,30 @@ impl Pool {
                 self.idle[backend].borrow_mut().clear();
                 return None;
             }
-            let mut sender = idle.sender;
-            // Its task may not have run since the last answer ended; that takes no waiting for the network.
-            if sender.is_ready() || (!sender.is_closed() && sender.ready().await.is_ok()) {
-                return Some(sender);
+            if idle.sender.is_ready() {
+                return Some(idle.sender);
             }
         }
     }
 
-    fn put_back(&self, backend: usize, sender: SendRequest<RequestBody>, now: Timestamp) {
+    fn put_back(self: &Rc<Self>, backend: usize, mut sender: SendRequest<RequestBody>, now: Timestamp) {
+        if sender.is_ready() {
+            self.keep(backend, Idle { sender, since: now });
+        } else if !sender.is_closed() {
+            // The answer came before the request had been read: the connection is free when it has, if soon.
+            let pool = self.clone();
+            tokio::task::spawn_local(async move {
+                if let Ok(Ok(())) = timeout(SETTLE_WITHIN, sender.ready()).await {
+                    pool.keep(backend, Idle { sender, since: now });
+                }
+            });
+        }
+    }
+
+    fn keep(&self, backend: usize, connection: Idle) {
         let mut idle = self.idle[backend].borrow_mut();
-        if !sender.is_closed() && idle.len() < self.most_idle {
-            idle.push(Idle { sender, since: now });
+        if idle.len() < self.most_idle {
+            idle.push(connection);
         }
     }
 
@@ -213,13 +226,13 @@ impl Pool {
 }
 
 impl Exchange {
-    fn answered(mut self, response: Response<Incoming>, started: Instant, end: Instant) -> Answered {
+    fn answered(mut self, response: Response<Incoming>, started: Timestamp, end: Instant) -> Answered {
         let status = response.status();
         // A backend that says it is overloaded has not answered, as far as its limit is concerned.
         if !matches!(status.as_u16(), 502..=504) {
             self.outcome = Outcome::Answered;
         }
-        self.pool.metrics.answered(status, started.elapsed());
+        self.pool.metrics.answered(status, self.pool.clock.now().since(started));
         if headers::has_two_lengths(response.headers()) {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;
@@ -243,6 +256,20 @@ impl Exchange {
     pub(crate) fn broke(&mut self) {
         self.pool.metrics.broken.increment(1);
         self.end(Outcome::Failed);
+    }
+
+    /// Broken off before an answer: by the client, when its body broke off, else by the backend.
+    fn broken_by(mut self, client: Option<BodyError>) -> Fault {
+        match client {
+            Some(error) => {
+                self.end(Outcome::Abandoned);
+                error.into()
+            }
+            None => {
+                self.broke();
+                Fault::BrokenAnswer
+            }
+        }
     }
 
     /// Over, and the connection with it.

@@ -179,7 +179,7 @@ impl Worker {
     }
 
     pub(crate) fn classify(&self, parts: &Parts, peer: &Peer) -> Option<Classified> {
-        classify::classify(&self.settings, &self.shared.hashes, parts, peer.address, peer.trusted)
+        classify::classify(&self.settings, &self.shared.hashes, parts, peer)
     }
 
     pub(crate) fn gate(&self, product: usize) -> (&Arc<Gate>, ProductId) {

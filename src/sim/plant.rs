@@ -29,8 +29,8 @@ mod settings;
 mod station;
 
 pub use ledger::{Counts, Ledger, REMEMBERED};
-use station::Station;
 pub use settings::{Cold, Settings};
+use station::Station;
 pub use station::{Bend, SLOWEST};
 
 /// A request in the plant, numbered by the plant.

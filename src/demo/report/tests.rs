@@ -26,7 +26,7 @@ fn summary(without: Run, with: Run) -> Summary {
         args: crate::demo::DemoArgs,
     }
     let Line { args } = clap::Parser::parse_from(["demo"]);
-    let yardstick = Yardstick { journeys_per_s: 80.0, concurrency: 8, looks: Vec::new() };
+    let yardstick = Yardstick { journeys_per_s: 80.0, concurrency: 8, levels: Vec::new() };
     Summary::new(&args, yardstick, Some(without), Some(with), Vec::new())
 }
 

@@ -296,8 +296,10 @@ async fn open(address: SocketAddr) -> std::io::Result<SendRequest<RequestBody>> 
 /// An exchange that goes on when whoever waits for it has gone: its answer is then read to the end and
 /// thrown away, and the seat given back when the backend is done.
 pub(crate) struct Carried {
-    exchange: Option<Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>>,
+    exchange: Option<Exchanging>,
 }
+
+type Exchanging = Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>;
 
 impl Carried {
     pub(crate) fn new(exchange: impl Future<Output = Result<Answered, Fault>> + 'static) -> Carried {

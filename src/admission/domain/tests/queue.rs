@@ -157,6 +157,32 @@ fn a_customer_is_held_to_a_share_only_where_others_would_wait_for_it() {
 }
 
 #[test]
+fn after_a_silence_a_queue_that_will_drain_is_not_called_full() {
+    let mut story = Story::horses_on(4);
+    for start in [0, 600_000] {
+        // Four seats, 2 ms each: 2000 a second. A crowd of 90 comes at three a millisecond: all can be served in time.
+        let mut held = std::collections::VecDeque::new();
+        for ms in start..start + 30 {
+            for _ in 0..3 {
+                match story.asks(HORSE, Class::Commit, ms) {
+                    Verdict::Proceed(seat) => held.push_back((ms + 2, seat)),
+                    Verdict::Wait(_) => {}
+                    Verdict::Refuse(refused) => panic!("{ms}: {refused:?}"),
+                }
+            }
+            while held.front().is_some_and(|(due, _)| *due <= ms) {
+                let (_, seat) = held.pop_front().expect("there is one");
+                held.extend(story.ends(seat, ms).admitted.into_iter().map(|(_, seat)| (ms + 2, seat)));
+            }
+        }
+        while let Some((due, seat)) = held.pop_front() {
+            held.extend(story.ends(seat, due).admitted.into_iter().map(|(_, seat)| (due + 2, seat)));
+        }
+        assert!(story.is_empty());
+    }
+}
+
+#[test]
 fn a_crowd_is_turned_away_a_handful_at_a_time_and_a_driver_that_is_woken_sees_the_end() {
     let mut roomy = product(50, &[0]);
     roomy.queue.length = n(10_000);

@@ -77,7 +77,7 @@ mod tests {
                 rate.count(now);
                 let seen = rate.per_s(now);
                 // Ten milliseconds in there is one; after a tenth of a second it is known.
-                assert!(seen >= 9.0 && seen <= 130.0, "{ms} ms after {start}: {seen}");
+                assert!((9.0..=130.0).contains(&seen), "{ms} ms after {start}: {seen}");
                 assert!(ms < 100 || seen >= 75.0, "{ms} ms after {start}: {seen}");
             }
         }

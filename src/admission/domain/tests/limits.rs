@@ -67,7 +67,9 @@ fn a_pool_still_learns_from_what_does_not_need_the_budget() {
     let mut bets: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 0)).collect();
     let mut odds: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Read, 0)).collect();
     for now in 1..4000 {
-        story.asks(HORSE, Class::Commit, now);
+        if let Verdict::Proceed(seat) = story.asks(HORSE, Class::Commit, now) {
+            bets.push(seat);
+        }
         for _ in 0..3 {
             if let Verdict::Proceed(seat) = story.asks(HORSE, Class::Read, now) {
                 odds.push(seat);

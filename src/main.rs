@@ -1,3 +1,12 @@
-//! The `sluss` command.
+//! The `sluss` command: flags and exit codes, then run.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    sluss::cli::run(sluss::cli::Cli::parse())
+}

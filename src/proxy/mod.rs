@@ -1,5 +1,180 @@
-//! The way of a request.
+//! The way of a request. [`serve`] is the whole of it, in the order in which a request meets its parts:
+//! read this first.
+//!
+//! One async function and not a stack of tower services: the compiler makes one state machine of it without a
+//! box, and it can be read from top to bottom (`docs/decisions/0002-one-function-not-a-stack.md`).
 
 pub mod settings;
+pub mod clock;
+pub mod listener;
+mod watch;
+pub mod worker;
+mod receive;
+pub mod classify;
+pub mod admit;
+mod balance;
+mod upstream;
+mod body;
+mod headers;
+pub mod fault;
+mod answer;
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+
+use admit::{Admitted, Asked};
+use body::{AnswerBody, RequestBody};
+use classify::Classified;
+use fault::Fault;
+use headers::Peer;
+use upstream::Answered;
+use watch::Watch;
+
+use crate::admission::{Arrival, Refused, Timestamp};
 
 pub use settings::Settings;
+pub(crate) use worker::Worker;
+
+/// Why a request is not passed on.
+enum No {
+    Refused(Refused),
+    Fault(Fault),
+}
+
+/// One request, from its head to the head of its answer.
+async fn serve(
+    worker: Rc<Worker>,
+    peer: Rc<Peer>,
+    watch: Rc<Watch>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    // The connection rests again when the answer has been written.
+    let resting = watch.busy();
+    let (parts, incoming) = request.into_parts();
+    let answer = match receive::check(&parts, &incoming, &worker.settings.listen.limits) {
+        Err(bad) => worker.fault(Fault::BadRequest(bad), None),
+        // 2  which product, class, customer, event
+        Ok(()) => match worker.classify(&parts, &peer) {
+            None => worker.fault(Fault::NoProduct, None),
+            Some(what) => handle(&worker, &peer, what, parts, incoming).await,
+        },
+    };
+    Ok(answer.map(|body| body.resting(resting)))
+}
+
+/// A request that belongs to a product.
+async fn handle(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    what: Classified,
+    parts: Parts,
+    incoming: Incoming,
+) -> Response<AnswerBody> {
+    let limits = &worker.settings.listen.limits;
+    let mut body = RequestBody::new(incoming, limits.body_bytes, worker.settings.listen.timeouts.body);
+    let arrived = worker.clock.now();
+    // 3-5  lifecycle, queue, limit: admission decides
+    let admitted = match admitted(worker, what, &mut body, arrived).await {
+        Ok(admitted) => admitted,
+        Err(No::Refused(refused)) => return worker.answers().refuse(what.product, what.class, refused),
+        Err(No::Fault(fault)) => return worker.fault(fault, Some(what.class)),
+    };
+    let waited = admitted.since().since(arrived);
+    // 6-7  a backend, a connection, the answer
+    match forward(worker, peer, what, parts, body, admitted).await {
+        Err(fault) => worker.fault(fault, Some(what.class)),
+        Ok(answered) => {
+            let mut answer = worker.relay(what.product, answered);
+            if !waited.is_zero() {
+                answer.headers_mut().append("server-timing", waiting_entry(waited));
+            }
+            answer
+        }
+    }
+}
+
+/// Ask admission; wait if it says so, with an eye on the client.
+async fn admitted(
+    worker: &Rc<Worker>,
+    what: Classified,
+    body: &mut RequestBody,
+    arrived: Timestamp,
+) -> Result<Admitted, No> {
+    let Classified { product, class, customer, event } = what;
+    let (gate, id) = worker.gate(product);
+    let metrics = &worker.metrics.products[product];
+    metrics.arrivals[class.index()].increment(1);
+    let asked = gate.ask(Arrival { product: id, class, customer, event }, arrived);
+    let waiting = match asked {
+        Asked::Admitted(admitted) => {
+            metrics.proceeded[class.index()].increment(1);
+            return Ok(admitted);
+        }
+        Asked::Refused(refused) => {
+            metrics.refused(class, refused.refusal, true);
+            return Err(No::Refused(refused));
+        }
+        Asked::Waiting(waiting) => waiting,
+    };
+    metrics.waited[class.index()].increment(1);
+    // Counted when this future is dropped with its connection, or the body breaks off.
+    let mut left = LeftQueue(Some(&metrics.left[class.index()]));
+    let ahead = worker.settings.listen.limits.waiting_body_bytes;
+    let decision = tokio::select! {
+        biased;
+        decision = waiting => decision,
+        broken = body.read_ahead(ahead) => return Err(No::Fault(broken.into())),
+    };
+    left.0 = None;
+    match decision {
+        Ok(admitted) => {
+            let waited = admitted.since().since(arrived);
+            metrics.queue_seconds[class.index()].record(waited.as_secs_f64());
+            Ok(admitted)
+        }
+        Err(refused) => {
+            metrics.refused(class, refused.refusal, false);
+            Err(No::Refused(refused))
+        }
+    }
+}
+
+/// Send the request on and wait for the head of its answer.
+async fn forward(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    what: Classified,
+    parts: Parts,
+    body: RequestBody,
+    admitted: Admitted,
+) -> Result<Answered, Fault> {
+    let pool = worker.pool(what.product).clone();
+    let carried = !parts.method.is_safe();
+    let request = receive::to_backend(parts, body, peer, &worker.identities);
+    if carried {
+        // What may change something is carried to its end even when the client hangs up: the backend goes
+        // on with it anyway, so its seat is not free, and a bet must not be cut half-way.
+        upstream::Carried::new(async move { pool.exchange(request, admitted).await }).await
+    } else {
+        pool.exchange(request, admitted).await
+    }
+}
+
+struct LeftQueue<'a>(Option<&'a metrics::Counter>);
+
+impl Drop for LeftQueue<'_> {
+    fn drop(&mut self) {
+        if let Some(left) = self.0 {
+            left.increment(1);
+        }
+    }
+}
+
+/// The `Server-Timing` entry that says how long the customer waited for their turn.
+fn waiting_entry(waited: std::time::Duration) -> HeaderValue {
+    HeaderValue::try_from(format!("queue;dur={}", waited.as_millis())).expect("digits are plain ASCII")
+}

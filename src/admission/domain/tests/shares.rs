@@ -71,3 +71,16 @@ fn a_share_is_measured_on_the_place_that_is_short() {
     let seat = bets.pop().expect("ten were taken");
     assert_eq!(story.ends(seat, 3).admitted_places(), [horse]);
 }
+
+#[test]
+fn of_two_that_hold_as_much_the_one_who_has_waited_longest_goes_first() {
+    // Three products owed the same, two seats: whichever comes last in the list must not be the one left out.
+    let mut story = Story::new(vec![fixed(2)], vec![product(33, &[0]), product(33, &[0]), product(33, &[0])]);
+    let seats = [story.passes(HORSE, Class::Commit, 0), story.passes(SPORT, Class::Commit, 0)];
+    let casino = story.waits(CASINO, Class::Commit, 1);
+    let (horse, sport) = (story.waits(HORSE, Class::Commit, 2), story.waits(SPORT, Class::Commit, 3));
+    let [first, second] = seats;
+    assert_eq!(story.ends(first, 10).admitted_places(), [casino]);
+    assert_eq!(story.ends(second, 11).admitted_places(), [horse]);
+    assert_ne!(horse, sport);
+}

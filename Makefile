@@ -1,0 +1,39 @@
+# One command runs the same checks at the desk and in CI: `make test`.
+
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: test fmt clippy unit bins need bench bench-peers load-park demo clean-test
+
+test: need fmt clippy unit
+	@echo "make test: everything passed"
+
+need:
+	@scripts/need
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --all-targets -- -D warnings
+
+# Tests start the debug build of the binary; the release build is checked to exist because the demo needs it.
+unit:
+	$(CARGO) test
+	$(CARGO) bench --bench decide -- --test
+
+bench:
+	$(CARGO) bench --bench decide
+
+# CPU of the whole proxy process per request, interleaved with nginx and HAProxy in the same run.
+bench-peers: need
+	$(CARGO) build --release
+	python3 loadtests/peers/run.py
+
+# Park one product under load: do the others notice?
+load-park: need
+	$(CARGO) build --release
+	python3 loadtests/park_isolation/run.py
+
+demo:
+	$(CARGO) run --release -- demo

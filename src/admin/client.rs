@@ -1,0 +1,89 @@
+//! Speaking to a running proxy's admin address.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// Where the admin address is, and the token it asks for.
+#[derive(Clone, Debug)]
+pub struct AdminClient {
+    /// `host:port`.
+    pub address: String,
+    /// The token, when one is configured.
+    pub token: Option<String>,
+}
+
+/// How long to wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl AdminClient {
+    /// Ask for a document.
+    ///
+    /// # Errors
+    /// A sentence for a person: nobody there, not allowed, or what the proxy said.
+    pub async fn get(&self, path: &str) -> Result<Value, String> {
+        self.call(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Give an order or a signal.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub async fn post(&self, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
+        let body = serde_json::to_vec(document).map_err(|error| error.to_string())?;
+        self.call(Method::POST, path, body.into()).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Value, String> {
+        let exchange = tokio::time::timeout(PATIENCE, self.exchange(method, path, body));
+        let (status, body) = match exchange.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                return Err(format!(
+                    "no Sluss answers at {}: {error}. Is it running, and is this its [admin] address? (--admin)",
+                    self.address
+                ));
+            }
+            Err(_) => return Err(format!("{} did not answer within {} s", self.address, PATIENCE.as_secs())),
+        };
+        let document: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(document);
+        }
+        let detail = document["detail"].as_str().unwrap_or("no reason given");
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(format!("{detail} (--token, or the variable SLUSS_TOKEN)"));
+        }
+        Err(detail.to_owned())
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error>> {
+        let stream = TcpStream::connect(&self.address).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, &self.address)
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let response = sender.send_request(request.body(Full::new(body))?).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        driver.abort();
+        Ok((status, body))
+    }
+}

@@ -1,0 +1,197 @@
+//! The live tables that orders and the status page work on.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use metrics::{Counter, Gauge};
+
+use crate::admission::schedule::{Entry, EventState};
+use crate::admission::{EventKey, ParkReason, ProductId, State};
+use crate::config::ScheduledEvent;
+use crate::journal::{Journal, Memory, Record};
+use crate::proxy::admit::Gate;
+use crate::proxy::worker::Shared;
+use crate::telemetry::export::Registry;
+use crate::telemetry::names;
+
+/// Everything an operator can reach.
+pub struct Control {
+    /// The proxy.
+    pub shared: Arc<Shared>,
+    /// Its metrics.
+    pub registry: Registry,
+    pub(crate) journal: Journal,
+    pub(crate) events: BTreeMap<String, Scheduled>,
+    pub(crate) matters: Mutex<Matters>,
+    pub(crate) signals: [Counter; 3],
+    alarms: Gauge,
+    ready: AtomicBool,
+    pub(crate) started: jiff::Timestamp,
+}
+
+/// An event with its place.
+pub(crate) struct Scheduled {
+    pub(crate) key: EventKey,
+    pub(crate) product: usize,
+    pub(crate) stop: jiff::Timestamp,
+}
+
+/// What people have said, and what waits for them.
+#[derive(Default)]
+pub(crate) struct Matters {
+    pub(crate) alarms: Vec<Alarm>,
+    /// The last order about each product or event, by its name.
+    pub(crate) last: BTreeMap<String, Said>,
+}
+
+/// Something that waits for a person.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct Alarm {
+    pub(crate) at: jiff::Timestamp,
+    pub(crate) event: String,
+    pub(crate) text: String,
+}
+
+/// An order as it was given.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct Said {
+    pub(crate) order: String,
+    pub(crate) who: String,
+    pub(crate) reason: String,
+    pub(crate) at: jiff::Timestamp,
+}
+
+impl Control {
+    /// The tables of a proxy, in the state that `memory` tells.
+    pub fn new(
+        shared: Arc<Shared>,
+        registry: Registry,
+        journal: Journal,
+        events: &[ScheduledEvent],
+        memory: &Memory,
+    ) -> Arc<Control> {
+        let signal = |verdict| registry.counter(names::SIGNALS, &[verdict]);
+        let control = Control {
+            signals: [signal("believed"), signal("implausible"), signal("unknown")],
+            alarms: registry.gauge(names::ALARMS, &[]),
+            events: events.iter().map(|event| (event.id.clone(), Scheduled::new(event, &shared))).collect(),
+            matters: Mutex::default(),
+            ready: AtomicBool::new(false),
+            started: jiff::Timestamp::now(),
+            shared,
+            registry,
+            journal,
+        };
+        control.put_events(events, memory);
+        control.restore(memory);
+        Arc::new(control)
+    }
+
+    /// Whether new requests are welcome.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Say whether new requests are welcome.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    pub(crate) fn matters(&self) -> MutexGuard<'_, Matters> {
+        self.matters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn product(&self, index: usize) -> (&Arc<Gate>, ProductId) {
+        let product = &self.shared.settings.products[index];
+        (&self.shared.gates[product.domain], product.id)
+    }
+
+    pub(crate) fn product_named(&self, name: &str) -> Option<usize> {
+        self.shared.settings.products.iter().position(|product| product.name == name)
+    }
+
+    pub(crate) fn raise(&self, event: &str, text: String) {
+        let mut matters = self.matters();
+        matters.alarms.retain(|alarm| alarm.event != event);
+        matters.alarms.push(Alarm { at: jiff::Timestamp::now(), event: event.to_owned(), text });
+        self.alarms.set(matters.alarms.len() as f64);
+    }
+
+    pub(crate) fn settle(&self, event: &str) {
+        let mut matters = self.matters();
+        matters.alarms.retain(|alarm| alarm.event != event);
+        self.alarms.set(matters.alarms.len() as f64);
+    }
+
+    /// Write the levels that were found into the journal.
+    pub fn journal_knees(&self) {
+        for (gate, domain) in self.shared.gates.iter().zip(&self.shared.settings.domains) {
+            let knees = gate.with(|domain, _| domain.resources().iter().map(|r| r.knee()).collect::<Vec<_>>());
+            for (resource, seats) in domain.resources.iter().zip(knees) {
+                if let Some(seats) = seats {
+                    self.journal.note(Record::Knee { resource: resource.clone(), seats });
+                }
+            }
+        }
+    }
+
+    fn put_events(&self, events: &[ScheduledEvent], memory: &Memory) {
+        let wall = jiff::Timestamp::now();
+        for event in events {
+            let scheduled = &self.events[&event.id];
+            let (gate, product) = self.product(scheduled.product);
+            let state = match memory.events.get(&event.id).map(String::as_str) {
+                Some("parked") => EventState::Parked,
+                Some("closed") => EventState::Closed,
+                _ => EventState::Open,
+            };
+            if state == EventState::Parked {
+                self.raise(&event.id, format!("betting on {} was paused before the last restart", event.id));
+            }
+            let believed_before_stop = event.believed_before_stop;
+            gate.with(|domain, now| {
+                let left = event.stop.duration_since(wall);
+                let stop = match std::time::Duration::try_from(left) {
+                    Ok(ahead) => now + ahead,
+                    Err(_) => now,
+                };
+                domain.schedule(scheduled.key, Entry { product, stop, believed_before_stop, state });
+            });
+        }
+    }
+
+    fn restore(&self, memory: &Memory) {
+        for (name, (state, reason)) in &memory.states {
+            // A product that left the configuration since has no state to restore.
+            let Some(index) = self.product_named(name) else { continue };
+            let reason = if reason.as_deref() == Some("closed") { ParkReason::Closed } else { ParkReason::Parked };
+            let (gate, product) = self.product(index);
+            if matches!(state.as_str(), "parked" | "draining") {
+                tracing::warn!(product = name, reason = reason.name(), "comes up parked, as it was before the restart");
+                gate.with(|domain, _| domain.restore(product, State::Parked(reason)));
+            }
+        }
+        for (gate, settings) in self.shared.gates.iter().zip(&self.shared.settings.domains) {
+            gate.with(|domain, now| {
+                for (index, name) in settings.resources.iter().enumerate() {
+                    if let Some(seats) = memory.knees.get(name) {
+                        domain.recall(index, *seats);
+                    }
+                }
+                if memory.bypass {
+                    domain.bypass(true, now);
+                }
+            });
+        }
+        if memory.bypass {
+            tracing::warn!("comes up in bypass, as it was before the restart: nothing is refused");
+        }
+    }
+}
+
+impl Scheduled {
+    fn new(event: &ScheduledEvent, shared: &Shared) -> Scheduled {
+        Scheduled { key: shared.hashes.event(event.id.as_bytes()), product: event.product, stop: event.stop }
+    }
+}

@@ -1,0 +1,8 @@
+//! The operator's side: orders, signals, what is going on, and the metrics.
+
+pub mod control;
+pub mod orders;
+pub mod status;
+pub mod sample;
+pub mod server;
+pub mod client;

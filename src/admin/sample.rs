@@ -1,0 +1,96 @@
+//! Gauges that are read off when somebody looks, rather than kept up on the way of a request.
+
+use std::fs;
+
+use super::control::Control;
+use crate::admission::{Class, State};
+use crate::telemetry::names;
+
+impl Control {
+    /// `/metrics`: sample the gauges and render everything.
+    pub fn metrics(&self) -> String {
+        self.sample_domains();
+        let set = |metric, value: f64| self.registry.gauge(metric, &[]).set(value);
+        set(names::CONNECTIONS, self.shared.connections() as f64);
+        self.registry.gauge(names::BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        set(names::START_TIME, self.started.as_second() as f64);
+        for (name, outstanding, aside) in self.shared.backends() {
+            self.registry.gauge(names::UPSTREAM_OUTSTANDING, &[name]).set(f64::from(outstanding));
+            self.registry.gauge(names::UPSTREAM_ASIDE, &[name]).set(f64::from(u8::from(aside)));
+        }
+        if let Some(process) = Process::look() {
+            set(names::RESIDENT, process.resident_bytes);
+            set(names::OPEN_FDS, process.open_fds);
+            set(names::MAX_FDS, process.max_fds);
+            self.registry.counter(names::CPU_SECONDS, &[]).absolute(process.cpu_seconds);
+        }
+        self.registry.render()
+    }
+
+    fn sample_domains(&self) {
+        let settings = &self.shared.settings;
+        let mut bypass = false;
+        for (gate, names) in self.shared.gates.iter().zip(&settings.domains) {
+            gate.with(|domain, _| {
+                bypass |= domain.is_bypassed();
+                for (resource, name) in domain.resources().iter().zip(&names.resources) {
+                    let kind = if resource.is_budget() { "budget" } else { "pool" };
+                    let set = |metric, seats| self.registry.gauge(metric, &[name, kind]).set(f64::from(seats));
+                    set(names::LIMIT, resource.limit());
+                    set(names::IN_USE, resource.in_use());
+                }
+            });
+        }
+        self.registry.gauge(names::BYPASS, &[]).set(f64::from(u8::from(bypass)));
+        for index in 0..settings.products.len() {
+            self.sample_product(index);
+        }
+    }
+
+    fn sample_product(&self, index: usize) {
+        let name = self.shared.settings.products[index].name.as_str();
+        let (gate, id) = self.product(index);
+        gate.with(|domain, _| {
+            let product = domain.product(id);
+            let set = |metric, labels: &[&str], value: f64| self.registry.gauge(metric, labels).set(value);
+            set(names::IN_FLIGHT, &[name], f64::from(product.in_flight()));
+            set(names::RESERVE_IN_USE, &[name], f64::from(product.reserve_in_use()));
+            set(names::RAMP, &[name], product.ramp_seats().map_or(f64::NAN, f64::from));
+            for (at, state) in State::NAMES.into_iter().enumerate() {
+                set(names::STATE, &[name, state], f64::from(u8::from(at == product.state().index())));
+            }
+            for class in Class::ALL {
+                set(names::QUEUE_LENGTH, &[name, class.name()], f64::from(product.waiting(class)));
+            }
+        });
+    }
+}
+
+/// What the system says about this process; nothing where there is no `/proc`.
+struct Process {
+    resident_bytes: f64,
+    open_fds: f64,
+    max_fds: f64,
+    cpu_seconds: u64,
+}
+
+impl Process {
+    fn look() -> Option<Process> {
+        let stat = fs::read_to_string("/proc/self/stat").ok()?;
+        // The command's name is in brackets and may hold anything; fields are counted from behind it.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let field = |at: usize| fields.get(at - 3).and_then(|text| text.parse::<u64>().ok());
+        // Linux counts processor time in hundredths for every program, whatever the kernel's own tick.
+        let cpu_seconds = (field(14)? + field(15)?) / 100;
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: f64 = resident.trim().trim_end_matches("kB").trim().parse().ok()?;
+        let (soft, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).ok()?;
+        Some(Process {
+            resident_bytes: kib * 1024.0,
+            open_fds: fs::read_dir("/proc/self/fd").ok()?.count() as f64,
+            max_fds: soft as f64,
+            cpu_seconds,
+        })
+    }
+}

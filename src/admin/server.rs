@@ -1,0 +1,119 @@
+//! The admin address: metrics, health, and a small JSON API.
+//!
+//! ```text
+//! GET  /livez  /readyz  /metrics  /api/v1/status
+//! POST /api/v1/orders   {"order": "park", "product": "horse-racing", "reason": "…", "who": "…"}
+//! POST /api/v1/signals  {"signal": "close", "event": "…", "source": "…"}
+//! ```
+//!
+//! With a token configured, everything but health asks for `Authorization: Bearer …`.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use subtle::ConstantTimeEq;
+
+use super::control::Control;
+use super::orders::Mistake;
+
+/// The routes.
+pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
+    let token = token.map(Arc::<str>::from);
+    let guarded = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(|State(control): State<Arc<Control>>| async move { Json(control.status()) }))
+        .route("/api/v1/orders", post(orders))
+        .route("/api/v1/signals", post(signals))
+        .layer(middleware::from_fn(move |request: Request, next: Next| authorised(token.clone(), request, next)));
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .merge(guarded)
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path") })
+        .with_state(control)
+}
+
+async fn authorised(token: Option<Arc<str>>, request: Request, next: Next) -> Response {
+    let Some(token) = token else { return next.run(request).await };
+    let given = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
+    let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
+    if bool::from(given.ct_eq(token.as_bytes())) {
+        return next.run(request).await;
+    }
+    let mut no = problem(StatusCode::UNAUTHORIZED, "unauthorised", "the admin token is missing or wrong");
+    no.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    no
+}
+
+async fn ready(State(control): State<Arc<Control>>) -> Response {
+    if control.is_ready() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+async fn metrics(State(control): State<Arc<Control>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], control.metrics())
+}
+
+async fn orders(State(control): State<Arc<Control>>, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    match control.order(&request).await {
+        Ok(applied) => Json(json!({ "applied": applied })).into_response(),
+        Err(mistake) => no(&mistake),
+    }
+}
+
+async fn signals(State(control): State<Arc<Control>>, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    match control.signal(&request).await {
+        Ok(heard) => Json(heard).into_response(),
+        Err(mistake) => no(&mistake),
+    }
+}
+
+/// A browser can post forms and plain text across sites without asking; it asks before it posts JSON. So an
+/// order must say that it is JSON, and a page in an operator's browser cannot park a product.
+fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<Response>> {
+    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    if !kind.starts_with(b"application/json") {
+        let text = "send JSON, with Content-Type: application/json";
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", text).into());
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let text = format!("{error}; nothing was changed");
+        Box::new(problem(StatusCode::UNPROCESSABLE_ENTITY, "unclear", &text))
+    })
+}
+
+fn no(mistake: &Mistake) -> Response {
+    match mistake {
+        Mistake::Unknown(text) => problem(StatusCode::NOT_FOUND, "unknown", text),
+        Mistake::Unclear(text) => problem(StatusCode::UNPROCESSABLE_ENTITY, "unclear", text),
+        Mistake::NotKept(text) => problem(StatusCode::INTERNAL_SERVER_ERROR, "not_kept", text),
+    }
+}
+
+fn problem(status: StatusCode, name: &str, detail: &str) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+    let body = json!({
+        "type": format!("urn:sluss:error:{name}"), "title": status.canonical_reason(), "status": status.as_u16(),
+        "detail": detail,
+    });
+    (status, kind, body.to_string()).into_response()
+}

@@ -1,0 +1,187 @@
+//! What is going on, in one document.
+
+use serde::{Deserialize, Serialize};
+
+use super::control::Control;
+use super::orders::state_word;
+use crate::admission::Class;
+
+/// The whole of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Ours.
+    pub version: String,
+    /// Since when the proxy runs.
+    pub started: jiff::Timestamp,
+    /// Whether new requests are welcome.
+    pub ready: bool,
+    /// Whether everything but plain proxying is off.
+    pub bypass: bool,
+    /// Client connections open now.
+    pub connections: usize,
+    /// In the order of the configuration.
+    pub products: Vec<ProductStatus>,
+    /// Pools and budgets.
+    pub resources: Vec<ResourceStatus>,
+    /// Backends.
+    pub backends: Vec<BackendStatus>,
+    /// Events that are not simply open, and the next twenty to stop.
+    pub events: Vec<EventStatus>,
+    /// What waits for a person.
+    pub alarms: Vec<String>,
+}
+
+/// One product.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProductStatus {
+    /// Its name.
+    pub name: String,
+    /// `open`, `draining`, `parked`, `closed` or `ramping`.
+    pub state: String,
+    /// Seats it holds.
+    pub in_flight: u32,
+    /// Requests that wait.
+    pub waiting: u32,
+    /// The ramp's ceiling, while there is one.
+    pub ramp_seats: Option<u32>,
+    /// What it is owed of what it shares, in per cent.
+    pub guarantee: u32,
+    /// The last order about it, with who and why.
+    pub last_order: Option<String>,
+}
+
+/// One pool or budget.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResourceStatus {
+    /// Its name.
+    pub name: String,
+    /// `pool` or `budget`.
+    pub kind: String,
+    /// Seats that may be in use now.
+    pub limit: u32,
+    /// Seats in use.
+    pub in_use: u32,
+    /// The level found so far.
+    pub knee: Option<f64>,
+}
+
+/// One backend.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BackendStatus {
+    /// Its address as configured.
+    pub name: String,
+    /// Requests under way there.
+    pub outstanding: u32,
+    /// Whether it is set aside because it does not accept connections.
+    pub set_aside: bool,
+}
+
+/// One event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventStatus {
+    /// Its id in the schedule.
+    pub id: String,
+    /// Its product.
+    pub product: String,
+    /// Its betting stop.
+    pub stop: jiff::Timestamp,
+    /// `open`, `parked` or `closed`.
+    pub state: String,
+    /// The last order about it, with who and why.
+    pub last_order: Option<String>,
+}
+
+const MOST_OPEN_EVENTS: usize = 20;
+
+impl Control {
+    /// Look at everything.
+    pub fn status(&self) -> Status {
+        let settings = &self.shared.settings;
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            started: self.started,
+            ready: self.is_ready(),
+            bypass: self.shared.gates.iter().any(|gate| gate.with(|domain, _| domain.is_bypassed())),
+            connections: self.shared.connections(),
+            products: (0..settings.products.len()).map(|index| self.product_status(index)).collect(),
+            resources: self.resource_statuses(),
+            backends: self
+                .shared
+                .backends()
+                .map(|(name, outstanding, set_aside)| BackendStatus { name: name.into(), outstanding, set_aside })
+                .collect(),
+            events: self.event_statuses(),
+            alarms: self.matters().alarms.iter().map(|alarm| alarm.text.clone()).collect(),
+        }
+    }
+
+    fn product_status(&self, index: usize) -> ProductStatus {
+        let name = self.shared.settings.products[index].name.clone();
+        let (gate, id) = self.product(index);
+        let last_order = self.last_order(&name);
+        gate.with(|domain, _| {
+            let product = domain.product(id);
+            ProductStatus {
+                name,
+                state: state_word(product.state()),
+                in_flight: product.in_flight() + product.reserve_in_use(),
+                waiting: Class::ALL.into_iter().map(|class| product.waiting(class)).sum(),
+                ramp_seats: product.ramp_seats(),
+                guarantee: product.guarantee(),
+                last_order,
+            }
+        })
+    }
+
+    fn resource_statuses(&self) -> Vec<ResourceStatus> {
+        let domains = self.shared.gates.iter().zip(&self.shared.settings.domains);
+        let of_domain = |(gate, settings): (
+            &std::sync::Arc<crate::proxy::admit::Gate>,
+            &crate::proxy::settings::DomainSettings,
+        )| {
+            gate.with(|domain, _| {
+                let resources = domain.resources().iter().zip(&settings.resources);
+                resources
+                    .map(|(resource, name)| ResourceStatus {
+                        name: name.clone(),
+                        kind: if resource.is_budget() { "budget" } else { "pool" }.into(),
+                        limit: resource.limit(),
+                        in_use: resource.in_use(),
+                        knee: resource.knee(),
+                    })
+                    .collect::<Vec<_>>()
+            })
+        };
+        domains.flat_map(of_domain).collect()
+    }
+
+    fn event_statuses(&self) -> Vec<EventStatus> {
+        let now = jiff::Timestamp::now();
+        let mut events: Vec<EventStatus> = self
+            .events
+            .iter()
+            .filter_map(|(id, scheduled)| {
+                let (gate, _) = self.product(scheduled.product);
+                let state = gate.with(|domain, _| domain.event(scheduled.key).map(|entry| entry.state))?;
+                Some(EventStatus {
+                    id: id.clone(),
+                    product: self.shared.settings.products[scheduled.product].name.clone(),
+                    stop: scheduled.stop,
+                    state: state.name().into(),
+                    last_order: self.last_order(id),
+                })
+            })
+            .filter(|event| event.state != "open" || event.stop > now)
+            .collect();
+        events.sort_by_key(|event| (event.state == "open", event.stop));
+        let shut = events.iter().filter(|event| event.state != "open").count();
+        events.truncate(shut + MOST_OPEN_EVENTS);
+        events
+    }
+
+    fn last_order(&self, scope: &str) -> Option<String> {
+        let matters = self.matters();
+        let said = matters.last.get(scope)?;
+        Some(format!("{} by {} at {}: {}", said.order, said.who, said.at.strftime("%H:%M:%SZ"), said.reason))
+    }
+}

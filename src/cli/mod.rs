@@ -1,0 +1,126 @@
+//! The command line. Exit codes: 0 done, 1 it could not be done, 2 the command itself was wrong.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod serve;
+mod operate;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A load-shedding reverse proxy: each product its own queue and state, customers back after a closure as
+/// fast as the backends can serve.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy until SIGTERM or SIGINT; then finish what is in flight and end
+    Run {
+        /// The configuration (see docs/configuration.md and examples/)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration without running it
+    Check {
+        /// The configuration
+        file: PathBuf,
+    },
+    /// Play the Saturday: modelled backends and customers, without and then with Sluss
+    Demo(crate::demo::DemoArgs),
+    /// Show products, limits, backends, events and alarms of a running proxy
+    Status {
+        #[command(flatten)]
+        to: To,
+        /// The whole document instead of tables
+        #[arg(long)]
+        json: bool,
+    },
+    /// Pause: nothing new starts, what is in flight finishes, customers hear that it will go on
+    Park(Scoped),
+    /// Close: as park, but customers hear that it is closed
+    Close(Scoped),
+    /// Let customers back in through the ramp
+    Reopen(Scoped),
+    /// Open at once, without the ramp
+    Open(Scoped),
+    /// Switch everything but plain proxying off, or on again
+    Bypass {
+        /// Whether everything but plain proxying is to be off
+        #[arg(value_parser = ["on", "off"])]
+        state: String,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+}
+
+/// An order about something.
+#[derive(Debug, Args)]
+struct Scoped {
+    /// The product
+    #[arg(required_unless_present_any = ["all", "event"], conflicts_with_all = ["all", "event"])]
+    product: Option<String>,
+    /// Every product
+    #[arg(long, conflicts_with = "event")]
+    all: bool,
+    /// One event instead of a product
+    #[arg(long, value_name = "ID")]
+    event: Option<String>,
+    #[command(flatten)]
+    why: Why,
+    #[command(flatten)]
+    to: To,
+}
+
+/// Who and why; both are logged and journalled.
+#[derive(Debug, Args)]
+struct Why {
+    /// Why: one sentence for those who read the log tomorrow
+    #[arg(long)]
+    reason: String,
+    /// Who gives the order
+    #[arg(long, env = "USER", default_value = "unknown")]
+    who: String,
+}
+
+/// The running proxy.
+#[derive(Debug, Args)]
+struct To {
+    /// Its admin address
+    #[arg(long, default_value = "127.0.0.1:9900", value_name = "HOST:PORT")]
+    admin: String,
+    /// Its admin token
+    #[arg(long, env = "SLUSS_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+/// Do what the command line says.
+pub fn run(cli: Cli) -> ExitCode {
+    use crate::admin::orders::OrderName;
+    let done = match cli.command {
+        Command::Run { config } => serve::run(&config),
+        Command::Check { file } => serve::check(&file),
+        Command::Demo(args) => return crate::demo::run(args),
+        Command::Status { to, json } => operate::status(&to, json),
+        Command::Park(scope) => operate::order(OrderName::Park, scope),
+        Command::Close(scope) => operate::order(OrderName::Close, scope),
+        Command::Reopen(scope) => operate::order(OrderName::Reopen, scope),
+        Command::Open(scope) => operate::order(OrderName::Open, scope),
+        Command::Bypass { state, why, to } => operate::bypass(state == "on", why, &to),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("sluss: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Orders to a running proxy, and a look at it.
+
+use serde_json::Value;
+
+use super::{Scoped, To, Why, table};
+use crate::admin::client::AdminClient;
+use crate::admin::orders::{Applied, OrderName, OrderRequest};
+use crate::admin::status::Status;
+
+/// Show what is going on.
+pub(super) fn status(to: &To, json: bool) -> Result<(), String> {
+    let document = wait(client(to).get("/api/v1/status"))?;
+    if json {
+        println!("{document:#}");
+        return Ok(());
+    }
+    let status: Status = read(document)?;
+    print!("{}", table::status(&status));
+    Ok(())
+}
+
+/// Give an order about products or an event.
+pub(super) fn order(order: OrderName, scope: Scoped) -> Result<(), String> {
+    let Scoped { product, all, event, why, to } = scope;
+    give(OrderRequest { order, product, event, all, on: true, reason: why.reason, who: why.who }, &to)
+}
+
+/// Switch everything but plain proxying off, or on again.
+pub(super) fn bypass(on: bool, why: Why, to: &To) -> Result<(), String> {
+    let order = OrderName::Bypass;
+    give(OrderRequest { order, product: None, event: None, all: false, on, reason: why.reason, who: why.who }, to)
+}
+
+fn give(order: OrderRequest, to: &To) -> Result<(), String> {
+    let mut document = wait(client(to).post("/api/v1/orders", &order))?;
+    let applied: Vec<Applied> = read(document["applied"].take())?;
+    for Applied { scope, state, changed } in applied {
+        let already = if changed { "" } else { " (already)" };
+        println!("{scope}: {state}{already}");
+    }
+    Ok(())
+}
+
+fn client(to: &To) -> AdminClient {
+    AdminClient { address: to.admin.clone(), token: to.token.clone() }
+}
+
+fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, String> {
+    serde_json::from_value(document)
+        .map_err(|error| format!("the proxy answered something else than expected ({error}); is it of this version?"))
+}
+
+fn wait<T>(future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("cannot start: {error}"))?.block_on(future)
+}

@@ -1,0 +1,86 @@
+//! `sluss run` and `sluss check`.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, LogFormat};
+use crate::run;
+
+/// Run until told to stop.
+pub(super) fn run(path: &Path) -> Result<(), String> {
+    let config = config::load(path).map_err(|error| error.to_string())?;
+    log_to_stderr(config.log);
+    let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(0);
+    let wanted = u64::from(config.proxy.listen.connections.get()) * 2;
+    if descriptors < wanted {
+        tracing::warn!(
+            descriptors,
+            wanted,
+            "fewer file descriptors than connections may need: raise the hard limit (ulimit -Hn, LimitNOFILE=) or \
+             lower [listen] connections"
+        );
+    }
+    let running = run::start(config).map_err(|error| error.to_string())?;
+    tracing::info!(address = %running.address, admin = %running.admin, "sluss takes requests");
+    let told = wait_for_the_end()?;
+    tracing::info!(signal = told, "going down: finishing what is in flight");
+    running.stop();
+    tracing::info!("down");
+    Ok(())
+}
+
+/// Say whether a configuration is sound.
+pub(super) fn check(path: &Path) -> Result<(), String> {
+    let config = config::load(path).map_err(|error| error.to_string())?;
+    let (products, events) = (config.proxy.products.len(), config.events.len());
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    println!("{}: sound ({}, {})", path.display(), count(products, "product"), count(events, "scheduled event"));
+    Ok(())
+}
+
+/// Wait for SIGTERM or SIGINT; a second one ends the process at once.
+fn wait_for_the_end() -> Result<&'static str, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let told = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok("SIGTERM"),
+            _ = interrupt.recv() => Ok("SIGINT"),
+        }
+    });
+    let told = told.map_err(|error: std::io::Error| format!("cannot wait for signals: {error}"))?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let (Ok(mut terminate), Ok(mut interrupt)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
+                return;
+            };
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            tracing::warn!("told a second time: ending at once");
+            std::process::exit(1);
+        });
+    });
+    Ok(told)
+}
+
+/// Sentences for people on a terminal, JSON for machines; `RUST_LOG` says how much.
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let human = match format {
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if human {
+        log.with_ansi(std::io::stderr().is_terminal()).init();
+    } else {
+        log.json().flatten_event(true).init();
+    }
+}

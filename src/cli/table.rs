@@ -1,0 +1,81 @@
+//! The status as tables for a terminal.
+
+use std::fmt::Write;
+
+use comfy_table::presets::UTF8_NO_BORDERS;
+use comfy_table::{CellAlignment, Table};
+
+use crate::admin::status::Status;
+
+/// Everything an operator looks for first, in that order: alarms, products, limits, backends, events.
+pub(super) fn status(status: &Status) -> String {
+    let mut out = String::new();
+    let ready = if status.ready { "ready" } else { "NOT READY" };
+    let bypass = if status.bypass { ", BYPASS: nothing is refused" } else { "" };
+    let since = status.started.strftime("%Y-%m-%d %H:%M:%SZ");
+    line(
+        &mut out,
+        &format!("sluss {} since {since}, {ready}{bypass}, {} connections", status.version, status.connections),
+    );
+    for alarm in &status.alarms {
+        line(&mut out, &format!("ALARM  {alarm}"));
+    }
+    let rows = status.products.iter().map(|product| {
+        let ramp = product.ramp_seats.map(|seats| seats.to_string()).unwrap_or_default();
+        let last = product.last_order.clone().unwrap_or_default();
+        let (in_flight, waiting) = (product.in_flight.to_string(), product.waiting.to_string());
+        vec![
+            product.name.clone(),
+            product.state.clone(),
+            in_flight,
+            waiting,
+            ramp,
+            format!("{} %", product.guarantee),
+            last,
+        ]
+    });
+    table(&mut out, &["product", "state", "in flight", "waiting", "ramp", "guarantee", "last order"], 2..6, rows);
+    let rows = status.resources.iter().map(|resource| {
+        let knee = resource.knee.map(|knee| format!("{knee:.1}")).unwrap_or_else(|| "not found yet".into());
+        vec![
+            resource.name.clone(),
+            resource.kind.clone(),
+            resource.limit.to_string(),
+            resource.in_use.to_string(),
+            knee,
+        ]
+    });
+    table(&mut out, &["limit on", "kind", "seats", "in use", "knee"], 2..5, rows);
+    let rows = status.backends.iter().map(|backend| {
+        let state = if backend.set_aside { "set aside: accepts no connections" } else { "serving" };
+        vec![backend.name.clone(), backend.outstanding.to_string(), state.to_owned()]
+    });
+    table(&mut out, &["backend", "outstanding", "state"], 1..2, rows);
+    if !status.events.is_empty() {
+        let rows = status.events.iter().map(|event| {
+            let stop = event.stop.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+            let last = event.last_order.clone().unwrap_or_default();
+            vec![event.id.clone(), event.product.clone(), stop, event.state.clone(), last]
+        });
+        table(&mut out, &["event", "product", "betting stop", "state", "last order"], 0..0, rows);
+    }
+    out
+}
+
+fn table(out: &mut String, head: &[&str], numbers: std::ops::Range<usize>, rows: impl Iterator<Item = Vec<String>>) {
+    let mut table = Table::new();
+    table.load_style(UTF8_NO_BORDERS).set_header(head.to_vec());
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in numbers {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    line(out, &table.to_string());
+}
+
+fn line(out: &mut String, text: &str) {
+    writeln!(out, "{text}").expect("a string takes any text");
+}

@@ -1,0 +1,223 @@
+//! Backends, and which products share them.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use crate::admission::settings::LimitSettings;
+use crate::proxy::settings::{BackendSettings, BackendTimeouts, ListenSettings, PoolSettings};
+
+use super::check::{Check, Span};
+use super::error::shown;
+use super::file::{List, Opt, Product};
+use super::limits;
+use super::products::{Draft, who};
+use super::settings::AdminSettings;
+
+/// A backend and where it is written.
+#[derive(Clone, Debug)]
+pub(super) struct Backend {
+    pub(super) settings: BackendSettings,
+    pub(super) at: Span,
+}
+
+/// Backends with the products that share them.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) settings: PoolSettings,
+    pub(super) limit: LimitSettings,
+    pub(super) members: Vec<usize>,
+}
+
+/// The backends of one product.
+pub(super) fn check(check: &mut Check<'_>, who: &str, at: &Span, written: &List<String>) -> Vec<Backend> {
+    if written.is_none() {
+        check.missing(at.clone(), who, "product.backends");
+    }
+    let mut backends: Vec<Backend> = Vec::new();
+    for text in check.list("product.backends", written).iter().take(MOST_BACKENDS) {
+        let Some(settings) = backend(check, text) else { continue };
+        if backends.iter().any(|other| other.settings.address == settings.address) {
+            check.wrong(text.span(), format!("{} is in this list twice", settings.name), "take one of them out");
+        }
+        backends.push(Backend { settings, at: text.span() });
+    }
+    if let Some(first) = check.list("product.backends", written).get(MOST_BACKENDS) {
+        check.wrong(first.span(), "this is one backend too many", format!("a pool takes at most {MOST_BACKENDS}"));
+    }
+    backends
+}
+
+fn backend(check: &mut Check<'_>, written: &Spanned<String>) -> Option<BackendSettings> {
+    let (host, port) = match split_url(written.get_ref()) {
+        Ok(parts) => parts,
+        Err((what, help)) => {
+            check.wrong(written.span(), format!("{} {what}", shown(written.get_ref())), help);
+            return None;
+        }
+    };
+    let address = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) => SocketAddr::new(ip, port),
+        Err(_) => resolve(check, written, host, port)?,
+    };
+    if address.ip().is_unspecified() {
+        let what = format!("nobody can be reached at {}", address.ip());
+        check.wrong(written.span(), what, format!("on this machine, write \"http://127.0.0.1:{port}\""));
+    }
+    Some(BackendSettings { name: format!("{host}:{port}"), address })
+}
+
+fn resolve(check: &mut Check<'_>, written: &Spanned<String>, host: &str, port: u16) -> Option<SocketAddr> {
+    match check.around.resolve(host, port) {
+        Ok(address) => Some(address),
+        Err(error) => {
+            let what = format!("the host `{host}` cannot be found: {error}");
+            check.wrong(written.span(), what, format!("try `getent hosts {host}`, or write its IP address"));
+            None
+        }
+    }
+}
+
+/// Host and port of `http://host:port`, or what is wrong with it.
+fn split_url(url: &str) -> Result<(&str, u16), (&'static str, String)> {
+    if url.starts_with("https://") {
+        let help = "write \"http://...\", or put something that speaks TLS, such as stunnel, between the two";
+        return Err(("asks for TLS to the backend, which Sluss cannot do yet", help.to_owned()));
+    }
+    let Some(rest) = url.strip_prefix("http://") else {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let rest = if rest.is_empty() { "127.0.0.1:9101" } else { rest };
+        return Err(("is not a URL of a backend", format!("write \"http://{rest}\"")));
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if let Some((authority, _)) = rest.split_once(['/', '?', '#']) {
+        return Err(("has a path", format!("write \"http://{authority}\"; backends get paths as clients send them")));
+    }
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|port| *port != 0)),
+        _ => (rest, Some(80)),
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let named = !host.is_empty() && host.chars().all(plain);
+    match port {
+        Some(port) if named || literal.is_some_and(|ip| ip.parse::<IpAddr>().is_ok()) => Ok((host, port)),
+        None if named => Err(("has no port from 1 to 65535", format!("write \"http://{host}:80\""))),
+        _ => Err(("has no host that could be reached", "write \"http://127.0.0.1:9101\"".to_owned())),
+    }
+}
+
+/// One pool for all products with the same backends.
+pub(super) fn pools(check: &mut Check<'_>, drafts: &[Draft<'_>]) -> Vec<Pool> {
+    let mut groups: Vec<(BTreeSet<SocketAddr>, Vec<usize>)> = Vec::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        let set: BTreeSet<SocketAddr> = draft.backends.iter().map(|backend| backend.settings.address).collect();
+        if let Some((_, members)) = groups.iter_mut().find(|(other, _)| *other == set && !set.is_empty()) {
+            members.push(index);
+            continue;
+        }
+        for (other, members) in &groups {
+            overlap(check, draft, &drafts[members[0]], other);
+        }
+        groups.push((set, vec![index]));
+    }
+    groups.into_iter().map(|(_, members)| pool(check, drafts, members)).collect()
+}
+
+/// Half a pool in common could be found neither one limit nor two.
+fn overlap(check: &mut Check<'_>, draft: &Draft<'_>, first: &Draft<'_>, other: &BTreeSet<SocketAddr>) {
+    let Some(shared) = draft.backends.iter().find(|backend| other.contains(&backend.settings.address)) else { return };
+    let (first, second) = (who(&first.name), who(&draft.name));
+    let what = format!("{second} and {first} share {}, but not all their backends", shared.settings.name);
+    check.wrong(shared.at.clone(), what, "give both the same list, and they share one limit; or nothing in common");
+}
+
+fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Pool {
+    let products: Vec<&Draft<'_>> = members.iter().map(|member| &drafts[*member]).collect();
+    let mut timeout = |key, field: fn(&Product) -> &Opt<String>, default| {
+        let written = |check: &mut Check<'_>, product: &Product| check.given_duration(key, field(product));
+        let place = |product: &Product| field(product).as_ref().map(Spanned::span);
+        agreed(check, key, &products, place, written).unwrap_or(default)
+    };
+    let timeouts = BackendTimeouts {
+        connect: timeout("connect_timeout", |product| &product.connect_timeout, Duration::from_secs(1)),
+        first_byte: timeout("first_byte_timeout", |product| &product.first_byte_timeout, Duration::from_secs(10)),
+        idle: timeout("idle_timeout", |product| &product.idle_timeout, Duration::from_secs(10)),
+        total: timeout("total_timeout", |product| &product.total_timeout, Duration::from_secs(60)),
+        keep: timeout("keep", |product| &product.keep, Duration::from_secs(4)),
+    };
+    objectives_can_be_missed(check, &products, timeouts.total);
+    let limit_at = |product: &Product| product.limit.as_ref().map(Spanned::span);
+    let limit = agreed(check, "limit", &products, limit_at, |check, product| limits::check(check, &product.limit));
+    let idle_at = |product: &Product| product.idle_connections.as_ref().map(Spanned::span);
+    let idle = agreed(check, "idle_connections", &products, idle_at, |check, product| {
+        check.given_count("idle_connections", &product.idle_connections, 10_000)
+    });
+    let settings = PoolSettings {
+        name: products[0].name.clone(),
+        backends: products[0].backends.iter().map(|backend| backend.settings.clone()).collect(),
+        timeouts,
+        idle_connections: idle.map_or(IDLE_CONNECTIONS, |idle| idle.get() as usize),
+        domain: 0,
+        resource: 0,
+    };
+    Pool { settings, limit: limits::settings(limit), members }
+}
+
+/// What products say about the pool they share; any of them may say it, but not differently.
+fn agreed<T: PartialEq>(
+    check: &mut Check<'_>,
+    key: &str,
+    products: &[&Draft<'_>],
+    place: impl Fn(&Product) -> Option<Span>,
+    value: impl Fn(&mut Check<'_>, &Product) -> Option<T>,
+) -> Option<T> {
+    let mut first: Option<(T, Span, &str)> = None;
+    for draft in products {
+        let (Some(value), Some(at)) = (value(check, draft.written), place(draft.written)) else { continue };
+        match &first {
+            None => first = Some((value, at, &draft.name)),
+            Some((other, _, _)) if *other == value => {}
+            Some((_, other, name)) => {
+                let line = check.line(other);
+                let what =
+                    format!("`{key}` differs from that of {}, which has the same backends (line {line})", who(name));
+                check.wrong(at, what, "they share one pool: write it in one of them, or the same in both");
+            }
+        }
+    }
+    first.map(|(value, _, _)| value)
+}
+
+/// A request that is cut off before it can be slow never tells the limit that it went too far.
+fn objectives_can_be_missed(check: &mut Check<'_>, products: &[&Draft<'_>], total: Duration) {
+    for draft in products.iter().filter(|draft| draft.latency_objective >= total) {
+        let written = draft.written.latency_objective.as_ref().or(draft.written.total_timeout.as_ref());
+        let at = written.map_or(draft.at.clone(), Spanned::span);
+        let what = format!(
+            "{} gives up after {total:?}, before its latency objective of {:?} could be missed",
+            who(&draft.name),
+            draft.latency_objective
+        );
+        check.wrong(at, what, "write a `latency_objective` well below `total_timeout`");
+    }
+}
+
+/// A backend that is Sluss itself would send each request round until all connections are used up.
+pub(super) fn no_loops(check: &mut Check<'_>, drafts: &[Draft<'_>], listen: &ListenSettings, admin: &AdminSettings) {
+    for backend in drafts.iter().flat_map(|draft| &draft.backends) {
+        for (own, whom) in [(listen.address, "clients"), (admin.address, "operators")] {
+            let address = backend.settings.address;
+            let same_host = own.ip() == address.ip() || (own.ip().is_unspecified() && address.ip().is_loopback());
+            if own.port() == address.port() && same_host {
+                let what = format!("{} is Sluss itself, where it listens for {whom}", backend.settings.name);
+                check.wrong(backend.at.clone(), what, "write the address of the backend behind it");
+            }
+        }
+    }
+}
+
+const IDLE_CONNECTIONS: usize = 64;
+const MOST_BACKENDS: usize = 256;

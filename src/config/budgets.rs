@@ -1,0 +1,160 @@
+//! Budgets on what several products share behind us, and the shares that products are guaranteed.
+
+use toml::Spanned;
+
+use crate::admission::Class;
+use crate::admission::settings::{LimitSettings, Needs};
+
+use super::backends::Pool;
+use super::check::{Check, Span, items};
+use super::file;
+use super::products::{Draft, Guarantee, who};
+use super::{limits, names};
+
+/// A budget on something behind the backends.
+#[derive(Debug)]
+pub(super) struct Budget {
+    pub(super) name: String,
+    pub(super) at: Span,
+    pub(super) classes: Vec<Class>,
+    /// Who draws on it, by index.
+    pub(super) products: Vec<usize>,
+    pub(super) limit: LimitSettings,
+}
+
+pub(super) fn check(check: &mut Check<'_>, written: &[Spanned<file::Budget>], drafts: &[Draft<'_>]) -> Vec<Budget> {
+    if let Some(first) = written.get(MOST_BUDGETS) {
+        let what = format!("there are {} budgets", written.len());
+        check.wrong(first.span(), what, format!("one proxy takes at most {MOST_BUDGETS}"));
+    }
+    let mut budgets: Vec<Budget> = Vec::new();
+    for spanned in written.iter().take(MOST_BUDGETS) {
+        let budget = budget(check, spanned, drafts);
+        let name = &spanned.get_ref().name;
+        if let Some(first) = drafts.iter().find(|draft| draft.name == budget.name) {
+            names::taken(check, name, "the product", &first.at);
+        } else if let Some(first) = budgets.iter().find(|first| first.name == budget.name) {
+            names::taken(check, name, "the budget", &first.at);
+        }
+        budgets.push(budget);
+    }
+    for (index, draft) in drafts.iter().enumerate() {
+        not_too_many(check, &budgets, index, draft);
+    }
+    budgets
+}
+
+fn budget(check: &mut Check<'_>, spanned: &Spanned<file::Budget>, drafts: &[Draft<'_>]) -> Budget {
+    let (written, at) = (spanned.get_ref(), spanned.span());
+    let name = names::check(check, "budget", &at, &written.name);
+    if written.classes.is_none() {
+        check.missing(at.clone(), "this budget", "budget.classes");
+    }
+    let known: Vec<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
+    check.list("budget.classes", &written.classes);
+    check.list("budget.products", &written.products);
+    let classes = once(check, items(&written.classes), |check, class| check.class(class));
+    let named = once(check, items(&written.products), |check, name| names::product(check, name, &known));
+    let mut products = if written.products.is_some() { named } else { (0..drafts.len()).collect() };
+    products.sort_unstable();
+    let limit = limits::settings(limits::check(check, &written.limit));
+    Budget { name, at, classes, products, limit }
+}
+
+/// What is listed, in order and each once.
+fn once<T: Copy + PartialEq>(
+    check: &mut Check<'_>,
+    written: &[Spanned<String>],
+    mut one: impl FnMut(&mut Check<'_>, &Spanned<String>) -> Option<T>,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for text in written {
+        let Some(value) = one(check, text) else { continue };
+        if all.contains(&value) {
+            check.wrong(text.span(), format!("`{}` is in this list twice", text.get_ref()), "take one of them out");
+        } else {
+            all.push(value);
+        }
+    }
+    all
+}
+
+/// A request takes all it needs at once, and room for that is fixed.
+fn not_too_many(check: &mut Check<'_>, budgets: &[Budget], product: usize, draft: &Draft<'_>) {
+    for class in Class::ALL {
+        let mut drawn =
+            budgets.iter().filter(|budget| budget.classes.contains(&class) && budget.products.contains(&product));
+        if let Some(budget) = drawn.nth(Needs::MOST - 1) {
+            let what = format!("`{}` of {} draws on {} budgets or more", class.name(), who(&draft.name), Needs::MOST);
+            let help =
+                format!("a request draws on at most {}: give budgets fewer classes or products", Needs::MOST - 1);
+            check.wrong(budget.at.clone(), what, help);
+            return;
+        }
+    }
+}
+
+/// Something with a limit that several products share.
+struct Shared<'a> {
+    what: String,
+    products: &'a [usize],
+}
+
+/// The share of each product in per cent. Those who ask for none get even parts of what is left.
+pub(super) fn guarantees(check: &mut Check<'_>, drafts: &[Draft<'_>], pools: &[Pool], budgets: &[Budget]) -> Vec<u32> {
+    let pools = pools.iter().map(|pool| Shared { what: "their backends".to_owned(), products: &pool.members });
+    let budgets =
+        budgets.iter().map(|budget| Shared { what: format!("`{}`", budget.name), products: &budget.products });
+    let several = |shared: &Shared<'_>| shared.products.len() > 1;
+    let mut shares: Vec<u32> = drafts.iter().map(|draft| given(draft).unwrap_or(100)).collect();
+    let mut told: Vec<&[usize]> = Vec::new();
+    for shared in pools.chain(budgets).filter(several) {
+        // What two budgets of the same products have to say is said once.
+        if told.contains(&shared.products) {
+            continue;
+        }
+        told.push(shared.products);
+        if let Some(even) = even_share(check, drafts, &shared) {
+            let asking = shared.products.iter().filter(|product| drafts[**product].guarantee == Guarantee::Even);
+            asking.for_each(|product| shares[*product] = shares[*product].min(even));
+        }
+    }
+    shares
+}
+
+/// The part of each who asks for none; `None` when nobody does, or when the sum is wrong.
+fn even_share(check: &mut Check<'_>, drafts: &[Draft<'_>], shared: &Shared<'_>) -> Option<u32> {
+    let sharers: Vec<&Draft<'_>> = shared.products.iter().map(|product| &drafts[*product]).collect();
+    if sharers.iter().any(|draft| draft.guarantee == Guarantee::Wrong) {
+        return None;
+    }
+    let asked: Vec<&Draft<'_>> = sharers.iter().copied().filter(|draft| given(draft).is_some()).collect();
+    let sum: u32 = asked.iter().filter_map(|draft| given(draft)).sum();
+    let last = asked.last().and_then(|draft| draft.written.guarantee.as_ref()).map_or(0..0, Spanned::span);
+    let names: Vec<String> =
+        asked.iter().map(|draft| format!("{} ({})", who(&draft.name), given(draft).unwrap_or(0))).collect();
+    let names = names::list(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    if sum > 100 {
+        let what = format!("{names} are guaranteed {sum} per cent of {} together", shared.what);
+        check.wrong(last, what, "lower them to 100 or less, or leave some out for even shares of the rest");
+        return None;
+    }
+    let others: Vec<String> =
+        sharers.iter().filter(|draft| given(draft).is_none()).map(|draft| who(&draft.name)).collect();
+    let even = (100 - sum).checked_div(others.len() as u32)?;
+    if even == 0 {
+        let others = names::list(&others.iter().map(String::as_str).collect::<Vec<_>>());
+        let what = format!("of {}, nothing is left for {others} beside {names}", shared.what);
+        check.wrong(last, what, "lower a guarantee, so that at least 1 per cent is left for each");
+    }
+    Some(even)
+}
+
+fn given(draft: &Draft<'_>) -> Option<u32> {
+    match draft.guarantee {
+        Guarantee::Given(share) => Some(share),
+        Guarantee::Even | Guarantee::Wrong => None,
+    }
+}
+
+const MOST_BUDGETS: usize = 100;

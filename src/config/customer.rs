@@ -1,0 +1,139 @@
+//! Who asks, and about which event.
+
+use std::num::NonZeroU32;
+
+use http::HeaderName;
+use toml::Spanned;
+
+use crate::proxy::settings::{CustomerSource, EventSource};
+
+use super::check::{Check, items};
+use super::error::shown;
+use super::file::{self, TextOr};
+
+/// How many requests of one customer, and of one address, run or wait at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AtOnce {
+    pub(super) customer: NonZeroU32,
+    pub(super) address: NonZeroU32,
+}
+
+pub(super) fn customers(
+    check: &mut Check<'_>,
+    file: &file::Customer,
+    listen: &file::Listen,
+) -> (Vec<CustomerSource>, AtOnce) {
+    let mut sources = Vec::new();
+    for written in check.list("customer.from", &file.from) {
+        let Some(source) = source(check, written) else { continue };
+        if sources.contains(&CustomerSource::Address) {
+            let what = "this is never looked at: every customer has an address";
+            check.wrong(written.span(), what, "put \"address\" last");
+        } else if matches!(source, CustomerSource::Header(_)) && items(&listen.trusted).is_empty() {
+            let what = "this header never counts: no network is trusted to set it";
+            let help = "name the networks of your load balancers under [listen]: trusted = [\"10.0.0.0/8\"]";
+            check.wrong(written.span(), what, help);
+        }
+        sources.push(source);
+    }
+    if !sources.contains(&CustomerSource::Address) {
+        sources.push(CustomerSource::Address);
+    }
+    let customer = check.count("at_once", &file.at_once, MOST_AT_ONCE, AT_ONCE);
+    let address = check.count("at_once_per_address", &file.at_once_per_address, MOST_AT_ONCE, AT_ONCE_PER_ADDRESS);
+    (sources, AtOnce { customer, address })
+}
+
+fn source(check: &mut Check<'_>, written: &Spanned<TextOr<file::CustomerSource>>) -> Option<CustomerSource> {
+    let table = match written.get_ref() {
+        TextOr::Text(word) if word == "address" => return Some(CustomerSource::Address),
+        TextOr::Text(word) => {
+            check.wrong(
+                written.span(),
+                format!("{} is not a place where a customer's identity stands", shown(word)),
+                PLACES,
+            );
+            return None;
+        }
+        TextOr::Table(table) => table,
+    };
+    match (&table.header, &table.cookie) {
+        (Some(name), None) => header_name(check, name).map(CustomerSource::Header),
+        (None, Some(name)) => cookie_name(check, name).map(CustomerSource::Cookie),
+        _ => {
+            check.wrong(written.span(), "each place where a customer's identity stands has one key", PLACES);
+            None
+        }
+    }
+}
+
+fn cookie_name(check: &mut Check<'_>, written: &Spanned<String>) -> Option<String> {
+    let name = written.get_ref();
+    // RFC 6265 takes cookie names from the same characters as header names, but minds their case.
+    if HeaderName::from_bytes(name.as_bytes()).is_ok() {
+        return Some(name.clone());
+    }
+    check.wrong(
+        written.span(),
+        format!("{} is not the name of a cookie", shown(name)),
+        "write the name alone: cookie = \"session\"",
+    );
+    None
+}
+
+pub(super) fn header_name(check: &mut Check<'_>, written: &Spanned<String>) -> Option<HeaderName> {
+    let name = written.get_ref();
+    let parsed = HeaderName::from_bytes(name.as_bytes()).ok();
+    if parsed.is_none() {
+        let help = match name.split_once(['=', ':']) {
+            Some((name, value)) => {
+                let (name, value) = (name.trim(), value.trim());
+                format!("in a rule, write {{ name = \"{name}\", value = \"{value}\" }}; elsewhere the name alone")
+            }
+            None => "write letters, digits and dashes: header = \"x-customer\"".to_owned(),
+        };
+        check.wrong(written.span(), format!("{} is not the name of a header", shown(name)), help);
+    }
+    parsed
+}
+
+pub(super) fn events(check: &mut Check<'_>, file: &file::Event) -> Vec<EventSource> {
+    let written = check.list("event.from", &file.from);
+    written.iter().filter_map(|written| event(check, written)).collect()
+}
+
+fn event(check: &mut Check<'_>, written: &Spanned<file::EventSource>) -> Option<EventSource> {
+    match (&written.get_ref().header, &written.get_ref().path) {
+        (Some(name), None) => header_name(check, name).map(EventSource::Header),
+        (None, Some(path)) => path_before_event(check, path).map(EventSource::PathAfter),
+        _ => {
+            let help = "write { header = \"x-event\" } or { path = \"/horse/bets/{event}\" }";
+            check.wrong(written.span(), "each place where an event stands has one key", help);
+            None
+        }
+    }
+}
+
+/// What stands before `{event}`, which has a segment of the path to itself.
+fn path_before_event(check: &mut Check<'_>, written: &Spanned<String>) -> Option<String> {
+    let path = written.get_ref();
+    let split = path.split_once("{event}");
+    let alone = |(before, after): &(&str, &str)| {
+        let whole_segment = before.ends_with('/') && (after.is_empty() || after.starts_with('/'));
+        path.starts_with('/') && whole_segment && !path.contains(['?', '#', ' ', '*']) && path.matches('{').count() == 1
+    };
+    if let Some((before, _)) = split.filter(alone) {
+        return Some(before.to_owned());
+    }
+    let what = match split {
+        None => format!("{} does not say where the event stands", shown(path)),
+        Some(_) => format!("{} is not a path with one whole segment for the event", shown(path)),
+    };
+    check.wrong(written.span(), what, "write {event} for the segment: path = \"/horse/bets/{event}\"");
+    None
+}
+
+const PLACES: &str = "write { header = \"x-customer\" }, { cookie = \"session\" } or \"address\"";
+const AT_ONCE: NonZeroU32 = NonZeroU32::new(8).unwrap();
+const AT_ONCE_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(256).unwrap();
+const MOST_AT_ONCE: u32 = 65_535;

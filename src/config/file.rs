@@ -1,0 +1,249 @@
+//! The file as written: names and types, nothing checked. Every value knows its place.
+//!
+//! Everything is optional here, so that what is missing is said by `settings` in our own words. A field
+//! that is added needs a row in [`keys`](super::keys) and one in `docs/configuration.md`; tests ask for both.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use toml::Spanned;
+use toml::value::Datetime;
+
+pub(super) type Opt<T> = Option<Spanned<T>>;
+pub(super) type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) log: Opt<String>,
+    pub(super) journal: Opt<String>,
+    #[serde(default)]
+    pub(super) listen: Listen,
+    #[serde(default)]
+    pub(super) admin: Admin,
+    #[serde(default)]
+    pub(super) customer: Customer,
+    #[serde(default)]
+    pub(super) event: Event,
+    pub(super) schedule: Opt<Schedule>,
+    #[serde(default)]
+    pub(super) budget: Vec<Spanned<Budget>>,
+    #[serde(default)]
+    pub(super) product: Vec<Spanned<Product>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listen {
+    pub(super) address: Opt<String>,
+    pub(super) trusted: List<String>,
+    pub(super) workers: Opt<i64>,
+    pub(super) connections: Opt<i64>,
+    pub(super) drain: Opt<String>,
+    pub(super) header_bytes: Opt<String>,
+    pub(super) headers: Opt<i64>,
+    pub(super) uri_bytes: Opt<String>,
+    pub(super) body_bytes: Opt<String>,
+    pub(super) waiting_body_bytes: Opt<String>,
+    pub(super) header_timeout: Opt<String>,
+    pub(super) idle_timeout: Opt<String>,
+    pub(super) body_timeout: Opt<String>,
+    pub(super) send_timeout: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) address: Opt<String>,
+    pub(super) token: Opt<String>,
+    pub(super) token_file: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Customer {
+    pub(super) from: List<TextOr<CustomerSource>>,
+    pub(super) at_once: Opt<i64>,
+    pub(super) at_once_per_address: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CustomerSource {
+    pub(super) header: Opt<String>,
+    pub(super) cookie: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Event {
+    pub(super) from: List<EventSource>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventSource {
+    pub(super) header: Opt<String>,
+    pub(super) path: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Schedule {
+    pub(super) file: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Budget {
+    pub(super) name: Opt<String>,
+    pub(super) classes: List<String>,
+    pub(super) products: List<String>,
+    pub(super) limit: Opt<Limit>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Product {
+    pub(super) name: Opt<String>,
+    pub(super) r#match: List<Rule>,
+    pub(super) backends: List<String>,
+    pub(super) latency_objective: Opt<String>,
+    pub(super) guarantee: Opt<i64>,
+    pub(super) default_class: Opt<String>,
+    #[serde(default)]
+    pub(super) class: Vec<Spanned<ClassRules>>,
+    pub(super) limit: Opt<Limit>,
+    pub(super) reserve: Opt<i64>,
+    pub(super) connect_timeout: Opt<String>,
+    pub(super) first_byte_timeout: Opt<String>,
+    pub(super) idle_timeout: Opt<String>,
+    pub(super) total_timeout: Opt<String>,
+    pub(super) keep: Opt<String>,
+    pub(super) idle_connections: Opt<i64>,
+    #[serde(default)]
+    pub(super) queue: Queue,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClassRules {
+    pub(super) class: Opt<String>,
+    pub(super) r#match: List<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rule {
+    pub(super) path: Opt<String>,
+    pub(super) host: Opt<String>,
+    pub(super) method: Opt<String>,
+    pub(super) header: Opt<TextOr<HeaderRule>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeaderRule {
+    pub(super) name: Opt<String>,
+    pub(super) value: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Queue {
+    pub(super) longest_wait: Opt<String>,
+    pub(super) length: Opt<i64>,
+    pub(super) retry_after: List<String>,
+}
+
+pub(super) type Limit = NumberOr<LimitRange>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitRange {
+    pub(super) initial: Opt<i64>,
+    pub(super) least: Opt<i64>,
+    pub(super) most: Opt<i64>,
+}
+
+/// The schedule file beside the configuration.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScheduleFile {
+    #[serde(default)]
+    pub(super) event: Vec<Spanned<ScheduledEvent>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScheduledEvent {
+    pub(super) id: Opt<String>,
+    pub(super) product: Opt<String>,
+    pub(super) stop: Opt<TextOr<Datetime>>,
+    pub(super) believed_before_stop: Opt<String>,
+}
+
+/// A text, or something with keys. Not `#[serde(untagged)]`, which would lose the places of what is inside.
+#[derive(Debug)]
+pub(super) enum TextOr<T> {
+    Text(String),
+    Table(T),
+}
+
+/// A number, or something with keys.
+#[derive(Debug)]
+pub(super) enum NumberOr<T> {
+    Number(i64),
+    Table(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrTable(PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for NumberOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberOrTable(PhantomData))
+    }
+}
+
+struct TextOrTable<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrTable<T> {
+    type Value = TextOr<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a table")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(TextOr::Text(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(TextOr::Table)
+    }
+}
+
+struct NumberOrTable<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NumberOrTable<T> {
+    type Value = NumberOr<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number or a table")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(NumberOr::Number(number))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(NumberOr::Table)
+    }
+}

@@ -1,0 +1,211 @@
+//! Every key that a configuration may have, with an example of its value.
+//!
+//! The reference in `docs/configuration.md` lists the same keys; tests hold this table, the reference and
+//! `file` together.
+
+use Kind::*;
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Where it stands: `product.queue.length` is `length` in `[product.queue]`.
+    pub path: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// A value as it is written.
+    pub example: &'static str,
+}
+
+/// What the value of a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A time with its unit.
+    Duration,
+    /// A number of bytes with its unit.
+    Size,
+    /// A whole number.
+    Number,
+    /// Several texts.
+    Texts,
+    /// Several of what stands in braces.
+    Tables,
+    /// Several texts or braces.
+    TextsOrTables,
+    /// A text, or what stands in braces.
+    TextOrTable,
+    /// A number of seats, or a range to look in.
+    Limit,
+    /// A date and time with an offset.
+    Time,
+    /// What stands under `[name]`.
+    Section,
+    /// What stands under each `[[name]]`.
+    Sections,
+}
+
+impl Kind {
+    /// What it is, to be read after "should be".
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Text => "text in quotes",
+            Duration => "a duration with its unit, in quotes",
+            Size => "a size with its unit, in quotes",
+            Number => "a whole number",
+            Texts => "a list of texts in quotes",
+            Tables => "a list of tables in braces",
+            TextsOrTables => "a list of tables in braces, or words in quotes",
+            TextOrTable => "text in quotes, or a table in braces",
+            Limit => "a whole number, or a table in braces",
+            Time => "a date and time",
+            Section => "a section",
+            Sections => "several sections",
+        }
+    }
+}
+
+impl Key {
+    /// Its last word.
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+
+    /// The section it stands in; empty at the top of the file.
+    pub fn section(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// How it is written, as a line.
+    pub(super) fn written(&self) -> String {
+        match self.kind {
+            Section | Sections => self.example.to_owned(),
+            _ => format!("{} = {}", self.name(), self.example),
+        }
+    }
+}
+
+const fn key(path: &'static str, kind: Kind, example: &'static str) -> Key {
+    Key { path, kind, example }
+}
+
+/// The keys of the configuration.
+pub const CONFIG: &[Key] = &[
+    key("log", Text, r#""auto""#),
+    key("journal", Text, r#""sluss.journal""#),
+    key("listen", Section, "[listen]"),
+    key("listen.address", Text, r#""127.0.0.1:8080""#),
+    key("listen.trusted", Texts, r#"["10.0.0.0/8"]"#),
+    key("listen.workers", Number, "4"),
+    key("listen.connections", Number, "10000"),
+    key("listen.drain", Duration, r#""30s""#),
+    key("listen.header_bytes", Size, r#""16KiB""#),
+    key("listen.headers", Number, "100"),
+    key("listen.uri_bytes", Size, r#""8KiB""#),
+    key("listen.body_bytes", Size, r#""1MiB""#),
+    key("listen.waiting_body_bytes", Size, r#""64KiB""#),
+    key("listen.header_timeout", Duration, r#""10s""#),
+    key("listen.idle_timeout", Duration, r#""60s""#),
+    key("listen.body_timeout", Duration, r#""10s""#),
+    key("listen.send_timeout", Duration, r#""30s""#),
+    key("admin", Section, "[admin]"),
+    key("admin.address", Text, r#""127.0.0.1:9900""#),
+    key("admin.token", Text, r#""a-long-random-text""#),
+    key("admin.token_file", Text, r#""admin.token""#),
+    key("customer", Section, "[customer]"),
+    key("customer.from", TextsOrTables, r#"[{ header = "x-customer" }, { cookie = "session" }, "address"]"#),
+    key("customer.from.header", Text, r#""x-customer""#),
+    key("customer.from.cookie", Text, r#""session""#),
+    key("customer.at_once", Number, "8"),
+    key("customer.at_once_per_address", Number, "256"),
+    key("event", Section, "[event]"),
+    key("event.from", Tables, r#"[{ header = "x-event" }, { path = "/horse/bets/{event}" }]"#),
+    key("event.from.header", Text, r#""x-event""#),
+    key("event.from.path", Text, r#""/horse/bets/{event}""#),
+    key("schedule", Section, "[schedule]"),
+    key("schedule.file", Text, r#""schedule.toml""#),
+    key("budget", Sections, "[[budget]]"),
+    key("budget.name", Text, r#""wallet""#),
+    key("budget.classes", Texts, r#"["start", "commit"]"#),
+    key("budget.products", Texts, r#"["horse-racing"]"#),
+    key("budget.limit", Limit, "12"),
+    key("budget.limit.initial", Number, "8"),
+    key("budget.limit.least", Number, "2"),
+    key("budget.limit.most", Number, "4096"),
+    key("product", Sections, "[[product]]"),
+    key("product.name", Text, r#""horse-racing""#),
+    key("product.match", Tables, r#"[{ path = "/horse/" }]"#),
+    key("product.match.path", Text, r#""/horse/""#),
+    key("product.match.host", Text, r#""horse.example.com""#),
+    key("product.match.method", Text, r#""POST""#),
+    key("product.match.header", TextOrTable, r#"{ name = "x-app", value = "ios" }"#),
+    key("product.match.header.name", Text, r#""x-app""#),
+    key("product.match.header.value", Text, r#""ios""#),
+    key("product.backends", Texts, r#"["http://127.0.0.1:9101"]"#),
+    key("product.latency_objective", Duration, r#""250ms""#),
+    key("product.guarantee", Number, "50"),
+    key("product.default_class", Text, r#""read""#),
+    key("product.class", Sections, "[[product.class]]"),
+    key("product.class.class", Text, r#""commit""#),
+    key("product.class.match", Tables, r#"[{ method = "POST", path = "/horse/bets" }]"#),
+    key("product.class.match.path", Text, r#""/horse/bets""#),
+    key("product.class.match.host", Text, r#""horse.example.com""#),
+    key("product.class.match.method", Text, r#""POST""#),
+    key("product.class.match.header", TextOrTable, r#"{ name = "x-app", value = "ios" }"#),
+    key("product.class.match.header.name", Text, r#""x-app""#),
+    key("product.class.match.header.value", Text, r#""ios""#),
+    key("product.limit", Limit, "40"),
+    key("product.limit.initial", Number, "8"),
+    key("product.limit.least", Number, "2"),
+    key("product.limit.most", Number, "4096"),
+    key("product.reserve", Number, "8"),
+    key("product.connect_timeout", Duration, r#""1s""#),
+    key("product.first_byte_timeout", Duration, r#""10s""#),
+    key("product.idle_timeout", Duration, r#""10s""#),
+    key("product.total_timeout", Duration, r#""60s""#),
+    key("product.keep", Duration, r#""4s""#),
+    key("product.idle_connections", Number, "64"),
+    key("product.queue", Section, "[product.queue]"),
+    key("product.queue.longest_wait", Duration, r#""1s""#),
+    key("product.queue.length", Number, "1000"),
+    key("product.queue.retry_after", Texts, r#"["1s", "30s"]"#),
+];
+
+/// The keys of the schedule.
+pub const SCHEDULE: &[Key] = &[
+    key("event", Sections, "[[event]]"),
+    key("event.id", Text, r#""solvalla-5""#),
+    key("event.product", Text, r#""horse-racing""#),
+    key("event.stop", Time, "2024-08-24T16:20:00+02:00"),
+    key("event.believed_before_stop", Duration, r#""2m""#),
+];
+
+/// What somebody may have meant by `word`: the nearest of `words`, if one is near.
+pub(crate) fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = words.into_iter().map(|known| (distance(word, known), known)).min_by_key(|(distance, _)| *distance)?;
+    (near.0 <= (word.len() / 3).max(1)).then_some(near.1)
+}
+
+/// How many letters must be put in, taken out, replaced or swapped with their neighbour.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (letters(a), letters(b));
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+/// Case and the kind of dash are not worth a difference. Nobody means a key by more than a line.
+fn letters(word: &str) -> Vec<char> {
+    word.chars().take(80).map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
+}

@@ -1,0 +1,122 @@
+//! Where clients and operators come in.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use crate::proxy::settings::{ClientTimeouts, Limits, ListenSettings};
+
+use super::check::{Check, items};
+use super::file::{Admin, File, Listen};
+use super::settings::AdminSettings;
+
+pub(super) fn check(check: &mut Check<'_>, file: &File) -> (ListenSettings, AdminSettings) {
+    let listen = listen(check, &file.listen);
+    let admin = admin(check, &file.admin);
+    if clash(listen.address, admin.address) {
+        let written = file.admin.address.as_ref().or(file.listen.address.as_ref());
+        let what = format!("clients ({}) and operators ({}) cannot share a port", listen.address, admin.address);
+        let free = if listen.address.port() == OPERATORS.port() { 9901 } else { OPERATORS.port() };
+        let at = written.map_or(0..0, Spanned::span);
+        check.wrong(at, what, format!("give [admin] a port of its own, such as \"127.0.0.1:{free}\""));
+    }
+    (listen, admin)
+}
+
+fn listen(check: &mut Check<'_>, file: &Listen) -> ListenSettings {
+    let cores = check.around.cores();
+    ListenSettings {
+        address: check.address("address", &file.address, CLIENTS),
+        trusted: items(&file.trusted).iter().filter_map(|text| check.network("trusted", text)).collect(),
+        workers: check.count("workers", &file.workers, MOST_WORKERS, cores),
+        connections: check.count("connections", &file.connections, MOST_CONNECTIONS, CONNECTIONS),
+        limits: limits(check, file),
+        timeouts: timeouts(check, file),
+        drain: check.duration("drain", &file.drain, Duration::from_secs(30)),
+    }
+}
+
+fn limits(check: &mut Check<'_>, file: &Listen) -> Limits {
+    // The parser's buffer is not smaller than this, so neither is the bound.
+    let header_bytes = check.size("header_bytes", &file.header_bytes, 8 << 10..=1 << 20).unwrap_or(16 << 10);
+    // A target is part of the head, and a piece of a body is part of it.
+    let uri_bytes = check.size("uri_bytes", &file.uri_bytes, 64..=header_bytes).unwrap_or(8 << 10);
+    let body_bytes = check.size("body_bytes", &file.body_bytes, 1..=1 << 40).unwrap_or(1 << 20);
+    let most = body_bytes.min(16 << 20);
+    let waiting = check.size("waiting_body_bytes", &file.waiting_body_bytes, 1..=most).unwrap_or(most.min(64 << 10));
+    Limits {
+        header_bytes: header_bytes as usize,
+        headers: check.count("headers", &file.headers, 1000, HEADERS).get() as usize,
+        uri_bytes: uri_bytes as usize,
+        body_bytes,
+        waiting_body_bytes: waiting as usize,
+    }
+}
+
+fn timeouts(check: &mut Check<'_>, file: &Listen) -> ClientTimeouts {
+    let mut duration = |key, written, seconds| check.duration(key, written, Duration::from_secs(seconds));
+    ClientTimeouts {
+        header: duration("header_timeout", &file.header_timeout, 10),
+        idle: duration("idle_timeout", &file.idle_timeout, 60),
+        body: duration("body_timeout", &file.body_timeout, 10),
+        send: duration("send_timeout", &file.send_timeout, 30),
+    }
+}
+
+fn admin(check: &mut Check<'_>, file: &Admin) -> AdminSettings {
+    let address = check.address("address", &file.address, OPERATORS);
+    let token = token(check, file);
+    match &file.address {
+        Some(written) if !address.ip().is_loopback() && file.token.is_none() && file.token_file.is_none() => check
+            .wrong(
+                written.span(),
+                format!("anybody who reaches {address} could park your products: there is no token"),
+                "write token = \"...\" or token_file = \"...\", or listen on \"127.0.0.1:9900\"",
+            ),
+        _ => {}
+    }
+    AdminSettings { address, token }
+}
+
+fn token(check: &mut Check<'_>, file: &Admin) -> Option<String> {
+    let (token, at) = match (&file.token, &file.token_file) {
+        (Some(_), Some(token_file)) => {
+            check.wrong(token_file.span(), "`token` and `token_file` are both here", "keep one of them");
+            return None;
+        }
+        (Some(token), None) => (token.get_ref().clone(), token.span()),
+        (None, Some(named)) => {
+            let (_, text) = check.text_of(named)?;
+            (text.trim_end_matches(['\n', '\r']).to_owned(), named.span())
+        }
+        (None, None) => return None,
+    };
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        check.wrong(
+            at,
+            "the token has characters that a header cannot carry",
+            format!("write letters and digits: {MAKE}"),
+        );
+    } else if token.len() < SHORTEST_TOKEN {
+        let what = format!("the token has {} characters, which can be guessed", token.len());
+        check.wrong(at, what, format!("write at least {SHORTEST_TOKEN}: {MAKE}"));
+    }
+    Some(token)
+}
+
+/// Whether two listening sockets would get in each other's way. Port 0 is any free one.
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = |a: SocketAddr, b: SocketAddr| a.ip().is_unspecified() && (a.is_ipv6() || b.is_ipv4());
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || covers(a, b) || covers(b, a))
+}
+
+const CLIENTS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const OPERATORS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+const CONNECTIONS: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
+const HEADERS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+const MOST_WORKERS: u32 = 1024;
+const MOST_CONNECTIONS: u32 = 1_000_000;
+const SHORTEST_TOKEN: usize = 16;
+const MAKE: &str = "`openssl rand -hex 24` makes one";

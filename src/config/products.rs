@@ -1,0 +1,213 @@
+//! Products: names, rules, classes, and what belongs to one product alone.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use crate::admission::Class;
+use crate::admission::settings::QueueSettings;
+
+use super::backends::Backend;
+use super::check::{Check, Span};
+use super::file::{ClassRules, Opt, Product, Queue};
+use super::rules::{self, Placed, covers, in_words, meet};
+use super::{backends, names};
+
+/// A product that is checked by itself, but not yet in a pool and a domain.
+pub(super) struct Draft<'f> {
+    pub(super) written: &'f Product,
+    pub(super) name: String,
+    pub(super) at: Span,
+    pub(super) rules: Vec<Placed>,
+    pub(super) classes: Vec<(Class, Vec<Placed>)>,
+    pub(super) default_class: Class,
+    pub(super) backends: Vec<Backend>,
+    pub(super) guarantee: Guarantee,
+    pub(super) latency_objective: Duration,
+    pub(super) reserve: NonZeroU32,
+    pub(super) queue: QueueSettings,
+}
+
+/// The share a product asks for, in per cent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guarantee {
+    /// An even part of what the others leave.
+    Even,
+    Given(u32),
+    /// Something was written that is no share: said already, so sums with it say nothing.
+    Wrong,
+}
+
+pub(super) fn check<'f>(check: &mut Check<'_>, written: &'f [Spanned<Product>]) -> Vec<Draft<'f>> {
+    if let Some(first) = written.get(MOST_PRODUCTS) {
+        let what = format!("there are {} products", written.len());
+        check.wrong(first.span(), what, format!("one proxy takes at most {MOST_PRODUCTS}; share them out"));
+    }
+    let drafts: Vec<Draft<'_>> = written.iter().take(MOST_PRODUCTS).map(|written| draft(check, written)).collect();
+    for (index, second) in drafts.iter().enumerate() {
+        let earlier = &drafts[..index];
+        if let Some(first) = earlier.iter().find(|first| first.name == second.name) {
+            names::taken(check, &second.written.name, "the product", &first.at);
+        }
+        for placed in &second.rules {
+            unclaimed(check, earlier, second, placed);
+        }
+    }
+    drafts
+}
+
+fn draft<'f>(check: &mut Check<'_>, spanned: &'f Spanned<Product>) -> Draft<'f> {
+    let (written, at) = (spanned.get_ref(), spanned.span());
+    let name = names::check(check, "product", &at, &written.name);
+    if written.r#match.is_none() {
+        check.missing(at.clone(), &who(&name), "product.match");
+    }
+    let rules = rules::check(check, "product.match", &written.r#match);
+    Draft {
+        classes: classes(check, &name, &rules, &written.class),
+        default_class: default_class(check, &written.default_class),
+        backends: backends::check(check, &who(&name), &at, &written.backends),
+        guarantee: guarantee(check, &written.guarantee),
+        latency_objective: check.duration("latency_objective", &written.latency_objective, LATENCY_OBJECTIVE),
+        reserve: check.count("reserve", &written.reserve, 10_000, RESERVE),
+        queue: queue(check, &written.queue),
+        written,
+        name,
+        at,
+        rules,
+    }
+}
+
+/// A rule of a product must leave it something: an earlier product must not take all of it.
+fn unclaimed(check: &mut Check<'_>, earlier: &[Draft<'_>], second: &Draft<'_>, placed: &Placed) {
+    let takes = |first: &Draft<'_>| first.rules.iter().find(|rule| covers(&rule.rule, &placed.rule)).cloned();
+    let Some((first, by)) = earlier.iter().find_map(|first| takes(first).map(|by| (first, by))) else { return };
+    let (rule, line) = (in_words(&placed.rule), check.line(&by.at));
+    let (first, second) = (who(&first.name), who(&second.name));
+    if by.rule == placed.rule {
+        let what = format!("{first} and {second} both claim {rule} (the first on line {line})");
+        check.wrong(placed.at.clone(), what, "each request belongs to one product: take the rule out of one of them");
+    } else {
+        let what = format!("{rule} never reaches {second}: {first} takes all of {} (line {line})", in_words(&by.rule));
+        let help = format!("products are asked in the order of the file: put {second} above {first}");
+        check.wrong(placed.at.clone(), what, help);
+    }
+}
+
+fn classes(
+    check: &mut Check<'_>,
+    name: &str,
+    product: &[Placed],
+    written: &[Spanned<ClassRules>],
+) -> Vec<(Class, Vec<Placed>)> {
+    let mut classes: Vec<(Class, Vec<Placed>)> = Vec::new();
+    for spanned in written {
+        let ClassRules { class, r#match } = spanned.get_ref();
+        if class.is_none() {
+            check.missing(spanned.span(), "this section", "product.class.class");
+        }
+        if r#match.is_none() {
+            check.missing(spanned.span(), "this class", "product.class.match");
+        }
+        let rules = rules::check(check, "product.class.match", r#match);
+        let Some(class) = class.as_ref().and_then(|class| check.class(class)) else { continue };
+        for placed in &rules {
+            class_can_match(check, &classes, class, placed);
+            reaches_product(check, name, product, class, placed);
+        }
+        classes.push((class, rules));
+    }
+    classes
+}
+
+fn class_can_match(check: &mut Check<'_>, earlier: &[(Class, Vec<Placed>)], class: Class, placed: &Placed) {
+    let all = earlier.iter().flat_map(|(class, rules)| rules.iter().map(|rule| (*class, rule)));
+    let Some((first, by)) = all.into_iter().find(|(_, rule)| covers(&rule.rule, &placed.rule)) else { return };
+    let (rule, line) = (in_words(&placed.rule), check.line(&by.at));
+    let what = match first == class {
+        true => format!("{rule} is `{}` already, by the rule on line {line}", class.name()),
+        false => format!("{rule} is never `{}`: the rule on line {line} makes it `{}`", class.name(), first.name()),
+    };
+    let help = match by.rule == placed.rule {
+        true => "take one of the two out",
+        false => "classes are asked in the order of the file: put the narrower rule first",
+    };
+    check.wrong(placed.at.clone(), what, help);
+}
+
+fn reaches_product(check: &mut Check<'_>, name: &str, product: &[Placed], class: Class, placed: &Placed) {
+    if product.is_empty() {
+        return;
+    }
+    let takes: Vec<String> = product.iter().map(|rule| in_words(&rule.rule)).collect();
+    let takes = names::list(&takes.iter().map(String::as_str).collect::<Vec<_>>());
+    if !product.iter().any(|rule| meet(&rule.rule, &placed.rule)) {
+        let what = format!("{} never reaches {}, which takes {takes}", in_words(&placed.rule), who(name));
+        check.wrong(placed.at.clone(), what, "write a rule that lies within those of the product, or take it out");
+    } else if class == Class::Protected && product.iter().all(|rule| covers(&placed.rule, &rule.rule)) {
+        let what = format!("this makes all of {} `protected`", who(name));
+        check.wrong(placed.at.clone(), what, PROTECTED);
+    }
+}
+
+fn default_class(check: &mut Check<'_>, written: &Opt<String>) -> Class {
+    let Some(written) = written else { return Class::Read };
+    let class = check.class(written).unwrap_or(Class::Read);
+    if class == Class::Protected {
+        check.wrong(written.span(), "`protected` cannot be the class of everything that no rule matches", PROTECTED);
+    }
+    class
+}
+
+fn guarantee(check: &mut Check<'_>, written: &Opt<i64>) -> Guarantee {
+    let Some(written) = written else { return Guarantee::Even };
+    match u32::try_from(*written.get_ref()) {
+        Ok(share @ 1..=100) => Guarantee::Given(share),
+        _ => {
+            let what = format!("guarantee: {} is no share in per cent", written.get_ref());
+            check.wrong(written.span(), what, "write a number from 1 to 100, or leave it out for an even share");
+            Guarantee::Wrong
+        }
+    }
+}
+
+fn queue(check: &mut Check<'_>, written: &Queue) -> QueueSettings {
+    QueueSettings {
+        longest_wait: check.duration("longest_wait", &written.longest_wait, Duration::from_secs(1)),
+        length: check.count("length", &written.length, 1_000_000, LENGTH),
+        retry_after: retry_after(check, written),
+    }
+}
+
+fn retry_after(check: &mut Check<'_>, written: &Queue) -> (Duration, Duration) {
+    let Some(list) = &written.retry_after else { return RETRY_AFTER };
+    let [soonest, latest] = list.get_ref().as_slice() else {
+        check.wrong(list.span(), "retry_after: two times are wanted, the soonest and the latest", RETRY_AFTER_HELP);
+        return RETRY_AFTER;
+    };
+    let mut one = |text: &Spanned<String>| check.given_duration("retry_after", &Some(text.clone()));
+    let (Some(soonest), Some(latest)) = (one(soonest), one(latest)) else { return RETRY_AFTER };
+    if soonest > latest {
+        check.wrong(list.span(), "retry_after: the soonest is later than the latest", RETRY_AFTER_HELP);
+    } else if soonest < Duration::from_secs(1) {
+        let what = "retry_after: HTTP tells whole seconds, so nobody can be told to come back sooner than in one";
+        check.wrong(list.span(), what, RETRY_AFTER_HELP);
+    }
+    (soonest, latest)
+}
+
+/// A product in a sentence, also when it has no name.
+pub(super) fn who(name: &str) -> String {
+    if name.is_empty() { "this product".to_owned() } else { format!("`{name}`") }
+}
+
+const PROTECTED: &str =
+    "match only what must always work, such as self-exclusion, limits and logout, in a [[product.class]]";
+const RETRY_AFTER_HELP: &str = "write it like this: retry_after = [\"1s\", \"30s\"]";
+const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const LATENCY_OBJECTIVE: Duration = Duration::from_millis(250);
+const LENGTH: NonZeroU32 = NonZeroU32::new(1000).unwrap();
+const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();
+/// Every request is held against their rules one after the other.
+const MOST_PRODUCTS: usize = 100;

@@ -1,0 +1,265 @@
+//! What must survive a restart: states, orders, events, knees.
+//!
+//! One JSON object a line, appended and synced by a thread of its own, so that no request waits for a disk;
+//! an order is answered only when it is on the disk. A restart while parked comes up parked. A line that a
+//! crash cut short is passed over; so is any other that cannot be read, with an alarm in the log, because a
+//! proxy that does not start is worse than one that forgot a knee.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use serde::{Deserialize, Serialize};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// When, as RFC 3339.
+    pub at: jiff::Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// A product reached a state.
+    State {
+        /// Which.
+        product: String,
+        /// `open`, `draining`, `parked` or `ramping`.
+        state: String,
+        /// `parked` or `closed`, when it is shut.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// An event was opened, parked or closed.
+    Event {
+        /// Which.
+        event: String,
+        /// `open`, `parked` or `closed`.
+        state: String,
+    },
+    /// Somebody gave an order, or a signal came.
+    Order {
+        /// What they said.
+        order: String,
+        /// About what.
+        scope: String,
+        /// Who.
+        who: String,
+        /// Why.
+        reason: String,
+    },
+    /// A limit's level.
+    Knee {
+        /// Of which pool or budget.
+        resource: String,
+        /// Seats.
+        seats: f64,
+    },
+    /// Everything but plain proxying was switched off, or on again.
+    Bypass {
+        /// Whether it is off now.
+        on: bool,
+    },
+}
+
+/// What the journal knew when the proxy started: the last word on each thing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// State and reason by product.
+    pub states: BTreeMap<String, (String, Option<String>)>,
+    /// State by event.
+    pub events: BTreeMap<String, String>,
+    /// Seats by pool or budget.
+    pub knees: BTreeMap<String, f64>,
+    /// Whether everything but plain proxying was off.
+    pub bypass: bool,
+    /// Lines that could not be read.
+    pub unreadable: usize,
+}
+
+/// Writes lines. Clones write to the same file.
+#[derive(Clone)]
+pub struct Journal {
+    lines: Option<mpsc::Sender<(Line, Option<Told>)>>,
+}
+
+type Told = tokio::sync::oneshot::Sender<io::Result<()>>;
+
+impl Journal {
+    /// A journal that keeps nothing.
+    pub fn off() -> Journal {
+        Journal { lines: None }
+    }
+
+    /// Read what `path` remembers, write that back in short, and go on from there.
+    ///
+    /// # Errors
+    /// When the file can be neither read nor written.
+    pub fn open(path: &Path) -> io::Result<(Journal, Memory, JoinHandle<()>)> {
+        let memory = match fs::read(path) {
+            Ok(bytes) => Memory::read(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),
+            Err(error) => return Err(error),
+        };
+        let file = rewrite(path, &memory)?;
+        let (lines, incoming) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || write_all(file, &incoming))?;
+        Ok((Journal { lines: Some(lines) }, memory, thread))
+    }
+
+    /// Write without waiting; a failure is logged.
+    pub fn note(&self, record: Record) {
+        self.send(record, None);
+    }
+
+    /// Write, and come back when it is on the disk.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub async fn keep(&self, record: Record) -> io::Result<()> {
+        let (told, kept) = tokio::sync::oneshot::channel();
+        if self.lines.is_none() {
+            return Ok(());
+        }
+        self.send(record, Some(told));
+        kept.await.unwrap_or_else(|_| Err(io::Error::other("the journal's thread has ended")))
+    }
+
+    fn send(&self, record: Record, told: Option<Told>) {
+        if let Some(lines) = &self.lines {
+            // Fails only when the thread has ended, and then `told` is dropped, which says so.
+            let _ = lines.send((Line { at: jiff::Timestamp::now(), record }, told));
+        }
+    }
+}
+
+impl Memory {
+    fn read(bytes: &[u8]) -> Memory {
+        let mut memory = Memory::default();
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice::<Line>(line) {
+                Ok(line) => memory.learn(line.record),
+                Err(_) => memory.unreadable += 1,
+            }
+        }
+        memory
+    }
+
+    fn learn(&mut self, record: Record) {
+        match record {
+            Record::State { product, state, reason } => drop(self.states.insert(product, (state, reason))),
+            Record::Event { event, state } => drop(self.events.insert(event, state)),
+            Record::Knee { resource, seats } if seats.is_finite() => drop(self.knees.insert(resource, seats)),
+            Record::Bypass { on } => self.bypass = on,
+            Record::Knee { .. } | Record::Order { .. } => {}
+        }
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let states = self.states.iter().map(|(product, (state, reason))| Record::State {
+            product: product.clone(),
+            state: state.clone(),
+            reason: reason.clone(),
+        });
+        let events =
+            self.events.iter().map(|(event, state)| Record::Event { event: event.clone(), state: state.clone() });
+        let knees =
+            self.knees.iter().map(|(resource, seats)| Record::Knee { resource: resource.clone(), seats: *seats });
+        states.chain(events).chain(knees).chain([Record::Bypass { on: self.bypass }]).collect()
+    }
+}
+
+/// The last word on each thing in a fresh file that takes the old one's place whole; the old one, with who
+/// ordered what and why, is kept beside it.
+fn rewrite(path: &Path, memory: &Memory) -> io::Result<File> {
+    let beside = |suffix: &str| -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        name.into()
+    };
+    let (fresh, old) = (beside(".new"), beside(".old"));
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&fresh)?;
+    for record in memory.records() {
+        append(&mut file, &Line { at: jiff::Timestamp::now(), record })?;
+    }
+    file.sync_data()?;
+    if path.exists() {
+        fs::copy(path, &old)?;
+    }
+    fs::rename(&fresh, path)?;
+    Ok(file)
+}
+
+fn write_all(mut file: File, incoming: &mpsc::Receiver<(Line, Option<Told>)>) {
+    for (line, told) in incoming {
+        let written = append(&mut file, &line).and_then(|()| file.sync_data());
+        if let Err(error) = &written {
+            tracing::error!(%error, "cannot write to the journal: a restart will not know about this");
+        }
+        if let Some(told) = told {
+            let _ = told.send(written);
+        }
+    }
+}
+
+fn append(file: &mut File, line: &Line) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    file.write_all(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parked() -> Record {
+        let (product, state, reason) = ("horse-racing".into(), "parked".into(), Some("parked".into()));
+        Record::State { product, state, reason }
+    }
+
+    fn wait<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    }
+
+    #[test]
+    fn what_is_kept_is_remembered_and_the_last_word_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("sluss.journal");
+        let (journal, memory, thread) = Journal::open(&path).expect("a new journal");
+        assert_eq!(memory, Memory::default());
+        let open = Record::State { product: "horse-racing".into(), state: "open".into(), reason: None };
+        for record in
+            [open, Record::Knee { resource: "wallet".into(), seats: 11.5 }, parked(), Record::Bypass { on: true }]
+        {
+            wait(journal.keep(record)).expect("a disk");
+        }
+        drop(journal);
+        thread.join().expect("an end");
+        for _ in 0..2 {
+            let (journal, memory, thread) = Journal::open(&path).expect("the same journal");
+            assert_eq!(memory.states["horse-racing"], ("parked".into(), Some("parked".into())));
+            assert_eq!(memory.knees["wallet"], 11.5);
+            assert!(memory.bypass);
+            drop(journal);
+            thread.join().expect("an end");
+        }
+    }
+
+    #[test]
+    fn a_line_cut_short_by_a_crash_is_passed_over_and_nonsense_is_counted() {
+        let line = serde_json::to_string(&Line { at: jiff::Timestamp::UNIX_EPOCH, record: parked() }).expect("json");
+        let text = format!("not json\n{line}\n{{\"at\":\"2024-08-24T16:06:00Z\",\"kind\":\"sta");
+        let memory = Memory::read(text.as_bytes());
+        assert_eq!(memory.unreadable, 1);
+        assert_eq!(memory.states.len(), 1);
+    }
+}

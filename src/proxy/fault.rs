@@ -1,0 +1,119 @@
+//! What can go wrong on the way, by whose fault. A refusal is our trade; a fault is not.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// Why a request could not be answered by its backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The client's request breaks HTTP, or a bound it must keep.
+    BadRequest(BadRequest),
+    /// No product serves this path.
+    NoProduct,
+    /// The client stopped sending its body.
+    ClientTimeout,
+    /// No backend of the pool accepted a connection.
+    Unreachable,
+    /// The backend closed the connection, or answered nonsense, before an answer began.
+    BrokenAnswer,
+    /// The backend did not begin its answer in time.
+    NoAnswer(Duration),
+}
+
+/// How a request breaks HTTP, or a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BadRequest {
+    /// HTTP/1.1 without exactly one `Host`.
+    Host,
+    /// A target that is neither a path nor a URL.
+    Target,
+    /// A target longer than `uri_bytes`.
+    LongTarget,
+    /// A body larger than `body_bytes`.
+    LargeBody,
+    /// An upgrade or tunnel, which this proxy does not carry.
+    Upgrade,
+}
+
+impl Fault {
+    /// Labels of every fault, for metrics.
+    pub const NAMES: [&'static str; 10] = [
+        "bad_host",
+        "bad_target",
+        "uri_too_long",
+        "body_too_large",
+        "upgrade_not_supported",
+        "no_product",
+        "client_timeout",
+        "backend_unreachable",
+        "backend_broken_answer",
+        "backend_timeout",
+    ];
+
+    /// The place in [`Fault::NAMES`].
+    pub const fn index(self) -> usize {
+        match self {
+            Fault::BadRequest(BadRequest::Host) => 0,
+            Fault::BadRequest(BadRequest::Target) => 1,
+            Fault::BadRequest(BadRequest::LongTarget) => 2,
+            Fault::BadRequest(BadRequest::LargeBody) => 3,
+            Fault::BadRequest(BadRequest::Upgrade) => 4,
+            Fault::NoProduct => 5,
+            Fault::ClientTimeout => 6,
+            Fault::Unreachable => 7,
+            Fault::BrokenAnswer => 8,
+            Fault::NoAnswer(_) => 9,
+        }
+    }
+
+    /// The word in answers, metrics and logs.
+    pub const fn name(self) -> &'static str {
+        Fault::NAMES[self.index()]
+    }
+
+    /// The status the client gets.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Fault::BadRequest(BadRequest::Host | BadRequest::Target) => StatusCode::BAD_REQUEST,
+            Fault::BadRequest(BadRequest::LongTarget) => StatusCode::URI_TOO_LONG,
+            Fault::BadRequest(BadRequest::LargeBody) => StatusCode::PAYLOAD_TOO_LARGE,
+            Fault::BadRequest(BadRequest::Upgrade) => StatusCode::NOT_IMPLEMENTED,
+            Fault::NoProduct => StatusCode::NOT_FOUND,
+            Fault::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
+            Fault::Unreachable | Fault::BrokenAnswer => StatusCode::BAD_GATEWAY,
+            Fault::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The `Proxy-Status` error type (RFC 9209, section 2.3).
+    pub const fn proxy_status(self) -> &'static str {
+        match self {
+            Fault::BadRequest(_) | Fault::NoProduct | Fault::ClientTimeout => "http_request_error",
+            Fault::Unreachable => "destination_unavailable",
+            Fault::BrokenAnswer => "http_response_incomplete",
+            Fault::NoAnswer(_) => "http_response_timeout",
+        }
+    }
+
+    /// What a person is told.
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Fault::BadRequest(BadRequest::Host) => "The request must carry exactly one Host header.",
+            Fault::BadRequest(BadRequest::Target) => "The request target must be a path or an http URL.",
+            Fault::BadRequest(BadRequest::LongTarget) => "The request target is too long.",
+            Fault::BadRequest(BadRequest::LargeBody) => "The request body is too large.",
+            Fault::BadRequest(BadRequest::Upgrade) => "This proxy does not carry upgrades or tunnels.",
+            Fault::NoProduct => "Nothing is served at this address.",
+            Fault::ClientTimeout => "The request body did not arrive in time.",
+            Fault::Unreachable => "The service behind this proxy cannot be reached just now.",
+            Fault::BrokenAnswer => "The service behind this proxy broke off before it answered.",
+            Fault::NoAnswer(_) => "The service behind this proxy did not answer in time.",
+        }
+    }
+
+    /// Whether the backend may have acted on the request although no answer came.
+    pub const fn leaves_outcome_unknown(self) -> bool {
+        matches!(self, Fault::BrokenAnswer | Fault::NoAnswer(_))
+    }
+}

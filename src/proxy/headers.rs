@@ -1,0 +1,327 @@
+//! What a request and an answer carry from one side to the other, and what they do not.
+//!
+//! Hop-by-hop headers end here (RFC 9110, section 7.6.1). Forwarding and identity headers count only from
+//! trusted networks; from anybody else they are taken off, so that no backend believes a stranger. `Trailer`
+//! passes: hyper sends only the trailers that it announces.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::{HeaderValue, Version};
+use ipnet::IpNet;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// Headers by which a proxy tells who the client was; a stranger's are taken off.
+const FORWARDING: [HeaderName; 4] = [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST];
+const VIA_11: HeaderValue = HeaderValue::from_static("1.1 sluss");
+const VIA_10: HeaderValue = HeaderValue::from_static("1.0 sluss");
+const HTTP: HeaderValue = HeaderValue::from_static("http");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+
+/// A client connection's part in the forwarding headers, written once.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// The client's address.
+    pub(crate) address: IpAddr,
+    /// Whether its identity and forwarding headers count.
+    pub(crate) trusted: bool,
+    forwarded_for: HeaderValue,
+    /// Our element of `Forwarded`, for the host asked for last: a connection seldom asks for another.
+    element: RefCell<Option<(Option<HeaderValue>, HeaderValue)>>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: IpAddr, trusted: bool) -> Peer {
+        let forwarded_for = HeaderValue::from_str(&address.to_string()).expect("an address is plain ASCII");
+        Peer { address, trusted, forwarded_for, element: RefCell::new(None) }
+    }
+
+    fn element(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let mut known = self.element.borrow_mut();
+        if let Some((_, element)) = known.as_ref().filter(|(for_host, _)| for_host.as_ref() == host) {
+            return Some(element.clone());
+        }
+        let element = forwarded_element(self.address, host)?;
+        *known = Some((host.cloned(), element.clone()));
+        Some(element)
+    }
+}
+
+/// Make a client's headers into those the backend gets. `identities` are the configured identity headers.
+pub(crate) fn to_backend(headers: &mut HeaderMap, version: Version, peer: &Peer, identities: &[HeaderName]) {
+    let mut seen = Seen::look(headers);
+    let wants_trailers = seen.te && headers.get(TE).is_some_and(|te| says_trailers(te.as_bytes()));
+    end_hop(headers, &seen);
+    if wants_trailers {
+        headers.insert(TE, TRAILERS);
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    if !peer.trusted {
+        if seen.forwarding {
+            for name in &FORWARDING {
+                headers.remove(name);
+            }
+            seen.forwarding = false;
+        }
+        for name in identities {
+            headers.remove(name);
+        }
+    }
+    forward(headers, peer, &seen);
+    via(headers, version);
+}
+
+/// Who asks, as far as can be believed: the peer itself, or, when the peer is a trusted proxy, the last in
+/// `X-Forwarded-For` that is none.
+pub(crate) fn client_address(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    if !peer.trusted {
+        return peer.address;
+    }
+    let lines: Vec<&str> = headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
+    let mut client = peer.address;
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        // What is no address was not written by a proxy; whoever stands behind it is unknown.
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        client = address.to_canonical();
+        if !trusted.iter().any(|network| network.contains(&client)) {
+            break;
+        }
+    }
+    client
+}
+
+/// Make a backend's headers into those the client gets.
+pub(crate) fn to_client(headers: &mut HeaderMap, version: Version) {
+    let seen = Seen::look(headers);
+    end_hop(headers, &seen);
+    via(headers, version);
+}
+
+/// Whether an answer carries both lengths. hyper's client reads it as chunked but keeps the wrong
+/// `Content-Length` and would use the connection again (hyper#4181).
+pub(crate) fn has_two_lengths(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
+}
+
+/// What one walk over the names found: most messages carry none of it, and a walk costs less than a single
+/// look-up by hash for each.
+#[derive(Default)]
+struct Seen {
+    connection: bool,
+    transfer_encoding: bool,
+    te: bool,
+    other_hop: bool,
+    forwarding: bool,
+}
+
+impl Seen {
+    fn look(headers: &HeaderMap) -> Seen {
+        let mut seen = Seen::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "connection" => seen.connection = true,
+                "transfer-encoding" => seen.transfer_encoding = true,
+                "te" => seen.te = true,
+                "keep-alive"
+                | "proxy-connection"
+                | "trailer"
+                | "upgrade"
+                | "proxy-authenticate"
+                | "proxy-authorization" => seen.other_hop = true,
+                "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => seen.forwarding = true,
+                _ => {}
+            }
+        }
+        seen
+    }
+}
+
+fn end_hop(headers: &mut HeaderMap, seen: &Seen) {
+    if seen.connection {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close"))
+            .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+            // A client must not be able to take off what we or the backend rely on.
+            .filter(|name| *name != HOST && *name != CONTENT_LENGTH && !FORWARDING.contains(name))
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    if seen.te {
+        headers.remove(TE);
+    }
+    if seen.other_hop {
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
+            headers.remove(name);
+        }
+    }
+    if seen.transfer_encoding {
+        headers.remove(TRANSFER_ENCODING);
+        headers.remove(CONTENT_LENGTH);
+    }
+}
+
+fn forward(headers: &mut HeaderMap, peer: &Peer, seen: &Seen) {
+    let host = headers.get(HOST).cloned();
+    let mut forwarded_for = peer.forwarded_for.clone();
+    let (mut says_proto, mut says_host) = (false, false);
+    if seen.forwarding {
+        let before = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        let joined = before.chain([forwarded_for.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
+        if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
+            forwarded_for = joined;
+        }
+        // What a trusted proxy in front of us said about scheme and host is closer to the client than we are.
+        says_proto = headers.contains_key(&X_FORWARDED_PROTO);
+        says_host = headers.contains_key(&X_FORWARDED_HOST);
+    }
+    headers.insert(X_FORWARDED_FOR, forwarded_for);
+    if let Some(element) = peer.element(host.as_ref()) {
+        headers.append(FORWARDED, element);
+    }
+    if !says_proto {
+        headers.insert(X_FORWARDED_PROTO, HTTP);
+    }
+    if let Some(host) = host.filter(|_| !says_host) {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+/// Our element of `Forwarded` (RFC 7239): an IPv6 address and a host with a port must be quoted.
+fn forwarded_element(address: IpAddr, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+    let mut text = BytesMut::with_capacity(96);
+    match address {
+        IpAddr::V4(v4) => write!(text, "for={v4};proto=http"),
+        IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\";proto=http"),
+    }
+    .ok()?;
+    let quotable = |host: &&HeaderValue| !host.as_bytes().iter().any(|byte| matches!(byte, b'"' | b'\\'));
+    if let Some(host) = host.filter(quotable) {
+        text.extend_from_slice(b";host=\"");
+        text.extend_from_slice(host.as_bytes());
+        text.extend_from_slice(b"\"");
+    }
+    HeaderValue::from_maybe_shared(text.freeze()).ok()
+}
+
+fn via(headers: &mut HeaderMap, version: Version) {
+    let ours = if version == Version::HTTP_10 { VIA_10 } else { VIA_11 };
+    headers.append(VIA, ours);
+}
+
+fn says_trailers(te: &[u8]) -> bool {
+    te.split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn peer(trusted: bool) -> Peer {
+        Peer::new(IpAddr::from([192, 0, 2, 7]), trusted)
+    }
+
+    const IDENTITY: [HeaderName; 1] = [HeaderName::from_static("x-customer")];
+
+    #[test]
+    fn hop_by_hop_headers_end_here_with_those_that_connection_names() {
+        let mut headers = map(&[
+            ("host", "bet.example"),
+            ("connection", "keep-alive, X-Private, host"),
+            ("x-private", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("upgrade", "h2c"),
+            ("te", "gzip, trailers"),
+            ("transfer-encoding", "chunked"),
+            ("accept", "*/*"),
+        ]);
+        to_backend(&mut headers, Version::HTTP_11, &peer(true), &IDENTITY);
+        for gone in ["x-private", "keep-alive", "proxy-connection", "upgrade", "transfer-encoding"] {
+            assert!(!headers.contains_key(gone), "{gone}");
+        }
+        assert_eq!(headers["te"], "trailers");
+        assert_eq!(headers["connection"], "te");
+        assert_eq!(headers["host"], "bet.example");
+        assert_eq!(headers["accept"], "*/*");
+        assert_eq!(headers["via"], "1.1 sluss");
+    }
+
+    #[test]
+    fn strangers_cannot_say_who_they_are_or_whom_they_forward_for() {
+        let lines =
+            [("host", "h"), ("x-forwarded-for", "10.0.0.1"), ("forwarded", "for=10.0.0.1"), ("x-customer", "anna")];
+        let mut headers = map(&lines);
+        to_backend(&mut headers, Version::HTTP_11, &peer(false), &IDENTITY);
+        assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
+        assert_eq!(headers["forwarded"], "for=192.0.2.7;proto=http;host=\"h\"");
+        assert!(!headers.contains_key("x-customer"));
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_says_is_kept_and_continued() {
+        let mut headers = map(&[
+            ("host", "h:81"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x-forwarded-proto", "https"),
+            ("forwarded", "for=203.0.113.9"),
+            ("x-customer", "anna"),
+        ]);
+        to_backend(&mut headers, Version::HTTP_11, &peer(true), &IDENTITY);
+        assert_eq!(headers["x-forwarded-for"], "203.0.113.9, 192.0.2.7");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["x-customer"], "anna");
+        assert_eq!(headers.get_all("forwarded").iter().count(), 2);
+    }
+
+    #[test]
+    fn the_client_is_the_last_hop_that_no_trusted_proxy_is() {
+        let trusted: [IpNet; 1] = ["10.0.0.0/8".parse().expect("a network")];
+        let ask = |peer: &Peer, line: &'static str| client_address(peer, &map(&[("x-forwarded-for", line)]), &trusted);
+        let load_balancer = Peer::new(IpAddr::from([10, 0, 0, 1]), true);
+        assert_eq!(ask(&load_balancer, "6.6.6.6, 203.0.113.9, 10.0.0.2"), IpAddr::from([203, 0, 113, 9]));
+        assert_eq!(ask(&load_balancer, "10.1.1.1, 10.0.0.2"), IpAddr::from([10, 1, 1, 1]));
+        assert_eq!(ask(&load_balancer, "nonsense"), IpAddr::from([10, 0, 0, 1]));
+        assert_eq!(ask(&peer(false), "203.0.113.9"), IpAddr::from([192, 0, 2, 7]));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_quoted_as_the_rfc_wants() {
+        let address: IpAddr = "2001:db8::1".parse().expect("an address");
+        let element = forwarded_element(address, None).expect("plain ASCII");
+        assert_eq!(element, "for=\"[2001:db8::1]\";proto=http");
+    }
+
+    #[test]
+    fn of_two_lengths_neither_is_passed_on() {
+        let mut headers = map(&[("transfer-encoding", "chunked"), ("content-length", "5")]);
+        assert!(has_two_lengths(&headers));
+        to_client(&mut headers, Version::HTTP_11);
+        assert!(!headers.contains_key("content-length") && !headers.contains_key("transfer-encoding"));
+    }
+}

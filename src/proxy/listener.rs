@@ -1,0 +1,189 @@
+//! Accept connections, bound them, watch them, drain them.
+//!
+//! Each worker is a thread with a runtime of its own and a listening socket of its own on the shared
+//! address (`SO_REUSEPORT`), so that nothing on the way of a request crosses threads but admission's lock.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::headers::Peer;
+use super::settings::ListenSettings;
+use super::watch::{Phase, Timer, Watch, Watched};
+use super::{Worker, serve};
+
+/// How many connections the kernel holds for us until we accept them.
+const BACKLOG: i32 = 4096;
+
+/// One listening socket per worker on the same address.
+///
+/// # Errors
+/// When the address is in use, by another Sluss too, or may not be bound.
+pub fn bind(settings: &ListenSettings) -> io::Result<Vec<StdListener>> {
+    // Sockets with SO_REUSEPORT would share the address with another proxy without a word, so the first
+    // question is asked without it.
+    let mut address = settings.address;
+    let probe = socket(address, false)?;
+    address = probe.local_addr()?.as_socket().unwrap_or(address);
+    drop(probe);
+    (0..settings.workers.get()).map(|_| socket(address, true).map(StdListener::from)).collect()
+}
+
+fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(if shared { BACKLOG } else { 1 })?;
+    Ok(socket)
+}
+
+/// The connections of one worker.
+#[derive(Default)]
+pub(crate) struct Connections {
+    open: RefCell<HashMap<u64, Rc<Watch>>>,
+    next: Cell<u64>,
+}
+
+impl Connections {
+    fn enter(&self, watch: &Rc<Watch>) -> u64 {
+        let id = self.next.replace(self.next.get() + 1);
+        self.open.borrow_mut().insert(id, watch.clone());
+        id
+    }
+
+    fn leave(&self, id: u64) {
+        self.open.borrow_mut().remove(&id);
+    }
+
+    /// Whether nobody is connected.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.borrow().is_empty()
+    }
+
+    /// Ask every connection to finish what it has begun and close.
+    pub(crate) fn close(&self) {
+        for watch in self.open.borrow().values() {
+            watch.close();
+        }
+    }
+}
+
+/// Accept until dropped.
+pub(crate) async fn accept(listener: &TcpListener, worker: &Rc<Worker>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => enter(stream, peer, worker),
+            // Out of descriptors or memory: those who wait in the backlog keep their place until some
+            // come free. Errors of a single connection are over with it.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Accept those who wait in the socket already, so that closing it resets nobody; no more than can have
+/// waited, for others come all the time.
+pub(crate) async fn accept_rest(listener: TcpListener, worker: &Rc<Worker>) {
+    for _ in 0..BACKLOG {
+        let waiting = tokio::time::timeout(Duration::from_millis(5), listener.accept()).await;
+        let Ok(Ok((stream, peer))) = waiting else { return };
+        enter(stream, peer, worker);
+    }
+}
+
+fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
+    worker.metrics.accepted.increment(1);
+    let most = worker.settings.listen.connections.get() as usize;
+    let Some(open) = Open::one_more(&worker.shared.open, most) else {
+        worker.metrics.too_many.increment(1);
+        return;
+    };
+    // Only saves a wait for more to send; a connection without it works.
+    let _ = stream.set_nodelay(true);
+    tokio::task::spawn_local(connection(stream, peer, worker.clone(), open));
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, _open: Open) {
+    let watch = Watch::new();
+    let id = worker.connections.enter(&watch);
+    if worker.draining.get() {
+        watch.close();
+    }
+    let address = peer.ip().to_canonical();
+    let trusted = worker.settings.listen.trusted.iter().any(|network| network.contains(&address));
+    let peer = Rc::new(Peer::new(address, trusted));
+    converse(stream, &peer, &watch, &worker).await;
+    worker.connections.leave(id);
+}
+
+async fn converse(stream: TcpStream, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>) {
+    let listen = &worker.settings.listen;
+    let service = service_fn(|request| serve(worker.clone(), peer.clone(), watch.clone(), request));
+    let conversation = http1::Builder::new()
+        // Watched instead; see the module `watch`.
+        .header_read_timeout(None)
+        .timer(TokioTimer::new())
+        .half_close(false)
+        .pipeline_flush(true)
+        .max_headers(listen.limits.headers)
+        .max_header_size(listen.limits.header_bytes)
+        .max_buf_size(listen.limits.header_bytes.max(8192) + 8192)
+        .serve_connection(Watched::new(stream, watch.clone()), service);
+    let mut conversation = pin!(conversation);
+    let mut timer = Timer::new(&listen.timeouts);
+    let mut told = false;
+    poll_fn(|context| {
+        loop {
+            if conversation.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            // A connection that has not asked anything yet may have its question on the way: it is answered,
+            // with `Connection: close`, or runs into its timeout.
+            if told || !watch.is_closing(context.waker()) || watch.phase() == Phase::Head {
+                break;
+            }
+            told = true;
+            conversation.as_mut().graceful_shutdown();
+        }
+        let overdue = timer.poll_overdue(watch, &listen.timeouts, context);
+        if overdue.is_ready() {
+            worker.metrics.too_slow.increment(1);
+        }
+        overdue
+    })
+    .await;
+}
+
+/// One open connection of all the workers'.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn one_more(open: &Arc<AtomicUsize>, most: usize) -> Option<Open> {
+        let entered = Open(open.clone());
+        (open.fetch_add(1, Ordering::Relaxed) < most).then_some(entered)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

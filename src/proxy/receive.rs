@@ -1,0 +1,85 @@
+//! What a request must be to be let in, and what becomes of it on the way out.
+//!
+//! hyper has refused broken framing before we see a request: two different lengths, a transfer coding that is
+//! not chunked, one in HTTP/1.0. A request with both lengths reaches us as chunked with the other length taken
+//! off, and its connection is closed after the answer (RFC 9112, section 6.1), so nothing can be smuggled behind it.
+
+use http::header::{EXPECT, HOST, HeaderName};
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderValue, Method, Request, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::body::RequestBody;
+use super::fault::BadRequest;
+use super::headers::{self, Peer};
+use super::settings::Limits;
+
+/// Whether the request may be considered at all.
+pub(crate) fn check(parts: &Parts, incoming: &Incoming, limits: &Limits) -> Result<(), BadRequest> {
+    if parts.method == Method::CONNECT {
+        return Err(BadRequest::Upgrade);
+    }
+    // `*` is for OPTIONS about the server itself; what stands behind us is several.
+    if !parts.uri.path().starts_with('/') || parts.uri.scheme_str().is_some_and(|scheme| scheme != "http") {
+        return Err(BadRequest::Target);
+    }
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > limits.uri_bytes {
+        return Err(BadRequest::LongTarget);
+    }
+    // One walk for all there is to see: a look-up by hash for each costs more.
+    let mut hosts = 0;
+    for (name, value) in &parts.headers {
+        match name.as_str() {
+            "host" if !is_host(value) => return Err(BadRequest::Host),
+            "host" => hosts += 1,
+            "upgrade" if !offers_only_h2c(value) => return Err(BadRequest::Upgrade),
+            _ => {}
+        }
+    }
+    if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
+        return Err(BadRequest::Host);
+    }
+    match incoming.size_hint().exact() {
+        Some(length) if length > limits.body_bytes => Err(BadRequest::LargeBody),
+        _ => Ok(()),
+    }
+}
+
+/// The request as the backend gets it.
+pub(crate) fn to_backend(
+    mut parts: Parts,
+    body: RequestBody,
+    peer: &Peer,
+    identities: &[HeaderName],
+) -> Request<RequestBody> {
+    // A host in an absolute target counts more than the header (RFC 9112, section 3.2.2).
+    if let Some(authority) = parts.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        parts.headers.insert(HOST, host);
+    }
+    if parts.uri.scheme().is_some() {
+        let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        parts.uri = Uri::from(target);
+    }
+    if !body.is_end_stream() {
+        // hyper says `100 Continue` to the client when the body is first read, so the backend is not asked.
+        parts.headers.remove(EXPECT);
+    }
+    let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
+    headers::to_backend(&mut parts.headers, version, peer, identities);
+    Request::from_parts(parts, body)
+}
+
+/// `h2c` may be ignored (RFC 9110, section 7.8), and curl offers it with every request; a WebSocket may not.
+fn offers_only_h2c(upgrade: &HeaderValue) -> bool {
+    upgrade.as_bytes().split(|byte| *byte == b',').all(|offer| offer.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+}
+
+/// Characters that no host has, and that would mean something else where we write it.
+fn is_host(host: &HeaderValue) -> bool {
+    !host.as_bytes().iter().any(|byte| matches!(byte, b' ' | b'\t' | b',' | b'/' | b'\\' | b'@' | b'"' | b'?' | b'#'))
+}

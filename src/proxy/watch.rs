@@ -1,0 +1,203 @@
+//! A client connection under watch: how long it may take over a head, rest, or refuse to read.
+//!
+//! hyper's own header timer is not enough: it allocates for every request and treats a resting connection
+//! like a slow one, and no timer of its own ends a client that does not read. Here one timer lives as
+//! long as the connection, looks seldom, and the way of a request only sets a flag.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use super::settings::ClientTimeouts;
+
+/// What a connection is doing. Flags only; the times are noted when the timer looks.
+pub(crate) struct Watch {
+    phase: Cell<Phase>,
+    phase_since: Cell<Option<Instant>>,
+    write_blocked: Cell<bool>,
+    blocked_since: Cell<Option<Instant>>,
+    /// The connection's task, to be woken when the proxy goes down.
+    waker: Cell<Option<Waker>>,
+    closing: Cell<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing asked yet, or a head has begun and not ended.
+    Head,
+    /// A request is being served.
+    Busy,
+    /// The last request has been answered.
+    Resting,
+}
+
+/// A client's stream, watched.
+pub(crate) struct Watched {
+    io: TokioIo<TcpStream>,
+    watch: Rc<Watch>,
+}
+
+/// Marks the connection as resting when the answer is done with.
+pub(crate) struct Resting(Rc<Watch>);
+
+impl Watch {
+    pub(crate) fn new() -> Rc<Watch> {
+        Rc::new(Watch {
+            phase: Cell::new(Phase::Head),
+            phase_since: Cell::new(Some(Instant::now())),
+            write_blocked: Cell::new(false),
+            blocked_since: Cell::new(None),
+            waker: Cell::new(None),
+            closing: Cell::new(false),
+        })
+    }
+
+    /// A request has come. It rests again when what is returned is dropped.
+    pub(crate) fn busy(self: &Rc<Self>) -> Resting {
+        self.enter(Phase::Busy);
+        Resting(self.clone())
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// The proxy goes down: finish what is asked and close.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether to close; `waker` is woken when that becomes so.
+    pub(crate) fn is_closing(&self, waker: &Waker) -> bool {
+        let known = self.waker.take();
+        let same = known.as_ref().is_some_and(|known| known.will_wake(waker));
+        self.waker.set(Some(if same { known.expect("just seen") } else { waker.clone() }));
+        self.closing.get()
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.phase_since.set(None);
+    }
+
+    /// Whether the client has taken too long over something.
+    fn is_overdue(&self, timeouts: &ClientTimeouts) -> bool {
+        let now = Instant::now();
+        let lasted = |since: &Cell<Option<Instant>>| {
+            let from = since.get().unwrap_or(now);
+            since.set(Some(from));
+            now - from
+        };
+        let overdue = match self.phase.get() {
+            Phase::Head => lasted(&self.phase_since) >= timeouts.header,
+            Phase::Resting => lasted(&self.phase_since) >= timeouts.idle,
+            Phase::Busy => false,
+        };
+        overdue || (self.write_blocked.get() && lasted(&self.blocked_since) >= timeouts.send)
+    }
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        self.0.enter(Phase::Resting);
+    }
+}
+
+/// The timer of one connection.
+pub(crate) struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    every: Duration,
+}
+
+impl Timer {
+    pub(crate) fn new(timeouts: &ClientTimeouts) -> Timer {
+        let shortest = timeouts.header.min(timeouts.idle).min(timeouts.send);
+        let every = (shortest / 4).clamp(Duration::from_millis(5), Duration::from_secs(5));
+        Timer { sleep: Box::pin(tokio::time::sleep(every)), every }
+    }
+
+    /// Ready when the client has taken too long.
+    pub(crate) fn poll_overdue(
+        &mut self,
+        watch: &Watch,
+        timeouts: &ClientTimeouts,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        while self.sleep.as_mut().poll(context).is_ready() {
+            if watch.is_overdue(timeouts) {
+                return Poll::Ready(());
+            }
+            self.sleep.as_mut().reset(Instant::now() + self.every);
+        }
+        Poll::Pending
+    }
+}
+
+impl Watched {
+    pub(crate) fn new(stream: TcpStream, watch: Rc<Watch>) -> Watched {
+        Watched { io: TokioIo::new(stream), watch }
+    }
+
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        let blocked = polled.is_pending();
+        if blocked != self.watch.write_blocked.get() {
+            self.watch.write_blocked.set(blocked);
+            self.watch.blocked_since.set(None);
+        }
+    }
+}
+
+impl Read for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.io).poll_read(context, buffer);
+        if polled.is_ready() && self.watch.phase.get() == Phase::Resting {
+            self.watch.enter(Phase::Head);
+        }
+        polled
+    }
+}
+
+impl Write for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,222 @@
+//! One thread of the proxy: its runtime, its connections, its share of everything.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderName, Response};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use super::admit::Gate;
+use super::answer::Answers;
+use super::balance::Backend;
+use super::body::AnswerBody;
+use super::classify::{self, Classified, Hashes};
+use super::clock::Clock;
+use super::fault::Fault;
+use super::headers::{self, Peer};
+use super::listener::{self, Connections};
+use super::settings::{CustomerSource, Settings};
+use super::upstream::{Answered, Pool};
+use crate::admission::{Class, ProductId};
+use crate::telemetry::export::Registry;
+use crate::telemetry::record::{ProxyMetrics, UpstreamMetrics};
+
+/// What all workers share.
+pub struct Shared {
+    /// What steers them.
+    pub settings: Arc<Settings>,
+    /// One per domain, in the order of the settings.
+    pub gates: Vec<Arc<Gate>>,
+    /// Time since the start.
+    pub clock: Clock,
+    /// Turns names into numbers.
+    pub hashes: Hashes,
+    pub(crate) backends: Vec<Vec<Arc<Backend>>>,
+    pub(crate) open: Arc<AtomicUsize>,
+    metrics: Arc<ProxyMetrics>,
+    upstream_metrics: Vec<Arc<UpstreamMetrics>>,
+    answers: Answers,
+}
+
+/// One thread's part.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) metrics: Arc<ProxyMetrics>,
+    pub(crate) clock: Clock,
+    pub(crate) connections: Connections,
+    pub(crate) draining: Cell<bool>,
+    pub(crate) identities: Vec<HeaderName>,
+    pools: Vec<Rc<Pool>>,
+}
+
+/// The running workers.
+pub struct Workers {
+    /// Where they listen.
+    pub address: SocketAddr,
+    threads: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+/// How often idle connections to backends are looked through.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// What the workers of a proxy with these settings share.
+    pub fn new(settings: Settings, gates: Vec<Arc<Gate>>, clock: Clock, hashes: Hashes, registry: &Registry) -> Shared {
+        let names = || settings.products.iter().map(|product| product.name.as_str());
+        let backends = |pool: &super::settings::PoolSettings| {
+            pool.backends.iter().map(|backend| Arc::new(Backend::new(backend.clone()))).collect()
+        };
+        Shared {
+            gates,
+            clock,
+            hashes,
+            backends: settings.pools.iter().map(backends).collect(),
+            open: Arc::new(AtomicUsize::new(0)),
+            metrics: Arc::new(ProxyMetrics::new(registry, names())),
+            upstream_metrics: settings
+                .pools
+                .iter()
+                .map(|pool| Arc::new(UpstreamMetrics::new(registry, &pool.name)))
+                .collect(),
+            answers: Answers::new(names()),
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// Client connections open now.
+    pub fn connections(&self) -> usize {
+        self.open.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Every backend: its name, requests under way, and whether it is set aside.
+    pub fn backends(&self) -> impl Iterator<Item = (&str, u32, bool)> {
+        let now = self.clock.now();
+        let all = self.backends.iter().flatten();
+        all.map(move |backend| (backend.settings.name.as_str(), backend.outstanding(), backend.is_aside(now)))
+    }
+}
+
+impl Workers {
+    /// Start a thread for each socket.
+    ///
+    /// # Errors
+    /// When a thread or its runtime cannot be had.
+    pub fn start(shared: &Arc<Shared>, sockets: Vec<StdListener>) -> io::Result<Workers> {
+        let address = sockets[0].local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let start = |(number, socket): (usize, StdListener)| {
+            let (shared, stopped) = (shared.clone(), stopped.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let run = move || LocalSet::new().block_on(&runtime, run(shared, socket, stopped, number as u64));
+            std::thread::Builder::new().name(format!("worker-{number}")).spawn(run)
+        };
+        let threads = sockets.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        Ok(Workers { address, threads, stop })
+    }
+
+    /// Stop accepting, let what is in flight finish within the configured time, and end.
+    pub fn stop(self) {
+        let _ = self.stop.send(true);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker thread panicked");
+            }
+        }
+    }
+}
+
+async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Receiver<bool>, seed: u64) {
+    let listener = TcpListener::from_std(socket).expect("a listening socket of our own making");
+    let worker = Worker::new(shared, seed);
+    tokio::select! {
+        () = listener::accept(&listener, &worker) => {}
+        () = worker.expire_idle() => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+    worker.draining.set(true);
+    listener::accept_rest(listener, &worker).await;
+    worker.connections.close();
+    let drained = async {
+        while !worker.connections.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let _ = tokio::time::timeout(worker.settings.listen.drain, drained).await;
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
+        let settings = shared.settings.clone();
+        let pool = |(index, pool): (usize, &super::settings::PoolSettings)| {
+            let metrics = shared.upstream_metrics[index].clone();
+            Pool::new(shared.backends[index].clone(), pool, shared.clock, seed, metrics)
+        };
+        let identity = |source: &CustomerSource| match source {
+            CustomerSource::Header(name) => Some(name.clone()),
+            CustomerSource::Cookie(_) | CustomerSource::Address => None,
+        };
+        Rc::new(Worker {
+            metrics: shared.metrics.clone(),
+            clock: shared.clock,
+            connections: Connections::default(),
+            draining: Cell::new(false),
+            identities: settings.customer.iter().filter_map(identity).collect(),
+            pools: settings.pools.iter().enumerate().map(pool).collect(),
+            settings,
+            shared,
+        })
+    }
+
+    pub(crate) fn classify(&self, parts: &Parts, peer: &Peer) -> Option<Classified> {
+        classify::classify(&self.settings, &self.shared.hashes, parts, peer)
+    }
+
+    pub(crate) fn gate(&self, product: usize) -> (&Arc<Gate>, ProductId) {
+        let product = &self.settings.products[product];
+        (&self.shared.gates[product.domain], product.id)
+    }
+
+    pub(crate) fn pool(&self, product: usize) -> &Rc<Pool> {
+        &self.pools[self.settings.products[product].pool]
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.shared.answers
+    }
+
+    /// Our own answer where a backend's should have been.
+    pub(crate) fn fault(&self, fault: Fault, class: Option<Class>) -> Response<AnswerBody> {
+        self.metrics.fault(fault);
+        self.answers().fault(fault, class)
+    }
+
+    /// The backend's answer, as the client gets it.
+    pub(crate) fn relay(&self, product: usize, answered: Answered) -> Response<AnswerBody> {
+        let Answered { response, exchange, end } = answered;
+        let idle = self.pool(product).timeouts().idle;
+        let (mut parts, incoming) = response.into_parts();
+        headers::to_client(&mut parts.headers, parts.version);
+        parts.version = http::Version::HTTP_11;
+        Response::from_parts(parts, AnswerBody::relay(incoming, exchange, idle, end))
+    }
+
+    async fn expire_idle(&self) {
+        loop {
+            tokio::time::sleep(EXPIRE_EVERY).await;
+            for pool in &self.pools {
+                pool.expire();
+            }
+        }
+    }
+}

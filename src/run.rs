@@ -1,0 +1,224 @@
+//! Wiring: from a configuration to a running proxy, and down again.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use metrics::Counter;
+use tokio::sync::watch;
+
+use crate::admin::control::Control;
+use crate::admin::server;
+use crate::admission::{Domain, Event, ProductId, State};
+use crate::config::Config;
+use crate::journal::{Journal, Memory, Record};
+use crate::proxy::admit::Gate;
+use crate::proxy::classify::Hashes;
+use crate::proxy::clock::Clock;
+use crate::proxy::listener;
+use crate::proxy::settings::DomainSettings;
+use crate::proxy::worker::{Shared, Workers};
+use crate::telemetry::export::Registry;
+use crate::telemetry::names;
+
+/// A running proxy.
+pub struct Running {
+    /// Where clients come in.
+    pub address: SocketAddr,
+    /// Where operators come in.
+    pub admin: SocketAddr,
+    /// What operators reach.
+    pub control: Arc<Control>,
+    workers: Workers,
+    office: JoinHandle<()>,
+    journal: Option<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+/// Why a proxy did not start: a sentence that says what to do.
+#[derive(Debug)]
+pub struct StartError(String);
+
+/// How often histograms are folded, and how often levels are written down.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+const KNEES_EVERY: Duration = Duration::from_secs(60);
+
+/// Start a proxy. It takes requests when this returns.
+///
+/// # Errors
+/// When an address is in use or may not be had, or the journal cannot be opened.
+pub fn start(config: Config) -> Result<Running, StartError> {
+    let Config { proxy: settings, admin, events, journal, .. } = config;
+    let (journal, memory, journal_thread) = open_journal(journal.as_deref())?;
+    let registry = Registry::new();
+    let clock = Clock::start();
+    let product_names: Vec<String> = settings.products.iter().map(|product| product.name.clone()).collect();
+    let gate = |domain: &DomainSettings| {
+        let names = domain.products.iter().map(|index| product_names[*index].clone()).collect();
+        let notes = Notes::new(names, journal.clone(), &registry);
+        let seed = RandomState::new().hash_one("seed");
+        let decide = Domain::new(domain.admission.clone(), seed, clock.now());
+        Gate::new(decide, clock, Box::new(move |event, _| notes.take(event)))
+    };
+    let gates = settings.domains.iter().map(gate).collect();
+    let sockets = listener::bind(&settings.listen)
+        .map_err(|error| StartError::address("[listen] address", settings.listen.address, &error))?;
+    let office_socket = StdListener::bind(admin.address)
+        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+        .map_err(|error| StartError::address("[admin] address", admin.address, &error))?;
+    let admin_address = office_socket.local_addr().unwrap_or(admin.address);
+    let shared = Arc::new(Shared::new(settings, gates, clock, Hashes::default(), &registry));
+    let control = Control::new(shared.clone(), registry, journal, &events, &memory);
+    let workers = Workers::start(&shared, sockets).map_err(|error| StartError::thread(&error))?;
+    let (stop, stopped) = watch::channel(false);
+    let office =
+        office(control.clone(), office_socket, admin.token, stopped).map_err(|error| StartError::thread(&error))?;
+    control.set_ready(true);
+    Ok(Running {
+        address: workers.address,
+        admin: admin_address,
+        control,
+        workers,
+        office,
+        journal: journal_thread,
+        stop,
+    })
+}
+
+impl Running {
+    /// Go down: not ready any more, those who wait are told, what is in flight finishes within `[listen] drain`.
+    pub fn stop(self) {
+        self.control.set_ready(false);
+        for gate in &self.control.shared.gates {
+            gate.with(|domain, now| domain.shut_down(now));
+        }
+        self.workers.stop();
+        self.control.journal_knees();
+        let _ = self.stop.send(true);
+        let _ = self.office.join();
+        // Gates and the control hold the journal; its thread ends with the last of them.
+        drop(self.control);
+        if let Some(journal) = self.journal {
+            let _ = journal.join();
+        }
+    }
+}
+
+fn open_journal(path: Option<&Path>) -> Result<(Journal, Memory, Option<JoinHandle<()>>), StartError> {
+    let Some(path) = path else {
+        tracing::warn!("journal = \"off\": a restart will not know what was parked");
+        return Ok((Journal::off(), Memory::default(), None));
+    };
+    let (journal, memory, thread) = Journal::open(path).map_err(|error| StartError::journal(path, &error))?;
+    if memory.unreadable > 0 {
+        tracing::error!(
+            path = %path.display(),
+            lines = memory.unreadable,
+            "ALARM: the journal has lines that cannot be read: check that what was parked is parked (sluss status)"
+        );
+    }
+    Ok((journal, memory, Some(thread)))
+}
+
+/// The thread on which everything runs that must not be in the way of a request.
+fn office(
+    control: Arc<Control>,
+    socket: StdListener,
+    token: Option<String>,
+    mut stopped: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("office".into()).spawn(move || {
+        runtime.block_on(async move {
+            for gate in &control.shared.gates {
+                tokio::spawn(gate.clone().keep_awake());
+            }
+            tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
+            tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
+            let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
+            let serve = axum::serve(listener, server::router(control, token)).into_future();
+            tokio::select! {
+                served = serve => if let Err(error) = served { tracing::error!(%error, "the admin address is gone"); },
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+        });
+    })
+}
+
+async fn every(period: Duration, control: Arc<Control>, act: fn(&Control)) {
+    loop {
+        tokio::time::sleep(period).await;
+        act(&control);
+    }
+}
+
+/// What becomes of the events of one domain: a log line, a count, a line in the journal.
+struct Notes {
+    products: Vec<String>,
+    journal: Journal,
+    transitions: Vec<[Counter; State::COUNT]>,
+}
+
+impl Notes {
+    fn new(products: Vec<String>, journal: Journal, registry: &Registry) -> Notes {
+        let transitions = |name: &String| State::NAMES.map(|to| registry.counter(names::TRANSITIONS, &[name, to]));
+        Notes { transitions: products.iter().map(transitions).collect(), products, journal }
+    }
+
+    fn take(&self, event: Event) {
+        match event {
+            Event::StateChanged { product, from, to } => self.state_changed(product, from, to),
+            Event::RampMoved { product, from, to } => {
+                tracing::info!(product = self.products[usize::from(product.0)], from, to, "the ramp moved");
+            }
+            // Whoever caused it knows its name and has written it down.
+            Event::EventChanged { .. } => {}
+        }
+    }
+
+    fn state_changed(&self, product: ProductId, from: State, to: State) {
+        let index = usize::from(product.0);
+        let name = &self.products[index];
+        tracing::info!(product = name, from = from.name(), to = to.name(), "state changed");
+        self.transitions[index][to.index()].increment(1);
+        let reason = to.shut().map(|reason| reason.name().to_owned());
+        self.journal.note(Record::State { product: name.clone(), state: to.name().into(), reason });
+    }
+}
+
+impl StartError {
+    fn address(key: &str, address: SocketAddr, error: &io::Error) -> StartError {
+        let what_to_do = match error.kind() {
+            io::ErrorKind::AddrInUse => "something else listens there: stop it, or choose another port",
+            io::ErrorKind::PermissionDenied => "ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+            io::ErrorKind::AddrNotAvailable => "this machine has no such address: use one it has, or 0.0.0.0 for all",
+            _ => "choose an address that this machine can listen on",
+        };
+        StartError(format!("cannot listen on {key} = \"{address}\": {error}; {what_to_do}"))
+    }
+
+    fn journal(path: &Path, error: &io::Error) -> StartError {
+        StartError(format!(
+            "cannot open the journal {}: {error}; make its folder writable for this user, name another file with \
+             journal = \"…\", or write journal = \"off\" and lose what is parked at every restart",
+            path.display()
+        ))
+    }
+
+    fn thread(error: &io::Error) -> StartError {
+        StartError(format!("cannot start a thread: {error}; check the limits on processes and descriptors (ulimit -a)"))
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,123 @@
+//! Every metric, its kind, its labels and what it tells. Code and dashboards know no other names.
+//!
+//! `sluss_<room>_<what>_<unit>`; counters end in `_total`. Labels are enums or configured names, never
+//! customers or paths.
+
+/// What kind of series a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts in buckets.
+    Histogram,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What kind it is.
+    pub kind: Kind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it tells, in one sentence.
+    pub tells: &'static str,
+}
+
+macro_rules! table {
+    ($($id:ident = $name:literal, $kind:ident, [$($label:literal),*], $tells:literal;)*) => {
+        $(#[doc = $tells] pub const $id: Metric =
+            Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], tells: $tells };)*
+        /// Every metric there is.
+        pub const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+table! {
+    ARRIVALS = "sluss_proxy_arrivals_total", Counter, ["product", "class"],
+        "Requests that asked to pass.";
+    FAULTS = "sluss_proxy_faults_total", Counter, ["fault"],
+        "Requests answered with an error that is not a refusal, by whose fault and where.";
+    CONNECTIONS = "sluss_proxy_connections", Gauge, [],
+        "Client connections open now.";
+    CONNECTIONS_ACCEPTED = "sluss_proxy_connections_accepted_total", Counter, [],
+        "Client connections accepted.";
+    CONNECTIONS_CLOSED = "sluss_proxy_connections_closed_total", Counter, ["reason"],
+        "Client connections that we closed before the client did, by reason.";
+    VERDICTS = "sluss_admission_verdicts_total", Counter, ["product", "class", "verdict"],
+        "What admission said to an arrival: proceed, wait or refuse.";
+    REFUSALS = "sluss_admission_refusals_total", Counter, ["product", "class", "refusal"],
+        "Requests turned away, at once or after waiting, by name.";
+    LEFT_QUEUE = "sluss_admission_left_queue_total", Counter, ["product", "class"],
+        "Requests whose client hung up while they waited.";
+    QUEUE_SECONDS = "sluss_admission_queue_seconds", Histogram, ["product", "class"],
+        "How long those who had to wait did so until they passed; those who passed at once are not in it.";
+    QUEUE_LENGTH = "sluss_admission_queue_length", Gauge, ["product", "class"],
+        "Requests that wait now.";
+    IN_FLIGHT = "sluss_admission_in_flight_seats", Gauge, ["product"],
+        "Seats that a product holds now under the limits.";
+    RESERVE_IN_USE = "sluss_admission_reserve_seats", Gauge, ["product"],
+        "Seats that protected and settling requests hold now of their reserve.";
+    LIMIT = "sluss_admission_limit_seats", Gauge, ["resource", "kind"],
+        "How many seats of a pool or budget may be in use now.";
+    IN_USE = "sluss_admission_in_use_seats", Gauge, ["resource", "kind"],
+        "How many seats of a pool or budget are in use now.";
+    STATE = "sluss_admission_state", Gauge, ["product", "state"],
+        "1 for the state that a product is in, 0 for the others.";
+    RAMP = "sluss_admission_ramp_seats", Gauge, ["product"],
+        "The ceiling on a product's seats while it ramps; absent otherwise (NaN).";
+    TRANSITIONS = "sluss_admission_transitions_total", Counter, ["product", "to"],
+        "Moves from one state to another, by the state reached.";
+    BYPASS = "sluss_admission_bypass", Gauge, [],
+        "1 while everything but plain proxying is off.";
+    SIGNALS = "sluss_admission_signals_total", Counter, ["verdict"],
+        "Close signals for events: believed, implausible or unknown.";
+    ALARMS = "sluss_admission_alarms", Gauge, [],
+        "Matters that wait for a person: events and products parked on an implausible signal.";
+    UPSTREAM_SECONDS = "sluss_upstream_answer_seconds", Histogram, ["pool"],
+        "From the sending of a request to the head of its answer.";
+    UPSTREAM_ANSWERS = "sluss_upstream_answers_total", Counter, ["pool", "status"],
+        "Answers of backends by status class.";
+    UPSTREAM_OPENED = "sluss_upstream_connections_opened_total", Counter, ["pool"],
+        "Connections opened to backends.";
+    UPSTREAM_CONNECT_FAILED = "sluss_upstream_connect_failures_total", Counter, ["pool"],
+        "Connections that a backend did not accept.";
+    UPSTREAM_BROKEN = "sluss_upstream_broken_total", Counter, ["pool"],
+        "Answers that broke off, before or after they began.";
+    UPSTREAM_TIMEOUTS = "sluss_upstream_timeouts_total", Counter, ["pool"],
+        "Answers that did not begin in time.";
+    UPSTREAM_OUTSTANDING = "sluss_upstream_outstanding", Gauge, ["backend"],
+        "Requests under way at a backend now.";
+    UPSTREAM_ASIDE = "sluss_upstream_set_aside", Gauge, ["backend"],
+        "1 while a backend is set aside because it does not accept connections.";
+    BUILD = "sluss_build_info", Gauge, ["version"],
+        "Always 1; the version is in the label.";
+    RESIDENT = "process_resident_memory_bytes", Gauge, [],
+        "Memory the proxy holds.";
+    OPEN_FDS = "process_open_fds", Gauge, [],
+        "File descriptors the proxy holds.";
+    MAX_FDS = "process_max_fds", Gauge, [],
+        "File descriptors the proxy may hold.";
+    CPU_SECONDS = "process_cpu_seconds_total", Counter, [],
+        "Processor time the proxy has used, in whole seconds.";
+    START_TIME = "process_start_time_seconds", Gauge, [],
+        "When the proxy started, as a Unix time.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_convention_and_stand_once() {
+        for metric in ALL {
+            let ours = metric.name.starts_with("sluss_") || metric.name.starts_with("process_");
+            assert!(ours, "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert_eq!(ALL.iter().filter(|other| other.name == metric.name).count(), 1, "{}", metric.name);
+        }
+    }
+}

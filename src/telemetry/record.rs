@@ -1,0 +1,127 @@
+//! What the way of a request counts: handles fetched once, incremented without a lookup.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use metrics::{Counter, Gauge, Histogram};
+
+use super::export::Registry;
+use super::names;
+use crate::admission::{Class, Refusal};
+use crate::proxy::fault::Fault;
+
+/// Everything the proxy counts, apart from backends.
+pub struct ProxyMetrics {
+    /// By product, in the order of the settings.
+    pub products: Vec<ProductMetrics>,
+    faults: [Counter; Fault::NAMES.len()],
+    /// Client connections open now.
+    pub connections: Gauge,
+    /// Client connections accepted.
+    pub accepted: Counter,
+    /// Connections closed because there were too many.
+    pub too_many: Counter,
+    /// Connections closed because the client was too slow.
+    pub too_slow: Counter,
+}
+
+/// What is counted of one product.
+pub struct ProductMetrics {
+    /// Requests that asked to pass.
+    pub arrivals: [Counter; Class::COUNT],
+    /// Those that passed at once.
+    pub proceeded: [Counter; Class::COUNT],
+    /// Those that had to wait.
+    pub waited: [Counter; Class::COUNT],
+    refused_at_once: [Counter; Class::COUNT],
+    /// Those that hung up while they waited.
+    pub left: [Counter; Class::COUNT],
+    refusals: [[Counter; Refusal::COUNT]; Class::COUNT],
+    /// How long those who waited did so until they passed.
+    pub queue_seconds: [Histogram; Class::COUNT],
+}
+
+/// What is counted of one pool of backends.
+pub struct UpstreamMetrics {
+    /// Connections opened.
+    pub opened: Counter,
+    /// Connections not accepted.
+    pub connect_failed: Counter,
+    /// Answers that broke off.
+    pub broken: Counter,
+    /// Answers that did not begin in time.
+    pub timed_out: Counter,
+    seconds: Histogram,
+    statuses: [Counter; 5],
+}
+
+impl ProxyMetrics {
+    /// Handles for products of these names.
+    pub fn new<'a>(registry: &Registry, products: impl Iterator<Item = &'a str>) -> ProxyMetrics {
+        let closed = |reason| registry.counter(names::CONNECTIONS_CLOSED, &[reason]);
+        ProxyMetrics {
+            products: products.map(|name| ProductMetrics::new(registry, name)).collect(),
+            faults: Fault::NAMES.map(|name| registry.counter(names::FAULTS, &[name])),
+            connections: registry.gauge(names::CONNECTIONS, &[]),
+            accepted: registry.counter(names::CONNECTIONS_ACCEPTED, &[]),
+            too_many: closed("too_many"),
+            too_slow: closed("too_slow"),
+        }
+    }
+
+    /// A request was answered with `fault`.
+    pub fn fault(&self, fault: Fault) {
+        self.faults[fault.index()].increment(1);
+    }
+}
+
+impl ProductMetrics {
+    fn new(registry: &Registry, product: &str) -> ProductMetrics {
+        let verdicts =
+            |verdict| Class::ALL.map(|class| registry.counter(names::VERDICTS, &[product, class.name(), verdict]));
+        let by_class = |metric| Class::ALL.map(|class| registry.counter(metric, &[product, class.name()]));
+        let refusal = |class: Class, refusal: Refusal| {
+            registry.counter(names::REFUSALS, &[product, class.name(), refusal.name()])
+        };
+        ProductMetrics {
+            arrivals: by_class(names::ARRIVALS),
+            proceeded: verdicts("proceed"),
+            waited: verdicts("wait"),
+            refused_at_once: verdicts("refuse"),
+            left: by_class(names::LEFT_QUEUE),
+            refusals: Class::ALL.map(|class| Refusal::ALL.map(|r| refusal(class, r))),
+            queue_seconds: Class::ALL.map(|class| registry.histogram(names::QUEUE_SECONDS, &[product, class.name()])),
+        }
+    }
+
+    /// A request was turned away; `at_once` when it had not waited.
+    pub fn refused(&self, class: Class, refusal: Refusal, at_once: bool) {
+        if at_once {
+            self.refused_at_once[class.index()].increment(1);
+        }
+        self.refusals[class.index()][refusal.index()].increment(1);
+    }
+}
+
+impl UpstreamMetrics {
+    /// Handles for the pool of this name.
+    pub fn new(registry: &Registry, pool: &str) -> UpstreamMetrics {
+        let counter = |metric| registry.counter(metric, &[pool]);
+        UpstreamMetrics {
+            opened: counter(names::UPSTREAM_OPENED),
+            connect_failed: counter(names::UPSTREAM_CONNECT_FAILED),
+            broken: counter(names::UPSTREAM_BROKEN),
+            timed_out: counter(names::UPSTREAM_TIMEOUTS),
+            seconds: registry.histogram(names::UPSTREAM_SECONDS, &[pool]),
+            statuses: ["1xx", "2xx", "3xx", "4xx", "5xx"]
+                .map(|status| registry.counter(names::UPSTREAM_ANSWERS, &[pool, status])),
+        }
+    }
+
+    /// The head of an answer has come.
+    pub fn answered(&self, status: StatusCode, after: Duration) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.statuses[class].increment(1);
+        self.seconds.record(after.as_secs_f64());
+    }
+}

@@ -72,7 +72,9 @@ impl Domain {
             return self.refuse(&arrival, refusal, now);
         }
         let (product, class) = (arrival.product.index(), arrival.class);
-        if self.products[product].lines[class.index()].is_empty() && self.can_start(product, class) {
+        // While a call has put off those whose turn it was, a free seat is theirs.
+        let first = !self.more && self.products[product].lines[class.index()].is_empty();
+        if first && self.can_start(product, class) {
             let reserved = self.takes_reserve(product, class);
             return Verdict::Proceed(self.seat(&arrival, reserved, now));
         }

@@ -32,7 +32,12 @@ impl Domain {
 
     /// Take the step in a product's life that has become due.
     pub(super) fn settle_state(&mut self, index: usize, now: Timestamp) {
-        let product = &self.products[index];
+        let reached = !self.products[index].is_under_ramp();
+        let product = &mut self.products[index];
+        if let Some(ramp) = product.ramp.as_mut().filter(|_| reached) {
+            // Backends that hang give nothing back, and no sign that the ceiling is what holds work up.
+            ramp.is_reached(now);
+        }
         match product.state {
             State::Draining(reason) if product.in_flight == 0 => self.enter(index, State::Parked(reason)),
             State::Ramping => {

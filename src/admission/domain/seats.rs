@@ -1,7 +1,7 @@
 //! Who may start, and what a start takes and gives back.
 
 use super::super::limit::Sample;
-use super::super::resource::Resource;
+use super::super::settings::Needs;
 use super::super::{Arrival, Class, Event, Outcome, Output, ParkReason, Refusal, Seat, Timestamp};
 use super::Domain;
 
@@ -56,14 +56,15 @@ impl Domain {
     pub(super) fn release(&mut self, seat: &Seat, outcome: Outcome, slow: bool, now: Timestamp) {
         let index = seat.product.index();
         let needs = self.products[index].settings.needs[seat.class.index()];
-        let full = |resource: &Resource| resource.in_use() >= resource.limit();
-        // Two controllers must not fight over one signal: pools hold still while a budget is full.
-        let budget_is_full = needs.iter().any(|need| self.resources[need].is_budget() && full(&self.resources[need]));
+        let budget_is_full = self.needs_full_budget(needs);
         for need in needs.iter() {
-            let resource = &mut self.resources[need];
+            let resource = &self.resources[need];
             // Beyond the limit, in bypass or just after it, nothing is learned about the limit.
             let exactly = resource.in_use() == resource.limit() && !self.bypass;
-            let saturated = exactly && (resource.is_budget() || !budget_is_full);
+            // Two controllers must not fight over one signal: a pool holds still while those who wait for it wait for a
+            // full budget too.
+            let saturated = exactly && (resource.is_budget() || !budget_is_full || self.is_waited_for(need));
+            let resource = &mut self.resources[need];
             resource.observe(&Sample { outcome, slow, saturated }, now);
             resource.give_back(index);
         }
@@ -79,5 +80,18 @@ impl Domain {
                 self.outputs.push_back(Output::Note(moved));
             }
         }
+    }
+
+    fn needs_full_budget(&self, needs: Needs) -> bool {
+        needs.iter().any(|need| self.resources[need].is_budget() && !self.resources[need].is_free())
+    }
+
+    /// Whether somebody waits for `pool` who needs no budget that is full.
+    fn is_waited_for(&self, pool: usize) -> bool {
+        let held_up = |needs: &Needs| needs.iter().any(|need| need == pool) && !self.needs_full_budget(*needs);
+        self.products.iter().filter(|product| product.waiting > 0).any(|product| {
+            let lines = product.lines.iter().zip(&product.settings.needs);
+            lines.filter(|(line, _)| !line.is_empty()).any(|(_, needs)| held_up(needs))
+        })
     }
 }

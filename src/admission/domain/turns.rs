@@ -66,17 +66,20 @@ impl Domain {
     }
 
     /// Of the products that have somebody who could start, the one that holds least of what it is owed.
-    /// Within a product the highest class whose needs are free: a head blocked on a budget is passed over.
+    /// Of two that hold as much, the one whose head must be told first: at a few seats most claims are equal, and
+    /// an order by name would leave the last product a seat short for good. Within a product the highest class
+    /// whose needs are free: a head blocked on a budget is passed over.
     pub(super) fn next_turn(&self) -> Option<(usize, Class)> {
         let mut turn = None;
-        let mut least = u64::MAX;
+        let mut least = (u64::MAX, Timestamp::NEVER);
         for (index, product) in self.products.iter().enumerate() {
             if product.waiting == 0 {
                 continue;
             }
             let ready = |class: &Class| !product.lines[class.index()].is_empty() && self.can_start(index, *class);
             let Some(class) = Class::ALL.into_iter().find(ready) else { continue };
-            let claim = self.claim(index, class);
+            let head = self.waiters.front(&product.lines[class.index()]);
+            let claim = (self.claim(index, class), head.map_or(Timestamp::NEVER, |waiter| waiter.until));
             if claim < least {
                 least = claim;
                 turn = Some((index, class));

@@ -124,6 +124,20 @@ fn reopening_ramps_never_exceeds_the_ramp_and_ends() {
 }
 
 #[test]
+fn a_backend_that_hangs_after_reopening_is_not_given_everybody() {
+    let mut story = Story::horses_on(400);
+    story.orders(HORSE, PARK, 0);
+    story.orders(HORSE, Order::Reopen, 100);
+    let _hang: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 100)).collect();
+    // A customer every 100 ms for ten seconds: nothing comes back, so nothing more may go out.
+    for tenth in 1..=100 {
+        story.waits(HORSE, Class::Commit, 100 + tenth * 100);
+        assert!(story.sleeps_until(199 + tenth * 100).admitted.is_empty(), "after {tenth} tenths of a second");
+    }
+    assert_eq!(story.state(HORSE), State::Ramping);
+}
+
+#[test]
 fn a_ramp_that_holds_nobody_up_ends_by_itself() {
     let mut story = Story::horses_on(400);
     story.orders(HORSE, PARK, 0);

@@ -59,3 +59,34 @@ fn a_pool_holds_still_while_a_budget_is_what_bets_wait_for() {
     rush(&mut story, Class::Commit, 50, 0, 5000, 10);
     assert_eq!(story.domain.resources()[0].knee(), None);
 }
+
+#[test]
+fn a_pool_still_learns_from_what_does_not_need_the_budget() {
+    // Bets fill the wallet all the time; odds wait for the pool, and for nothing else.
+    let mut story = Story::new(vec![climbing(8), budget(4)], vec![betting(50, 0, 1)]);
+    let mut bets: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 0)).collect();
+    let mut odds: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Read, 0)).collect();
+    for now in 1..4000 {
+        if let Verdict::Proceed(seat) = story.asks(HORSE, Class::Commit, now) {
+            bets.push(seat);
+        }
+        for _ in 0..3 {
+            if let Verdict::Proceed(seat) = story.asks(HORSE, Class::Read, now) {
+                odds.push(seat);
+            }
+        }
+        let mut told = story.sleeps_until(now);
+        // Odds take 2 ms, bets 4.
+        let ends = odds.len() / 2;
+        let ending: Vec<Seat> = odds.drain(..ends).chain(bets.drain(..1)).collect();
+        for seat in ending {
+            told.admitted.extend(story.ends(seat, now).admitted);
+        }
+        for (_, seat) in told.admitted {
+            if seat.class == Class::Commit { bets.push(seat) } else { odds.push(seat) }
+        }
+        assert_eq!(bets.len(), 4);
+    }
+    let found = story.domain.resources()[0].limit();
+    assert!(found >= 12, "{found}");
+}

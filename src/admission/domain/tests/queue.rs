@@ -157,6 +157,59 @@ fn a_customer_is_held_to_a_share_only_where_others_would_wait_for_it() {
 }
 
 #[test]
+fn after_a_silence_a_queue_that_will_drain_is_not_called_full() {
+    let mut story = Story::horses_on(4);
+    for start in [0, 600_000] {
+        // Four seats, 2 ms each: 2000 a second. A crowd of 90 comes at three a millisecond: all can be served in time.
+        let mut held = std::collections::VecDeque::new();
+        for ms in start..start + 30 {
+            for _ in 0..3 {
+                match story.asks(HORSE, Class::Commit, ms) {
+                    Verdict::Proceed(seat) => held.push_back((ms + 2, seat)),
+                    Verdict::Wait(_) => {}
+                    Verdict::Refuse(refused) => panic!("{ms}: {refused:?}"),
+                }
+            }
+            while held.front().is_some_and(|(due, _)| *due <= ms) {
+                let (_, seat) = held.pop_front().expect("there is one");
+                held.extend(story.ends(seat, ms).admitted.into_iter().map(|(_, seat)| (ms + 2, seat)));
+            }
+        }
+        while let Some((due, seat)) = held.pop_front() {
+            held.extend(story.ends(seat, due).admitted.into_iter().map(|(_, seat)| (due + 2, seat)));
+        }
+        assert!(story.is_empty());
+    }
+}
+
+#[test]
+fn a_class_that_is_not_served_does_not_send_the_others_away_for_longer() {
+    let mut narrow = product(50, &[0]);
+    narrow.queue.length = n(1);
+    let mut story = Story::new(vec![fixed(4)], vec![narrow]);
+    let _seats: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 0)).collect();
+    story.waits(HORSE, Class::Commit, 1);
+    for _ in 0..1000 {
+        story.is_refused(HORSE, Class::Background, 2);
+    }
+    let Verdict::Refuse(bet) = story.asks(HORSE, Class::Commit, 3) else { panic!("the queue is full") };
+    assert!(bet.retry_after < Duration::from_secs(2), "{bet:?}");
+}
+
+#[test]
+fn everybody_who_is_refused_hears_a_time_within_the_bounds_and_not_all_the_same() {
+    let mut story = Story::horses_on(4);
+    story.domain.shut_down(at(0));
+    let mut times = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        let Verdict::Refuse(refused) = story.asks(HORSE, Class::Commit, 1) else { panic!("the proxy goes down") };
+        assert!((Duration::from_secs(1)..Duration::from_secs(30)).contains(&refused.retry_after));
+        times.insert(refused.retry_after);
+    }
+    assert!(times.len() > 90);
+}
+
+#[test]
 fn a_crowd_is_turned_away_a_handful_at_a_time_and_a_driver_that_is_woken_sees_the_end() {
     let mut roomy = product(50, &[0]);
     roomy.queue.length = n(10_000);
@@ -176,4 +229,20 @@ fn a_crowd_is_turned_away_a_handful_at_a_time_and_a_driver_that_is_woken_sees_th
     }
     assert_eq!(story.told().refused.len() + first, 1500);
     assert!(wakes <= 1500 / 64 + 2, "{wakes}");
+}
+
+#[test]
+fn nobody_overtakes_those_whose_turn_a_busy_call_has_put_off() {
+    let mut story = Story::horses_on(200);
+    story.orders(HORSE, Order::Park(ParkReason::Parked), 0);
+    story.orders(HORSE, Order::Reopen, 0);
+    let _ramp: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 1)).collect();
+    let bets: Vec<Place> = (0..90).map(|_| story.waits(HORSE, Class::Commit, 1)).collect();
+    let mut told = story.orders(HORSE, Order::Open, 2);
+    assert!(told.admitted.len() < bets.len());
+    let image = story.waits(HORSE, Class::Background, 2);
+    told.admitted.extend(story.sleeps_until(2).admitted);
+    let (last, before) = told.admitted.split_last().expect("all were admitted");
+    assert_eq!(before.iter().map(|(place, _)| *place).collect::<Vec<_>>(), bets);
+    assert_eq!(last.0, image);
 }

@@ -56,3 +56,31 @@ fn what_nobody_is_owed_is_shared_by_weight() {
     let by = |product: ProductId| story.domain.resources()[0].in_use_by(product.index());
     assert_eq!((by(HORSE), by(SPORT), by(CASINO)), (6, 4, 0));
 }
+
+#[test]
+fn a_share_is_measured_on_the_place_that_is_short() {
+    // Horse racing holds a fifth of a large pool, much less than its half, and nothing of the wallet; sport holds all
+    // of the wallet. Counted in seats horse racing has more; measured by what is owed the next wallet seat is its.
+    let resources = vec![fixed(1000), budget(10), fixed(1000)];
+    let products = vec![betting(50, 0, 1), betting(50, 2, 1), product(50, &[0])];
+    let mut story = Story::new(resources, products);
+    let _odds: Vec<Seat> = (0..200).map(|_| story.passes(HORSE, Class::Read, 0)).collect();
+    let mut bets: Vec<Seat> = (0..10).map(|_| story.passes(SPORT, Class::Commit, 0)).collect();
+    story.waits(SPORT, Class::Commit, 1);
+    let horse = story.waits(HORSE, Class::Commit, 2);
+    let seat = bets.pop().expect("ten were taken");
+    assert_eq!(story.ends(seat, 3).admitted_places(), [horse]);
+}
+
+#[test]
+fn of_two_that_hold_as_much_the_one_who_has_waited_longest_goes_first() {
+    // Three products owed the same, two seats: whichever comes last in the list must not be the one left out.
+    let mut story = Story::new(vec![fixed(2)], vec![product(33, &[0]), product(33, &[0]), product(33, &[0])]);
+    let seats = [story.passes(HORSE, Class::Commit, 0), story.passes(SPORT, Class::Commit, 0)];
+    let casino = story.waits(CASINO, Class::Commit, 1);
+    let (horse, sport) = (story.waits(HORSE, Class::Commit, 2), story.waits(SPORT, Class::Commit, 3));
+    let [first, second] = seats;
+    assert_eq!(story.ends(first, 10).admitted_places(), [casino]);
+    assert_eq!(story.ends(second, 11).admitted_places(), [horse]);
+    assert_ne!(horse, sport);
+}

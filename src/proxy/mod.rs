@@ -54,8 +54,8 @@ async fn serve(
 ) -> Result<Response<AnswerBody>, Infallible> {
     // The connection rests again when the answer has been written.
     let resting = watch.busy();
-    let (parts, incoming) = request.into_parts();
-    let answer = match receive::check(&parts, &incoming, &worker.settings.listen.limits) {
+    let (mut parts, incoming) = request.into_parts();
+    let answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
         Err(bad) => worker.fault(Fault::BadRequest(bad), None),
         // 2  which product, class, customer, event
         Ok(()) => match worker.classify(&parts, &peer) {

@@ -91,6 +91,35 @@ fn the_host_in_an_absolute_target_counts_more_than_the_header() {
 }
 
 #[test]
+fn a_product_is_found_by_the_host_that_its_backend_gets() {
+    let (inside, outside) = (Backend::answering(OK), Backend::answering(OK));
+    let by_host = |name: &str, host: &str, backend: &Backend| {
+        format!(
+            "[[product]]\nname = {name:?}\nmatch = [{{ host = {host:?} }}]\nbackends = [\"http://{}\"]",
+            backend.address
+        )
+    };
+    let proxy = Setup::new()
+        .with(&by_host("inside", "inside.example", &inside))
+        .with(&by_host("outside", "outside.example", &outside))
+        .start();
+    proxy.client().ask("GET http://outside.example/ HTTP/1.1\r\nhost: inside.example\r\n\r\n");
+    assert_eq!(inside.requests().len(), 0);
+    assert_eq!(outside.request().all("host"), ["outside.example"]);
+}
+
+#[test]
+fn a_target_with_a_password_or_another_scheme_is_refused() {
+    let backend = Backend::answering(OK);
+    let proxy = Proxy::before(&backend);
+    for target in ["http://anna:secret@bet.example/horse/odds", "https://bet.example/horse/odds", "bet.example:80"] {
+        let answer = proxy.client().ask(format!("GET {target} HTTP/1.1\r\nhost: bet.example\r\n\r\n"));
+        assert_eq!(answer.status(), 400, "{target}");
+    }
+    assert_eq!(backend.requests().len(), 0);
+}
+
+#[test]
 fn headers_that_stand_several_times_arrive_as_often_and_in_order() {
     let backend = Backend::answering(OK);
     let proxy = Proxy::before(&backend);

@@ -154,7 +154,7 @@ async fn forward(
 ) -> Result<Answered, Fault> {
     let pool = worker.pool(what.product).clone();
     let carried = !parts.method.is_safe();
-    let request = receive::to_backend(parts, body, peer, &worker.identities);
+    let request = receive::to_backend(parts, body, peer, &worker.identities, pool.host());
     if carried {
         // What may change something is carried to its end even when the client hangs up: the backend goes
         // on with it anyway, so its seat is not free, and a bet must not be cut half-way.

@@ -52,12 +52,13 @@ pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> 
     }
 }
 
-/// The request as the backend gets it.
+/// The request as the backend gets it; `host` is for requests that name none.
 pub(crate) fn to_backend(
     mut parts: Parts,
     body: RequestBody,
     peer: &Peer,
     identities: &[HeaderName],
+    host: &HeaderValue,
 ) -> Request<RequestBody> {
     if !body.is_end_stream() {
         // hyper says `100 Continue` to the client when the body is first read, so the backend is not asked.
@@ -65,6 +66,10 @@ pub(crate) fn to_backend(
     }
     let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
     headers::to_backend(&mut parts.headers, version, peer, identities);
+    if version == Version::HTTP_10 && !parts.headers.contains_key(HOST) {
+        // HTTP/1.0 may leave it out; HTTP/1.1, which the backend is spoken to in, may not.
+        parts.headers.insert(HOST, host.clone());
+    }
     Request::from_parts(parts, body)
 }
 

@@ -130,6 +130,22 @@ fn headers_that_stand_several_times_arrive_as_often_and_in_order() {
 }
 
 #[test]
+fn a_client_of_http_1_0_is_told_apart_in_via_and_may_name_no_host() {
+    let backend = Backend::answering(OK);
+    let proxy = Proxy::before(&backend);
+    let mut client = proxy.client();
+    let answer = client.ask("GET /horse/odds HTTP/1.0\r\n\r\n");
+    assert_eq!((answer.status(), answer.text().as_str()), (200, "ok"));
+    client.is_closed();
+    let request = backend.request();
+    assert_eq!(request.start(), "GET /horse/odds HTTP/1.1");
+    assert_eq!(request.all("via"), ["1.0 sluss"]);
+    // HTTP/1.1, as the backend is spoken to, demands one.
+    assert_eq!(request.all("host"), [backend.address.to_string()]);
+    assert_eq!(request.header("x-forwarded-host"), None);
+}
+
+#[test]
 fn what_no_product_serves_is_not_found() {
     let backend = Backend::answering(OK);
     let proxy = Proxy::before(&backend);

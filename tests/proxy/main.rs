@@ -9,6 +9,8 @@ mod backend;
 mod proxy;
 
 mod requests;
+mod answers;
+mod bodies;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

@@ -4,7 +4,7 @@
 //! not chunked, one in HTTP/1.0. A request with both lengths reaches us as chunked with the other length taken
 //! off, and its connection is closed after the answer (RFC 9112, section 6.1), so nothing can be smuggled behind it.
 
-use http::header::{EXPECT, HOST, HeaderName};
+use http::header::{EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Request, Version};
@@ -15,6 +15,8 @@ use super::body::RequestBody;
 use super::fault::BadRequest;
 use super::headers::{self, Peer};
 use super::settings::Limits;
+
+const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
 /// Whether the request may be considered at all. From here on its target is a path, and `Host` the host
 /// that it is for, however it was written.
@@ -69,6 +71,10 @@ pub(crate) fn to_backend(
     if version == Version::HTTP_10 && !parts.headers.contains_key(HOST) {
         // HTTP/1.0 may leave it out; HTTP/1.1, which the backend is spoken to in, may not.
         parts.headers.insert(HOST, host.clone());
+    }
+    if body.size_hint().exact().is_none() {
+        // hyper takes a GET for one without a body unless it is told.
+        parts.headers.insert(TRANSFER_ENCODING, CHUNKED);
     }
     Request::from_parts(parts, body)
 }

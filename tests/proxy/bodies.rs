@@ -162,6 +162,17 @@ fn announced_trailers_pass_with_an_answer_to_those_who_want_them() {
 }
 
 #[test]
+fn a_get_may_have_a_body_whatever_its_framing() {
+    let backend = Backend::answering(OK);
+    let proxy = Proxy::before(&backend);
+    let mut client = proxy.client();
+    client.ask("GET /horse/search HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nabc");
+    client.ask("GET /horse/search HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    let bodies: Vec<String> = backend.requests().iter().map(|request| request.text()).collect();
+    assert_eq!(bodies, ["abc", "abc"]);
+}
+
+#[test]
 fn a_client_that_asks_whether_to_go_on_is_told_so_when_its_turn_has_come() {
     let backend = Backend::answering(OK);
     let proxy = Proxy::before(&backend);

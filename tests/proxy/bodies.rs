@@ -147,6 +147,22 @@ fn announced_trailers_pass_with_a_request() {
 }
 
 #[test]
+fn announced_trailers_pass_with_a_request_that_had_to_wait() {
+    let door = Door::default();
+    let backend = Backend::behind(&door);
+    let proxy = Setup::new().horse(&backend, "limit = 1\nqueue = { longest_wait = \"30s\" }").start();
+    let (mut first, mut second) = (proxy.client(), proxy.client());
+    first.say(get("/horse/odds"));
+    proxy.until_in_flight(1);
+    second.say(ANNOUNCED);
+    proxy.until_waiting(1);
+    door.open();
+    assert_eq!((first.answer().status(), second.answer().status()), (200, 200));
+    let request = &backend.requests()[1];
+    assert_eq!((request.text().as_str(), request.trailers.as_slice()), ("bet", &["x-sum: 7".to_owned()][..]));
+}
+
+#[test]
 fn announced_trailers_pass_with_an_answer_to_those_who_want_them() {
     let backend = Backend::answering(
         "HTTP/1.1 200 OK\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n3\r\nbet\r\n0\r\nx-sum: 7\r\n\r\n",

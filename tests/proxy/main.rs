@@ -11,6 +11,7 @@ mod proxy;
 mod requests;
 mod answers;
 mod bodies;
+mod connections;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

@@ -211,7 +211,9 @@ impl Upload {
         let rest = self.rest.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint);
         let mut hint = SizeHint::new();
         hint.set_lower(read + rest.lower());
-        if let Some(upper) = rest.upper() {
+        // Trailers need chunks to stand behind, even where all of the data is known.
+        let trailers = self.read.iter().any(Frame::is_trailers);
+        if let Some(upper) = rest.upper().filter(|_| !trailers) {
             hint.set_upper(read + upper);
         }
         hint

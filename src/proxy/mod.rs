@@ -54,8 +54,8 @@ async fn serve(
 ) -> Result<Response<AnswerBody>, Infallible> {
     // The connection rests again when the answer has been written.
     let resting = watch.busy();
-    let (parts, incoming) = request.into_parts();
-    let answer = match receive::check(&parts, &incoming, &worker.settings.listen.limits) {
+    let (mut parts, incoming) = request.into_parts();
+    let answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
         Err(bad) => worker.fault(Fault::BadRequest(bad), None),
         // 2  which product, class, customer, event
         Ok(()) => match worker.classify(&parts, &peer) {
@@ -154,7 +154,7 @@ async fn forward(
 ) -> Result<Answered, Fault> {
     let pool = worker.pool(what.product).clone();
     let carried = !parts.method.is_safe();
-    let request = receive::to_backend(parts, body, peer, &worker.identities);
+    let request = receive::to_backend(parts, body, peer, &worker.identities, pool.host());
     if carried {
         // What may change something is carried to its end even when the client hangs up: the backend goes
         // on with it anyway, so its seat is not free, and a bet must not be cut half-way.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -33,6 +33,7 @@ use crate::telemetry::record::UpstreamMetrics;
 /// One worker's connections to the backends of one pool.
 pub(crate) struct Pool {
     backends: Vec<Arc<Backend>>,
+    host: HeaderValue,
     idle: Vec<RefCell<Vec<Idle>>>,
     timeouts: BackendTimeouts,
     most_idle: usize,
@@ -82,7 +83,9 @@ impl Pool {
         seed: u64,
         metrics: Arc<UpstreamMetrics>,
     ) -> Rc<Pool> {
+        let host = backends.first().and_then(|backend| HeaderValue::from_str(&backend.settings.name).ok());
         Rc::new(Pool {
+            host: host.unwrap_or(HeaderValue::from_static("")),
             idle: backends.iter().map(|_| RefCell::new(Vec::new())).collect(),
             backends,
             timeouts: settings.timeouts.clone(),
@@ -91,6 +94,11 @@ impl Pool {
             clock,
             metrics,
         })
+    }
+
+    /// The `Host` of those who ask for none: the first backend's, for all serve the same.
+    pub(crate) fn host(&self) -> &HeaderValue {
+        &self.host
     }
 
     /// How long a backend may be silent within an answer.

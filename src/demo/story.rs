@@ -78,13 +78,12 @@ impl<'a> Story<'a> {
     }
 
     /// The false signal, the parked race, the reopening, with the proxy in front.
-    pub(super) async fn with(&self) -> Result<(Run, Standing), Failure> {
+    pub(super) async fn with(&self, ports: Ports) -> Result<(Run, Standing), Failure> {
         let plant = self.fresh_plant()?;
         if let Some(stand_in) = self.args.against {
             let run = self.behind(stand_in, &plant).await?;
             return Ok((run, Standing { proxy: None, plant }));
         }
-        let ports = Ports::choose(self.args.listen, self.args.admin, self.args.keep)?;
         let proxy = Proxy::start(ports, &plant.addresses.backends).await?;
         let what = "With Sluss: a quiet afternoon, the proxy knows nothing of the plant";
         let field = self.quiet([ports.listen; 3], &plant, what).await;

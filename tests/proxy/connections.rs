@@ -29,7 +29,8 @@ fn requests_sent_without_waiting_are_answered_in_their_order() {
     let proxy = Proxy::before(&backend);
     let mut client = proxy.client();
     client.say([get("/horse/1"), post("/horse/2", "two"), get("/horse/3"), get("/horse/4")].concat());
-    for said in ["GET /horse/1 HTTP/1.1 ", "POST /horse/2 HTTP/1.1 two", "GET /horse/3 HTTP/1.1 ", "GET /horse/4 HTTP/1.1 "]
+    for said in
+        ["GET /horse/1 HTTP/1.1 ", "POST /horse/2 HTTP/1.1 two", "GET /horse/3 HTTP/1.1 ", "GET /horse/4 HTTP/1.1 "]
     {
         assert_eq!(client.answer().text(), said);
     }

@@ -133,7 +133,7 @@ impl Pool {
             let sent = connection.sender.try_send_request(request);
             exchange.connection = Some(connection);
             match timeout_at(head_by, sent).await {
-                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)),
+                Ok(Ok(response)) => return exchange.answered(response, started, end),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here.
                     Some(unsent) => {
@@ -234,8 +234,12 @@ impl Pool {
 }
 
 impl Exchange {
-    fn answered(mut self, response: Response<Incoming>, started: Timestamp, end: Instant) -> Answered {
+    fn answered(mut self, response: Response<Incoming>, started: Timestamp, end: Instant) -> Result<Answered, Fault> {
         let status = response.status();
+        if !headers::is_relayable(status, response.headers()) {
+            self.broke();
+            return Err(Fault::BrokenAnswer);
+        }
         // A backend that says it is overloaded has not answered, as far as its limit is concerned.
         if !matches!(status.as_u16(), 502..=504) {
             self.outcome = Outcome::Answered;
@@ -245,7 +249,7 @@ impl Exchange {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;
         }
-        Answered { response, exchange: self, end }
+        Ok(Answered { response, exchange: self, end })
     }
 
     /// The answer has ended as it should.

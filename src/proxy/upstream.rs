@@ -72,6 +72,9 @@ pub(crate) struct Answered {
 
 /// Backends tried for one request before it is given up.
 const MOST_ATTEMPTS: usize = 3;
+/// Bytes of a backend's answer that a connection holds: more for a head is no head, and hyper would look
+/// through six times as much before it lets others have their turn.
+const MOST_BUFFERED: usize = 64 * 1024;
 /// How long a connection whose request is still being sent when its answer is complete may take.
 const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -296,8 +299,9 @@ impl Exchange {
 async fn open(address: SocketAddr) -> std::io::Result<SendRequest<RequestBody>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(MOST_BUFFERED);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
     tokio::task::spawn_local(async move {
         // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
         let _ = connection.await;

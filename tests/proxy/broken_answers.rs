@@ -74,6 +74,25 @@ fn a_backend_that_switches_protocols_unasked_has_broken_its_answer() {
 }
 
 #[test]
+fn a_head_without_end_is_given_up_and_not_kept() {
+    for piece in ["x-more: and more and more and more\r\n", "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n"] {
+        let backend = Backend::new(move |connection| {
+            connection.request()?;
+            if piece.starts_with("x-") {
+                connection.say("HTTP/1.1 200 OK\r\n")?;
+            }
+            let many = piece.repeat(200);
+            loop {
+                connection.say(&many)?;
+            }
+        });
+        let proxy = Setup::new().horse(&backend, "first_byte_timeout = \"1s\"\nlatency_objective = \"100ms\"").start();
+        assert!(matches!(proxy.client().get("/horse/odds").status(), 502 | 504));
+        proxy.until_in_flight(0);
+    }
+}
+
+#[test]
 fn an_answer_cut_short_cuts_the_clients_short_so_that_it_can_tell() {
     for raw in [
         "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this",

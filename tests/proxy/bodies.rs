@@ -208,8 +208,8 @@ fn a_client_that_asks_whether_to_go_on_and_is_refused_need_not_send_its_body() {
     let proxy = Proxy::before(&backend);
     proxy.order("park", "horse-racing");
     let mut client = proxy.client();
-    let answer = client
-        .ask("POST /horse/bets HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 5000\r\n\r\n");
+    let answer =
+        client.ask("POST /horse/bets HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 5000\r\n\r\n");
     assert_eq!((answer.status(), answer.json()["refusal"].as_str()), (503, Some("parked")));
     client.is_closed();
 }

@@ -29,7 +29,8 @@ fn requests_sent_without_waiting_are_answered_in_their_order() {
     let proxy = Proxy::before(&backend);
     let mut client = proxy.client();
     client.say([get("/horse/1"), post("/horse/2", "two"), get("/horse/3"), get("/horse/4")].concat());
-    for said in ["GET /horse/1 HTTP/1.1 ", "POST /horse/2 HTTP/1.1 two", "GET /horse/3 HTTP/1.1 ", "GET /horse/4 HTTP/1.1 "]
+    for said in
+        ["GET /horse/1 HTTP/1.1 ", "POST /horse/2 HTTP/1.1 two", "GET /horse/3 HTTP/1.1 ", "GET /horse/4 HTTP/1.1 "]
     {
         assert_eq!(client.answer().text(), said);
     }
@@ -146,6 +147,37 @@ fn options_are_the_backends_unless_they_are_about_no_path() {
     let answer = client.ask("OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n");
     assert_eq!((answer.status(), answer.json()["fault"].as_str()), (400, Some("bad_target")));
     assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
+fn a_no_leaves_the_connection_open_although_a_small_body_comes_late() {
+    let backend = Backend::answering(OK);
+    let proxy = Proxy::before(&backend);
+    let mut client = proxy.client();
+    proxy.order("park", "horse-racing");
+    for path in ["/horse/bets", "/greyhounds/bets", "/horse/bets"] {
+        let answer = client.ask(format!("POST {path} HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\n"));
+        assert!(matches!(answer.status(), 404 | 503));
+        client.say("a bet");
+    }
+    proxy.order("open", "horse-racing");
+    assert_eq!(client.get("/horse/odds").status(), 200);
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
+fn a_no_leaves_no_connection_open_on_which_a_large_body_comes() {
+    let backend = Backend::answering(OK);
+    let proxy = Proxy::before(&backend);
+    proxy.order("park", "horse-racing");
+    for length in ["content-length: 900000", "transfer-encoding: chunked"] {
+        let mut client = proxy.client();
+        let answer = client.ask(format!("POST /horse/bets HTTP/1.1\r\nhost: h\r\n{length}\r\n\r\n"));
+        assert_eq!(answer.status(), 503);
+        client.say("dbba0\r\n");
+        client.say(vec![7; 900_000]);
+        client.is_closed();
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod classify;
 pub mod admit;
 mod balance;
 mod upstream;
+mod stream;
 mod body;
 mod headers;
 pub mod fault;

@@ -15,7 +15,6 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -26,6 +25,7 @@ use super::clock::Clock;
 use super::fault::Fault;
 use super::headers;
 use super::settings::BackendTimeouts;
+use super::stream::BackendStream;
 use crate::admission::random::Random;
 use crate::admission::{Outcome, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
@@ -301,7 +301,7 @@ async fn open(address: SocketAddr) -> std::io::Result<SendRequest<RequestBody>> 
     stream.set_nodelay(true)?;
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MOST_BUFFERED);
-    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    let (sender, connection) = builder.handshake(BackendStream::new(stream)).await.map_err(std::io::Error::other)?;
     tokio::task::spawn_local(async move {
         // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
         let _ = connection.await;

@@ -107,6 +107,23 @@ fn an_answer_that_comes_before_the_upload_ended_is_passed_on_at_once() {
 }
 
 #[test]
+fn an_upload_that_the_backend_does_not_want_ends_with_its_answer() {
+    let backend = Backend::new(|connection| {
+        connection.head()?;
+        connection.say("HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno")
+    });
+    let proxy = Setup::new().listen("body_bytes = \"64MiB\"").horse(&backend, "").start();
+    for _ in 0..5 {
+        let mut client = proxy.client();
+        // A client that listens only when it has sent everything.
+        client.say("POST /horse/bets HTTP/1.1\r\nhost: h\r\ncontent-length: 8388608\r\n\r\n");
+        client.say(vec![7; 8 << 20]);
+        assert_eq!(client.answer().status(), 403);
+    }
+    proxy.until_in_flight(0);
+}
+
+#[test]
 fn a_websocket_is_refused_in_words_that_say_so() {
     let backend = Backend::answering(OK);
     let proxy = Proxy::before(&backend);

@@ -309,7 +309,8 @@ impl From<BodyError> for Fault {
     fn from(error: BodyError) -> Fault {
         match error {
             BodyError::TooLarge => Fault::BadRequest(BadRequest::LargeBody),
-            BodyError::Stalled | BodyError::Broken => Fault::ClientTimeout,
+            BodyError::Broken => Fault::BadRequest(BadRequest::Body),
+            BodyError::Stalled => Fault::ClientTimeout,
         }
     }
 }

@@ -49,6 +49,31 @@ fn lengths_that_contradict_each_other_or_are_none_are_refused() {
 }
 
 #[test]
+fn codings_that_not_everybody_knows_are_refused() {
+    for (status, coding) in [
+        (400, "transfer-encoding: identity"),
+        (400, "transfer-encoding: xchunked"),
+        (400, "transfer-encoding: chunked, identity"),
+        (400, "transfer-encoding: chunked\r\ntransfer-encoding: cow"),
+        (400, "transfer-encoding:"),
+        (400, "transfer-encoding: \u{0b}chunked"),
+        (400, "transfer-encoding : chunked"),
+        (400, "transfer-encoding\t: chunked"),
+        (400, "transfer-encoding\r\n : chunked"),
+        (400, "transfer-encoding: chun\r\n ked"),
+        (400, "x: y\rtransfer-encoding: chunked"),
+        (501, "transfer-encoding: cow\r\ntransfer-encoding: chunked"),
+        (501, "transfer-encoding: gzip, chunked"),
+        (501, "transfer-encoding: chunked, chunked"),
+        (501, "transfer-encoding: chunked\r\ntransfer-encoding: chunked"),
+        (501, "transfer-encoding: \"chunked\", chunked"),
+    ] {
+        refused(status, &format!("{TARGET}content-length: 5\r\n{coding}\r\n\r\n0\r\n\r\n{HIDDEN}"));
+    }
+    refused(400, &format!("POST /horse/bets HTTP/1.0\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}"));
+}
+
+#[test]
 fn heads_that_not_everybody_reads_alike_are_refused() {
     for head in [
         "GET /horse/odds HTTP/1.1\r\nhost: h\r\nx-a: 1\r\n folded: 2",
@@ -105,6 +130,26 @@ fn what_stands_in_a_body_stays_in_it() {
         let request = backend.request();
         assert_eq!((heard, request.text().as_str()), (Some(200), HIDDEN));
         assert_eq!(request.all("content-length").len() + request.all("transfer-encoding").len(), 1);
+    }
+}
+
+#[test]
+fn chunks_that_break_off_or_lie_are_refused_and_never_end_at_the_backend() {
+    for chunks in [
+        "zz\r\na bet\r\n0\r\n\r\n",
+        "-5\r\na bet\r\n0\r\n\r\n",
+        "0x5\r\na bet\r\n0\r\n\r\n",
+        "\r\na bet\r\n0\r\n\r\n",
+        "11111111111111111\r\na bet\r\n0\r\n\r\n",
+        "5\r\na bet and more\r\n0\r\n\r\n",
+        "5\na bet\r\n0\r\n\r\n",
+        "5;a\nb\r\na bet\r\n0\r\n\r\n",
+        "5\r\na bet\r\n0\r\nno colon\r\n\r\n",
+        "5\r\na bet\r\n0\r\nx : y\r\n\r\n",
+    ] {
+        let (heard, backend) = send(&format!("{TARGET}transfer-encoding: chunked\r\n\r\n{chunks}{HIDDEN}"));
+        assert_eq!(heard, Some(400), "{chunks:?}");
+        assert_eq!(backend.requests().len(), 0, "{chunks:?}");
     }
 }
 

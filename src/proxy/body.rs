@@ -3,19 +3,23 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::EXPECT;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::fault::{BadRequest, Fault};
+use super::settings::ListenSettings;
 use super::upstream::Exchange;
-use super::watch::Resting;
+use super::watch::{Resting, Watch};
 
 /// What a client gets. Its connection rests when this is dropped.
 pub(crate) struct AnswerBody {
@@ -47,6 +51,9 @@ struct Upload {
     left: u64,
     patience: Patience,
     fate: Fate,
+    /// The client sends it only when told to (`Expect`), and has not been told.
+    unasked: bool,
+    watch: Rc<Watch>,
 }
 
 /// How a request's body fared, for whoever has given the body away: hyper's error does not tell whether the
@@ -71,6 +78,9 @@ struct Patience {
     end: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
+
+/// Bytes of an unwanted body that are read so that the connection can go on.
+const MOST_SWALLOWED: u64 = 64 * 1024;
 
 impl AnswerBody {
     pub(crate) fn full(bytes: Bytes) -> AnswerBody {
@@ -147,14 +157,25 @@ impl Relay {
 }
 
 impl RequestBody {
-    /// The body of a request that did not wait.
-    pub(crate) fn new(incoming: Incoming, most: u64, idle: Duration) -> RequestBody {
+    /// The body of a request with these headers.
+    pub(crate) fn new(
+        incoming: Incoming,
+        headers: &HeaderMap,
+        listen: &ListenSettings,
+        watch: &Rc<Watch>,
+    ) -> RequestBody {
         if incoming.is_end_stream() {
             return RequestBody(None);
         }
-        let patience = Patience::new(idle, None);
-        let fate = Fate(Some(Rc::default()));
-        RequestBody(Some(Box::new(Upload { read: VecDeque::new(), rest: Some(incoming), left: most, patience, fate })))
+        RequestBody(Some(Box::new(Upload {
+            read: VecDeque::new(),
+            rest: Some(incoming),
+            left: listen.limits.body_bytes,
+            patience: Patience::new(listen.timeouts.body, None),
+            fate: Fate(Some(Rc::default())),
+            unasked: headers.contains_key(EXPECT),
+            watch: watch.clone(),
+        })))
     }
 
     /// How this body fares, to be asked after it was given away.
@@ -169,7 +190,7 @@ impl RequestBody {
         if let Some(upload) = &mut self.0 {
             let mut held = 0;
             while held < most {
-                match std::future::poll_fn(|context| upload.poll_rest(context)).await {
+                match poll_fn(|context| upload.poll_rest(context)).await {
                     Some(Ok(frame)) => {
                         held += frame.data_ref().map_or(0, Bytes::len);
                         upload.read.push_back(frame);
@@ -186,6 +207,8 @@ impl RequestBody {
 impl Upload {
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = &mut self.rest else { return Poll::Ready(None) };
+        // hyper tells the client to send it when it is first asked for.
+        self.unasked = false;
         let polled = ready!(poll_watched(incoming, &mut self.patience, context));
         let bytes = match &polled {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
@@ -196,6 +219,7 @@ impl Upload {
         }
         let Some(left) = self.left.checked_sub(bytes) else {
             self.rest = None;
+            self.watch.leave_unread();
             self.fate.is(BodyError::TooLarge);
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         };
@@ -217,6 +241,30 @@ impl Upload {
             hint.set_upper(read + upper);
         }
         hint
+    }
+}
+
+impl Drop for Upload {
+    /// Nobody wants the rest. If it is small it is read nevertheless, so that the connection can go on: a
+    /// refusal must not cost the client a new one.
+    fn drop(&mut self) {
+        let Some(rest) = self.rest.take() else { return };
+        let small = rest.size_hint().upper().is_none_or(|length| length <= MOST_SWALLOWED);
+        if small && !self.unasked {
+            let patience = Patience::new(self.patience.each, None);
+            tokio::task::spawn_local(swallow(rest, patience, self.watch.clone()));
+        } else {
+            self.watch.leave_unread();
+        }
+    }
+}
+
+async fn swallow(mut rest: Incoming, mut patience: Patience, watch: Rc<Watch>) {
+    let mut left = MOST_SWALLOWED;
+    while let Some(Ok(frame)) = poll_fn(|context| poll_watched(&mut rest, &mut patience, context)).await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+        let Some(fewer) = left.checked_sub(bytes) else { return watch.leave_unread() };
+        left = fewer;
     }
 }
 
@@ -261,7 +309,8 @@ impl From<BodyError> for Fault {
     fn from(error: BodyError) -> Fault {
         match error {
             BodyError::TooLarge => Fault::BadRequest(BadRequest::LargeBody),
-            BodyError::Stalled | BodyError::Broken => Fault::ClientTimeout,
+            BodyError::Broken => Fault::BadRequest(BadRequest::Body),
+            BodyError::Stalled => Fault::ClientTimeout,
         }
     }
 }

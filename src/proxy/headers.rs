@@ -13,7 +13,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderValue, Version};
+use http::{HeaderValue, StatusCode, Version};
 use ipnet::IpNet;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -105,6 +105,13 @@ pub(crate) fn to_client(headers: &mut HeaderMap, version: Version) {
     let seen = Seen::look(headers);
     end_hop(headers, &seen);
     via(headers, version);
+}
+
+/// Whether an answer can be relayed: not one that switches to a protocol nobody asked for, nor one in a
+/// transfer coding that we never offered to take and would pass on without its name.
+pub(crate) fn is_relayable(status: StatusCode, headers: &HeaderMap) -> bool {
+    let coded = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    status != StatusCode::SWITCHING_PROTOCOLS && headers.get_all(TRANSFER_ENCODING).iter().all(coded)
 }
 
 /// Whether an answer carries both lengths. hyper's client reads it as chunked but keeps the wrong

@@ -165,7 +165,7 @@ async fn converse(stream: TcpStream, peer: &Rc<Peer>, watch: &Rc<Watch>, worker:
             conversation.as_mut().graceful_shutdown();
         }
         let overdue = timer.poll_overdue(watch, &listen.timeouts, context);
-        if overdue.is_ready() {
+        if overdue.is_ready() && watch.phase() != Phase::Lingering {
             worker.metrics.too_slow.increment(1);
         }
         overdue

@@ -14,6 +14,7 @@ pub mod classify;
 pub mod admit;
 mod balance;
 mod upstream;
+mod stream;
 mod body;
 mod headers;
 pub mod fault;
@@ -56,12 +57,18 @@ async fn serve(
     let resting = watch.busy();
     let (mut parts, incoming) = request.into_parts();
     let answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
-        Err(bad) => worker.fault(Fault::BadRequest(bad), None),
-        // 2  which product, class, customer, event
-        Ok(()) => match worker.classify(&parts, &peer) {
-            None => worker.fault(Fault::NoProduct, None),
-            Some(what) => handle(&worker, &peer, what, parts, incoming).await,
-        },
+        Err(bad) => {
+            watch.leave_unread();
+            worker.fault(Fault::BadRequest(bad), None)
+        }
+        Ok(()) => {
+            let body = RequestBody::new(incoming, &parts.headers, &worker.settings.listen, &watch);
+            // 2  which product, class, customer, event
+            match worker.classify(&parts, &peer) {
+                None => worker.fault(Fault::NoProduct, None),
+                Some(what) => handle(&worker, &peer, what, parts, body).await,
+            }
+        }
     };
     Ok(answer.map(|body| body.resting(resting)))
 }
@@ -72,10 +79,8 @@ async fn handle(
     peer: &Peer,
     what: Classified,
     parts: Parts,
-    incoming: Incoming,
+    mut body: RequestBody,
 ) -> Response<AnswerBody> {
-    let limits = &worker.settings.listen.limits;
-    let mut body = RequestBody::new(incoming, limits.body_bytes, worker.settings.listen.timeouts.body);
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
     let admitted = match admitted(worker, what, &mut body, arrived).await {

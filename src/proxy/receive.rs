@@ -33,11 +33,16 @@ pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> 
         return Err(BadRequest::LongTarget);
     }
     // One walk for all there is to see: a look-up by hash for each costs more.
-    let mut hosts = 0;
+    let (mut hosts, mut chunked) = (0, false);
     for (name, value) in &parts.headers {
         match name.as_str() {
             "host" if !is_host(value) => return Err(BadRequest::Host),
             "host" => hosts += 1,
+            // hyper looks at the last coding only, and would pass the others on without their names.
+            "transfer-encoding" if chunked || !value.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+                return Err(BadRequest::Coding);
+            }
+            "transfer-encoding" => chunked = true,
             "upgrade" if !offers_only_h2c(value) => return Err(BadRequest::Upgrade),
             _ => {}
         }

@@ -15,7 +15,6 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -26,6 +25,7 @@ use super::clock::Clock;
 use super::fault::Fault;
 use super::headers;
 use super::settings::BackendTimeouts;
+use super::stream::BackendStream;
 use crate::admission::random::Random;
 use crate::admission::{Outcome, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
@@ -72,6 +72,9 @@ pub(crate) struct Answered {
 
 /// Backends tried for one request before it is given up.
 const MOST_ATTEMPTS: usize = 3;
+/// Bytes of a backend's answer that a connection holds: more for a head is no head, and hyper would look
+/// through six times as much before it lets others have their turn.
+const MOST_BUFFERED: usize = 64 * 1024;
 /// How long a connection whose request is still being sent when its answer is complete may take.
 const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -133,7 +136,7 @@ impl Pool {
             let sent = connection.sender.try_send_request(request);
             exchange.connection = Some(connection);
             match timeout_at(head_by, sent).await {
-                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)),
+                Ok(Ok(response)) => return exchange.answered(response, started, end),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here.
                     Some(unsent) => {
@@ -234,8 +237,12 @@ impl Pool {
 }
 
 impl Exchange {
-    fn answered(mut self, response: Response<Incoming>, started: Timestamp, end: Instant) -> Answered {
+    fn answered(mut self, response: Response<Incoming>, started: Timestamp, end: Instant) -> Result<Answered, Fault> {
         let status = response.status();
+        if !headers::is_relayable(status, response.headers()) {
+            self.broke();
+            return Err(Fault::BrokenAnswer);
+        }
         // A backend that says it is overloaded has not answered, as far as its limit is concerned.
         if !matches!(status.as_u16(), 502..=504) {
             self.outcome = Outcome::Answered;
@@ -245,7 +252,7 @@ impl Exchange {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;
         }
-        Answered { response, exchange: self, end }
+        Ok(Answered { response, exchange: self, end })
     }
 
     /// The answer has ended as it should.
@@ -292,8 +299,9 @@ impl Exchange {
 async fn open(address: SocketAddr) -> std::io::Result<SendRequest<RequestBody>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(MOST_BUFFERED);
+    let (sender, connection) = builder.handshake(BackendStream::new(stream)).await.map_err(std::io::Error::other)?;
     tokio::task::spawn_local(async move {
         // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
         let _ = connection.await;

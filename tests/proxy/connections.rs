@@ -107,6 +107,23 @@ fn an_answer_that_comes_before_the_upload_ended_is_passed_on_at_once() {
 }
 
 #[test]
+fn an_upload_that_the_backend_does_not_want_ends_with_its_answer() {
+    let backend = Backend::new(|connection| {
+        connection.head()?;
+        connection.say("HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno")
+    });
+    let proxy = Setup::new().listen("body_bytes = \"64MiB\"").horse(&backend, "").start();
+    for _ in 0..5 {
+        let mut client = proxy.client();
+        // A client that listens only when it has sent everything.
+        client.say("POST /horse/bets HTTP/1.1\r\nhost: h\r\ncontent-length: 8388608\r\n\r\n");
+        client.say(vec![7; 8 << 20]);
+        assert_eq!(client.answer().status(), 403);
+    }
+    proxy.until_in_flight(0);
+}
+
+#[test]
 fn a_websocket_is_refused_in_words_that_say_so() {
     let backend = Backend::answering(OK);
     let proxy = Proxy::before(&backend);
@@ -147,6 +164,37 @@ fn options_are_the_backends_unless_they_are_about_no_path() {
     let answer = client.ask("OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n");
     assert_eq!((answer.status(), answer.json()["fault"].as_str()), (400, Some("bad_target")));
     assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
+fn a_no_leaves_the_connection_open_although_a_small_body_comes_late() {
+    let backend = Backend::answering(OK);
+    let proxy = Proxy::before(&backend);
+    let mut client = proxy.client();
+    proxy.order("park", "horse-racing");
+    for path in ["/horse/bets", "/greyhounds/bets", "/horse/bets"] {
+        let answer = client.ask(format!("POST {path} HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\n"));
+        assert!(matches!(answer.status(), 404 | 503));
+        client.say("a bet");
+    }
+    proxy.order("open", "horse-racing");
+    assert_eq!(client.get("/horse/odds").status(), 200);
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
+fn a_no_leaves_no_connection_open_on_which_a_large_body_comes() {
+    let backend = Backend::answering(OK);
+    let proxy = Proxy::before(&backend);
+    proxy.order("park", "horse-racing");
+    for length in ["content-length: 900000", "transfer-encoding: chunked"] {
+        let mut client = proxy.client();
+        let answer = client.ask(format!("POST /horse/bets HTTP/1.1\r\nhost: h\r\n{length}\r\n\r\n"));
+        assert_eq!(answer.status(), 503);
+        client.say("dbba0\r\n");
+        client.say(vec![7; 900_000]);
+        client.is_closed();
+    }
 }
 
 #[test]

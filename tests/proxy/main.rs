@@ -12,6 +12,9 @@ mod requests;
 mod answers;
 mod bodies;
 mod connections;
+mod smuggling;
+mod bounds;
+mod broken_answers;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

@@ -53,7 +53,7 @@ impl Domain {
         } else {
             held.in_flight += 1;
             for need in held.settings.needs[class.index()].iter() {
-                self.resources[need].take(product.index());
+                self.resources[need].take(product.index(), now);
             }
         }
         Seat { product, class, customer, reserved, started: now }
@@ -72,7 +72,7 @@ impl Domain {
             let saturated = exactly && (resource.is_budget() || !budget_is_full || self.is_waited_for(need));
             let resource = &mut self.resources[need];
             resource.observe(&Sample { outcome, slow, saturated }, now);
-            resource.give_back(index);
+            resource.give_back(index, now);
         }
         let product = &mut self.products[index];
         let held_up = product.waiting > 0 && !product.is_under_ramp();

@@ -42,7 +42,7 @@ impl Domain {
     pub(super) fn dispatch(&mut self, now: Timestamp) {
         let mut left = BATCH;
         while self.waiters.len() > 0 {
-            let Some((index, class)) = self.next_turn() else { return };
+            let Some((index, class)) = self.next_turn(now) else { return };
             if left == 0 {
                 self.more = true;
                 return;
@@ -63,11 +63,10 @@ impl Domain {
         }
     }
 
-    /// Of the products that have somebody who could start, the one that holds least of what it is owed.
-    /// Of two that hold as much, the one whose head must be told first: at a few seats most claims are equal, and
-    /// an order by name would leave the last product a seat short for good. Within a product the highest class
+    /// Of the products that have somebody who could start, the one that is furthest from its due.
+    /// Of two that are as far, the one whose head must be told first. Within a product the highest class
     /// whose needs are free: a head blocked on a budget is passed over.
-    pub(super) fn next_turn(&self) -> Option<(usize, Class)> {
+    pub(super) fn next_turn(&self, now: Timestamp) -> Option<(usize, Class)> {
         let mut turn = None;
         let mut least = (u64::MAX, Timestamp::NEVER);
         for (index, product) in self.products.iter().enumerate() {
@@ -77,7 +76,7 @@ impl Domain {
             let ready = |class: &Class| !product.lines[class.index()].is_empty() && self.can_start(index, *class);
             let Some(class) = Class::ALL.into_iter().find(ready) else { continue };
             let head = self.waiters.front(&product.lines[class.index()]);
-            let claim = (self.claim(index, class), head.map_or(Timestamp::NEVER, |waiter| waiter.until));
+            let claim = (self.claim(index, class, now), head.map_or(Timestamp::NEVER, |waiter| waiter.until));
             if claim < least {
                 least = claim;
                 turn = Some((index, class));
@@ -86,12 +85,12 @@ impl Domain {
         turn
     }
 
-    pub(super) fn claim(&self, index: usize, class: Class) -> u64 {
+    pub(super) fn claim(&self, index: usize, class: Class, now: Timestamp) -> u64 {
         if self.takes_reserve(index, class) {
             return 0;
         }
         let needs = self.products[index].settings.needs[class.index()];
-        needs.iter().map(|need| self.resources[need].claim(index)).max().unwrap_or(0)
+        needs.iter().map(|need| self.resources[need].claim(index, now)).max().unwrap_or(0)
     }
 
     /// Turn away those of a line who have waited too long, or whose product has shut.

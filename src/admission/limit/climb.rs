@@ -32,8 +32,10 @@ use std::time::Duration;
 use super::super::settings::ClimbSettings;
 use super::{Limit, Sample, Timestamp};
 
+mod search;
 mod window;
 
+use search::{Tried, WORTH_DOUBLING, Way};
 use window::{Side, Window};
 
 /// See the module.
@@ -62,32 +64,14 @@ enum Mode {
     Track { step: usize, seen: [Side; 2] },
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    Either,
-    Up,
-    Down,
-}
-
-/// What so many seats brought, in good answers per second.
-#[derive(Clone, Copy, Debug)]
-struct Tried {
-    seats: f64,
-    rate: f64,
-}
-
 /// The fewest answers in a window: 50 give the logarithm of a rate within ±0.14.
 const FEWEST: u32 = 50;
 /// The shortest window, in search: below this, scheduling is measured and not the backend.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// The same around the level, where there is time to look closer.
 const SHORTEST_AROUND: Duration = Duration::from_millis(300);
-/// In search, twice the seats must be worth this much for trying the next doubling.
-const WORTH_DOUBLING: f64 = 0.5;
-/// In search, below this they brought nothing.
-const WORTH_NOTHING: f64 = 0.15;
 /// The elasticity to settle at: a little short of the top, where latency is still near its floor.
-const SETTLE: f64 = 0.15;
+const SETTLE: f64 = 0.1;
 /// The elasticity to settle at while the latency objective is missed.
 const SETTLE_SLOW: f64 = 0.6;
 const LOW: usize = 0;
@@ -169,34 +153,6 @@ impl Climb {
         }
     }
 
-    fn search(&mut self, way: Way, before: Option<Tried>, window: &Window, rate: f64) {
-        let here = Tried { seats: f64::from(self.seats), rate };
-        let Some(before) = before else {
-            // Where most is late or fails from the start, there are too many rather than too few.
-            let times = if window.is_swamped() { 0.5 } else { 2.0 };
-            return self.try_next(here, times, Way::Either);
-        };
-        let (few, many) = if before.seats < here.seats { (before, here) } else { (here, before) };
-        let worth = (many.rate / few.rate).ln() / (many.seats / few.seats).ln();
-        match way {
-            Way::Either | Way::Up if worth >= WORTH_DOUBLING => self.try_next(many, 2.0, Way::Up),
-            Way::Either | Way::Down if worth < 0.0 => self.try_next(few, 0.5, Way::Down),
-            _ if worth >= WORTH_DOUBLING => self.settle(many.seats),
-            _ if worth < WORTH_NOTHING => self.settle(few.seats),
-            _ => self.settle((few.seats * many.seats).sqrt()),
-        }
-    }
-
-    /// Go on searching with `times` the seats of `known`, to be compared with it.
-    fn try_next(&mut self, known: Tried, times: f64, way: Way) {
-        let next = (known.seats * times).round().clamp(self.least, self.most);
-        if next == known.seats {
-            return self.settle(next);
-        }
-        self.mode = Mode::Search { way, before: Some(known) };
-        self.hold(next);
-    }
-
     fn track(&mut self, [below, above]: [Side; 2]) {
         let [low, high] = self.sides();
         let slow = (below.slow() + above.slow()) / 2.0;
@@ -207,8 +163,7 @@ impl Climb {
         let failing = (below.failed() + above.failed()) / 2.0;
         if self.lost && failing < 0.05 {
             self.lost = false;
-            self.mode = Mode::Search { way: Way::Either, before: None };
-            return self.hold(self.level);
+            return self.search_from(self.level, Way::Either);
         }
         if failing > 0.5 {
             self.lost = true;
@@ -252,7 +207,8 @@ impl Limit for Climb {
     fn recall(&mut self, knee: f64) {
         // A journal may hold anything.
         if knee.is_finite() {
-            self.settle(knee);
+            self.found = true;
+            self.search_from(knee, Way::Down);
         }
     }
 }

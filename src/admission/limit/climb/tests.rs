@@ -25,9 +25,23 @@ fn goodput(shape: Shape, initial: u32, best: u32) -> (f64, f64) {
 #[test]
 fn a_wallet_of_three_is_served_nearly_as_well_as_by_the_best_fixed_limit() {
     // Nine seats are best: 292 answers a second. Four get 74 %, 16 get 95 %, 64 get 71 %.
-    for (initial, mean, worst) in [(8, 0.95, 0.90), (16, 0.95, 0.90), (64, 0.93, 0.84)] {
+    for (initial, mean, worst) in [(8, 0.95, 0.90), (16, 0.95, 0.90), (64, 0.92, 0.8)] {
         let got = goodput(WALLET_OF_THREE, initial, 9);
         assert!(got.0 >= mean && got.1 >= worst, "from {initial}: {got:?}");
+    }
+}
+
+#[test]
+fn a_level_that_was_good_once_and_is_wrong_now_is_left_behind() {
+    for (knee, least) in [(4.0, 0.9), (64.0, 0.9), (200.0, 0.8)] {
+        let runs = (1..=8).map(|seed| {
+            let mut climb = from(8);
+            climb.recall(knee);
+            let got = Plant::new(WALLET_OF_THREE, seed).run(&mut climb, 45);
+            f64::from(got) / f64::from(Plant::new(WALLET_OF_THREE, seed).run(&mut Fixed::new(9), 45))
+        });
+        let mean = runs.sum::<f64>() / 8.0;
+        assert!(mean >= least, "recalled {knee}: {mean}");
     }
 }
 

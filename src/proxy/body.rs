@@ -24,7 +24,7 @@ use super::watch::{Resting, Watch};
 /// What a client gets. Its connection rests when this is dropped.
 pub(crate) struct AnswerBody {
     kind: AnswerKind,
-    _resting: Option<Resting>,
+    resting: Option<Resting>,
 }
 
 enum AnswerKind {
@@ -98,14 +98,31 @@ impl AnswerBody {
     }
 
     /// Drop `resting` with this body.
-    pub(crate) fn resting(self, resting: Resting) -> AnswerBody {
-        AnswerBody { _resting: Some(resting), ..self }
+    pub(crate) fn resting(mut self, resting: Resting) -> AnswerBody {
+        self.resting = Some(resting);
+        self
+    }
+
+    /// Read it to its end, for nobody.
+    pub(crate) async fn read_out(mut self) {
+        while let Some(Ok(_)) = poll_fn(|context| Pin::new(&mut self).poll_frame(context)).await {}
     }
 }
 
 impl From<AnswerKind> for AnswerBody {
     fn from(kind: AnswerKind) -> AnswerBody {
-        AnswerBody { kind, _resting: None }
+        AnswerBody { kind, resting: None }
+    }
+}
+
+impl Drop for AnswerBody {
+    /// The client has hung up. What may have changed something is carried to its end all the same.
+    fn drop(&mut self) {
+        let AnswerKind::Relay(relay) = &self.kind else { return };
+        if let Some(pool) = relay.exchange.as_ref().and_then(Exchange::carried_by) {
+            let kind = std::mem::replace(&mut self.kind, AnswerKind::Full(None));
+            pool.carry(AnswerBody::from(kind).read_out());
+        }
     }
 }
 

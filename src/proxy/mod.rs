@@ -158,12 +158,9 @@ async fn forward(
     admitted: Admitted,
 ) -> Result<Answered, Fault> {
     let pool = worker.pool(what.product).clone();
-    let carried = !parts.method.is_safe();
     let request = receive::to_backend(parts, body, peer, &worker.identities, pool.host());
-    if carried {
-        // What may change something is carried to its end even when the client hangs up: the backend goes
-        // on with it anyway, so its seat is not free, and a bet must not be cut half-way.
-        upstream::Carried::new(async move { pool.exchange(request, admitted).await }).await
+    if upstream::is_carried(request.method()) {
+        upstream::Carried::new(pool, request, admitted).await
     } else {
         pool.exchange(request, admitted).await
     }

@@ -11,8 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderValue, Request, Response};
-use http_body_util::BodyExt;
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use tokio::net::TcpStream;
@@ -40,6 +39,8 @@ pub(crate) struct Pool {
     random: Cell<Random>,
     clock: Clock,
     metrics: Arc<UpstreamMetrics>,
+    /// Exchanges that go on although their client has hung up.
+    carried: Cell<usize>,
 }
 
 struct Idle {
@@ -60,6 +61,7 @@ pub(crate) struct Exchange {
     admitted: Option<Admitted>,
     connection: Option<Borrowed>,
     outcome: Outcome,
+    carried: bool,
 }
 
 /// The head of a backend's answer, and what is still under way.
@@ -96,7 +98,23 @@ impl Pool {
             random: Cell::new(Random::new(seed)),
             clock,
             metrics,
+            carried: Cell::new(0),
         })
+    }
+
+    /// Go on with what is left of an exchange whose client has hung up.
+    pub(crate) fn carry(self: &Rc<Self>, rest: impl Future<Output = ()> + 'static) {
+        let pool = self.clone();
+        pool.carried.update(|carried| carried + 1);
+        tokio::task::spawn_local(async move {
+            rest.await;
+            pool.carried.update(|carried| carried - 1);
+        });
+    }
+
+    /// Whether an exchange goes on although its client has hung up.
+    pub(crate) fn is_carrying(&self) -> bool {
+        self.carried.get() > 0
     }
 
     /// The `Host` of those who ask for none: the first backend's, for all serve the same.
@@ -121,8 +139,13 @@ impl Pool {
         let end = by(self.timeouts.total);
         let head_by = by(self.timeouts.first_byte.min(self.timeouts.total));
         let upload = request.body().fate();
-        let mut exchange =
-            Exchange { pool: self.clone(), admitted: Some(admitted), connection: None, outcome: Outcome::Failed };
+        let mut exchange = Exchange {
+            pool: self.clone(),
+            admitted: Some(admitted),
+            connection: None,
+            outcome: Outcome::Failed,
+            carried: is_carried(request.method()),
+        };
         let mut tried = Vec::new();
         loop {
             let mut connection = match self.connect(started, &mut tried).await {
@@ -237,6 +260,11 @@ impl Pool {
 }
 
 impl Exchange {
+    /// Who goes on with it when the client hangs up; nobody when it may as well be broken off.
+    pub(crate) fn carried_by(&self) -> Option<Rc<Pool>> {
+        self.carried.then(|| self.pool.clone())
+    }
+
     fn answered(mut self, response: Response<Incoming>, started: Timestamp, end: Instant) -> Result<Answered, Fault> {
         let status = response.status();
         if !headers::is_relayable(status, response.headers()) {
@@ -309,15 +337,23 @@ async fn open(address: SocketAddr) -> std::io::Result<SendRequest<RequestBody>> 
     Ok(sender)
 }
 
+/// What may change something is carried to its end even when the client hangs up: the backend goes on with it
+/// anyway, so its seat is not free, and a bet must not be cut half-way.
+pub(crate) fn is_carried(method: &Method) -> bool {
+    !method.is_safe()
+}
+
 /// An exchange that goes on when whoever waits for it has gone: its answer is then read to the end and
 /// thrown away, and the seat given back when the backend is done.
 pub(crate) struct Carried {
+    pool: Rc<Pool>,
     exchange: Option<Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>>,
 }
 
 impl Carried {
-    pub(crate) fn new(exchange: impl Future<Output = Result<Answered, Fault>> + 'static) -> Carried {
-        Carried { exchange: Some(Box::pin(exchange)) }
+    pub(crate) fn new(pool: Rc<Pool>, request: Request<RequestBody>, admitted: Admitted) -> Carried {
+        let by = pool.clone();
+        Carried { pool, exchange: Some(Box::pin(async move { by.exchange(request, admitted).await })) }
     }
 }
 
@@ -335,11 +371,10 @@ impl Future for Carried {
 impl Drop for Carried {
     fn drop(&mut self) {
         let Some(exchange) = self.exchange.take() else { return };
-        tokio::task::spawn_local(async move {
+        let idle = self.pool.timeouts.idle;
+        self.pool.carry(async move {
             if let Ok(Answered { response, exchange, end }) = exchange.await {
-                let idle = exchange.pool.timeouts.idle;
-                let mut body = AnswerBody::relay(response.into_body(), exchange, idle, end);
-                while let Some(Ok(_)) = body.frame().await {}
+                AnswerBody::relay(response.into_body(), exchange, idle, end).read_out().await;
             }
         });
     }

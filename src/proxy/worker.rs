@@ -148,7 +148,7 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
     listener::accept_rest(listener, &worker).await;
     worker.connections.close();
     let drained = async {
-        while !worker.connections.is_empty() {
+        while !worker.connections.is_empty() || worker.pools.iter().any(|pool| pool.is_carrying()) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

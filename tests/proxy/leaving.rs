@@ -133,6 +133,23 @@ fn who_hangs_up_within_the_answer_to_a_get_frees_the_seat_at_once() {
 }
 
 #[test]
+fn who_hangs_up_within_the_answer_to_a_bet_leaves_it_to_be_read_to_its_end() {
+    let door = Door::default();
+    let backend = in_halves(&door);
+    let proxy = one_at_a_time(&backend);
+    let mut client = proxy.client();
+    client.say("POST /horse/bets HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\na bet");
+    client.wire().head().unwrap();
+    drop(client);
+    proxy.until_alone();
+    assert_eq!(proxy.product("horse-racing").in_flight, 1);
+    door.open();
+    proxy.until_in_flight(0);
+    assert_eq!(proxy.client().get("/horse/odds").text(), "halfrest");
+    assert_eq!(backend.connections(), 1, "nobody has closed on the backend");
+}
+
+#[test]
 fn hundreds_who_come_and_go_as_they_like_leave_nothing_behind() {
     let backend = Backend::answering(OK);
     let proxy = Setup::new().horse(&backend, "limit = 2\nqueue = { longest_wait = \"30s\", length = 20 }").start();

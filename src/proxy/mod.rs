@@ -13,9 +13,12 @@ mod receive;
 pub mod classify;
 pub mod admit;
 mod balance;
+mod upload;
 mod upstream;
 mod stream;
+mod exchange;
 mod body;
+mod patience;
 mod headers;
 pub mod fault;
 mod answer;
@@ -28,11 +31,12 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use admit::{Admitted, Asked};
-use body::{AnswerBody, RequestBody};
+use body::AnswerBody;
 use classify::Classified;
+use exchange::Answered;
 use fault::Fault;
 use headers::Peer;
-use upstream::Answered;
+use upload::RequestBody;
 use watch::Watch;
 
 use crate::admission::{Arrival, Refused, Timestamp};
@@ -159,8 +163,8 @@ async fn forward(
 ) -> Result<Answered, Fault> {
     let pool = worker.pool(what.product).clone();
     let request = receive::to_backend(parts, body, peer, &worker.identities, pool.host());
-    if upstream::is_carried(request.method()) {
-        upstream::Carried::new(pool, request, admitted).await
+    if exchange::is_carried(request.method()) {
+        exchange::Carried::new(pool, request, admitted).await
     } else {
         pool.exchange(request, admitted).await
     }

@@ -9,7 +9,8 @@ use super::until;
 const ONE_AT_A_TIME: &str = "limit = 1\nqueue = { longest_wait = \"30s\" }";
 
 fn one_at_a_time(backend: &Backend) -> Proxy {
-    Setup::new().horse(backend, ONE_AT_A_TIME).start()
+    // One worker, so that whoever comes next finds the connection that was used before.
+    Setup::new().listen("workers = 1").horse(backend, ONE_AT_A_TIME).start()
 }
 
 #[test]

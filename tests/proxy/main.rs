@@ -14,6 +14,8 @@ mod bodies;
 mod connections;
 mod smuggling;
 mod bounds;
+mod slow_clients;
+mod leaving;
 mod broken_answers;
 
 /// Wait for something that happens soon; only what hangs takes long.

@@ -3,7 +3,7 @@
 //! Nobody waits for anybody here: who is due to arrive arrives, however badly the others fare. What each attempt and
 //! each journey came to is written down ([`Records`]) and looked at afterwards.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -33,12 +33,18 @@ pub(super) struct Field {
     pub(super) records: RefCell<Records>,
     pub(super) open: Rc<Open>,
     tasks: RefCell<JoinSet<()>>,
+    /// When the probe last ran, and the latest it ever was.
+    probed: Cell<Duration>,
+    lag: Cell<Duration>,
 }
+
+/// How often the field looks whether it still keeps time.
+const PROBE: Duration = Duration::from_millis(100);
 
 impl Field {
     /// An empty field; its time begins now.
     pub(super) fn new(doors: Doors, sources: Sources, seed: u64) -> Rc<Self> {
-        Rc::new(Self {
+        let field = Rc::new(Self {
             doors,
             sources,
             seed,
@@ -46,7 +52,27 @@ impl Field {
             records: RefCell::default(),
             open: Rc::default(),
             tasks: RefCell::default(),
-        })
+            probed: Cell::default(),
+            lag: Cell::default(),
+        });
+        let probed = Rc::clone(&field);
+        field.also(async move { probed.probe().await });
+        field
+    }
+
+    /// Looks again and again how late it is. A machine that stood still, or had no time for the customers, measured
+    /// itself and nothing else; that must be told from a slow proxy.
+    async fn probe(&self) {
+        loop {
+            self.until(self.probed.get() + PROBE).await;
+            self.lag.set(self.lag());
+            self.probed.set(self.now());
+        }
+    }
+
+    /// The latest anything was done in this field after it was due.
+    pub(super) fn lag(&self) -> Duration {
+        self.now().saturating_sub(self.probed.get() + PROBE).max(self.lag.get())
     }
 
     /// Time since the run began.

@@ -26,6 +26,7 @@ mod show;
 
 use customers::Doors;
 use plant::Addresses;
+use proxy::Ports;
 use report::Summary;
 use show::Show;
 use story::{Run, Standing, Story};
@@ -154,9 +155,11 @@ struct Played {
 }
 
 async fn all(story: Story<'_>, args: &DemoArgs) -> Result<Played, Failure> {
+    // Asked for first: a port in use is better said at once than after a minute.
+    let ports = Ports::choose(args.listen, args.admin, args.keep)?;
     let yardstick = story.yardstick().await?;
     let without = if args.skip_naive { None } else { Some(story.without().await?) };
-    let (with, standing) = if args.naive_only { None } else { Some(story.with().await?) }.unzip();
+    let (with, standing) = if args.naive_only { None } else { Some(story.with(ports).await?) }.unzip();
     Ok(Played { yardstick, without, with, standing })
 }
 

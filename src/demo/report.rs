@@ -11,6 +11,9 @@ use crate::sim::Product;
 /// Without Sluss, sport and casino must finish less than this, or the demo proves nothing.
 const COLLAPSED_BELOW_PERCENT: f64 = 50.0;
 
+/// Customers may be so late at worst.
+const MOST_LAG_MS: u64 = 1_000;
+
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
@@ -45,6 +48,7 @@ impl Summary {
         mut problems: Vec<String>,
     ) -> Self {
         problems.extend(without.iter().flat_map(too_easy));
+        problems.extend(without.iter().chain(&with).flat_map(stood_still));
         problems.extend(with.iter().flat_map(unmeasured));
         problems.extend(with.iter().flat_map(not_closed));
         problems.extend(without.iter().chain(&with).flat_map(sent_twice));
@@ -186,6 +190,14 @@ fn unmeasured(run: &Run) -> Vec<String> {
     silent
         .map(|figures| format!("Nothing was measured for {}: not one attempt was answered.", figures.product))
         .collect()
+}
+
+/// Customers who come late are not the open-loop crowd that was promised.
+fn stood_still(run: &Run) -> Option<String> {
+    let lag = run.lag_ms;
+    (lag > MOST_LAG_MS).then(|| {
+        format!("This machine left the customers no time for {lag} ms, so the figures say nothing; play it again when it has.")
+    })
 }
 
 fn not_closed(run: &Run) -> Option<String> {

@@ -34,6 +34,8 @@ pub(super) struct Run {
     pub(super) plant: Report,
     /// The most connections customers had open at a time.
     pub(super) peak_connections: usize,
+    /// The latest a customer did anything after it was due.
+    pub(super) lag_ms: u64,
 }
 
 /// The proxy and its plant, left standing after the run.
@@ -76,13 +78,12 @@ impl<'a> Story<'a> {
     }
 
     /// The false signal, the parked race, the reopening, with the proxy in front.
-    pub(super) async fn with(&self) -> Result<(Run, Standing), Failure> {
+    pub(super) async fn with(&self, ports: Ports) -> Result<(Run, Standing), Failure> {
         let plant = self.fresh_plant()?;
         if let Some(stand_in) = self.args.against {
             let run = self.behind(stand_in, &plant).await?;
             return Ok((run, Standing { proxy: None, plant }));
         }
-        let ports = Ports::choose(self.args.listen, self.args.admin, self.args.keep)?;
         let proxy = Proxy::start(ports, &plant.addresses.backends).await?;
         let what = "With Sluss: a quiet afternoon, the proxy knows nothing of the plant";
         let field = self.quiet([ports.listen; 3], &plant, what).await;
@@ -149,11 +150,12 @@ impl<'a> Story<'a> {
         window: Window,
         while_closed: Option<Closed>,
     ) -> Result<Run, Failure> {
+        let lag_ms = u64::try_from(field.lag().as_millis()).unwrap_or(u64::MAX);
         field.clear().await;
         let plant = plant.report().await?;
         let records = field.records.borrow();
         let products = Product::ALL.map(|product| Figures::of(&records, product, window));
         let heard = records.journeys.iter().filter(|journey| journey.fate == Fate::Finished).count() as u64;
-        Ok(Run { products, while_closed, heard, plant, peak_connections: field.open.peak() })
+        Ok(Run { products, while_closed, heard, plant, peak_connections: field.open.peak(), lag_ms })
     }
 }

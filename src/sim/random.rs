@@ -1,20 +1,20 @@
 //! A small generator made from a seed: same seed, same Saturday, on every machine.
 //!
-//! SplitMix64 (Steele, Lea, Flood 2014). Only integers are used, the exponential included, because the last digit of
-//! a logarithm may differ between two maths libraries and one different digit makes a different afternoon.
+//! Only integers are used, the exponential included, because the last digit of a logarithm may differ between two
+//! maths libraries and one different digit makes a different afternoon.
 
 use std::time::Duration;
 
-/// Random numbers from a seed. Not for secrets.
+use crate::admission;
+
+/// Admission's generator, with what models of customers and backends draw besides. Not for secrets.
 #[derive(Debug, Clone)]
-pub struct Random {
-    state: u64,
-}
+pub struct Random(admission::random::Random);
 
 impl Random {
     /// A generator; equal seeds give equal sequences.
     pub fn new(seed: u64) -> Self {
-        Self { state: seed }
+        Self(admission::random::Random::new(seed))
     }
 
     /// A generator of its own for the `nth` of many, so that one drawing more does not shift what the others draw.
@@ -25,26 +25,22 @@ impl Random {
 
     /// The next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
-    /// Evenly from `0..bound`; 0 when `bound` is 0. (The bias of the multiplication is below 2^-32 for small bounds.)
+    /// Evenly from `0..bound`; 0 when `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        scale(bound, self.next_u64())
+        self.0.below(bound)
+    }
+
+    /// Evenly between `low` and `high`.
+    pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
+        self.0.between(low, high)
     }
 
     /// True in `percent` of a hundred cases.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
-    }
-
-    /// Evenly between `low` and `high`.
-    pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        low + nanos(self.below(as_nanos(high.saturating_sub(low))))
     }
 
     /// Exponentially distributed with this mean.

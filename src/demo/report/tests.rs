@@ -16,7 +16,7 @@ fn run(finished_percent: [f64; 3]) -> Run {
         figures.answered = 1;
         figures.bets_per_s = percent;
     }
-    Run { products, while_closed: None, heard: 0, plant: Report::default(), peak_connections: 0 }
+    Run { products, while_closed: None, heard: 0, plant: Report::default(), peak_connections: 0, lag_ms: 3 }
 }
 
 fn summary(without: Run, with: Run) -> Summary {
@@ -67,6 +67,9 @@ fn a_bet_let_through_while_closed_and_a_run_that_measured_nothing_are_problems()
         sport_and_casino_percent: 100.0,
     });
     assert!(!summary(run([1.0, 3.0, 3.0]), through).ok);
+    let mut late = run([60.0, 99.0, 99.0]);
+    late.lag_ms = 20_000;
+    assert!(summary(run([1.0, 3.0, 3.0]), late).problems[0].contains("20000 ms"));
     let mut silent = run([60.0, 99.0, 99.0]);
     silent.products[2].answered = 0;
     assert!(summary(run([1.0, 3.0, 3.0]), silent).problems[0].contains("casino"));

@@ -76,14 +76,15 @@ impl Resource {
         self.limit.observe(sample, now);
     }
 
-    /// How much of its due `product` would hold with one more seat: least goes first. Zero where there
-    /// is nobody to share with.
+    /// How much of its due `product` would hold with one more seat, in parts of 2³² hundredths: least goes first, and
+    /// can be compared between resources of different sizes. Zero where there is nobody to share with.
     pub(crate) fn claim(&self, product: usize) -> u64 {
         if self.sharers < 2 {
             return 0;
         }
         let held = u64::from(self.by_product[product]) + 1;
-        (held << 20) / u64::from(self.guarantees[product].max(1))
+        let due = u64::from(self.guarantees[product].max(1)) * u64::from(self.limit.seats().max(1));
+        (held << 32) / due
     }
 }
 

@@ -78,7 +78,7 @@ impl Exchange {
     /// The answer has ended as it should.
     pub(crate) fn completed(&mut self) {
         let now = self.pool.clock.now();
-        if let Some(Borrowed { sender, backend, outstanding }) = self.connection.take() {
+        if let Some(Borrowed { sender, backend, outstanding, .. }) = self.connection.take() {
             drop(outstanding);
             self.pool.put_back(backend, sender, now);
         }

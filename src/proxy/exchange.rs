@@ -78,7 +78,7 @@ impl Exchange {
     /// The answer has ended as it should.
     pub(crate) fn completed(&mut self) {
         let now = self.pool.clock.now();
-        if let Some(Borrowed { sender, backend, outstanding }) = self.connection.take() {
+        if let Some(Borrowed { sender, backend, outstanding, .. }) = self.connection.take() {
             drop(outstanding);
             self.pool.put_back(backend, sender, now);
         }
@@ -126,8 +126,10 @@ pub(crate) fn is_carried(method: &Method) -> bool {
 /// thrown away, and the seat given back when the backend is done.
 pub(crate) struct Carried {
     pool: Rc<Pool>,
-    exchange: Option<Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>>,
+    exchange: Option<Exchanging>,
 }
+
+type Exchanging = Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>;
 
 impl Carried {
     pub(crate) fn new(pool: Rc<Pool>, request: Request<RequestBody>, admitted: Admitted) -> Carried {

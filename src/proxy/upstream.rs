@@ -51,9 +51,11 @@ pub(super) struct Borrowed {
     pub(super) sender: SendRequest<RequestBody>,
     pub(super) backend: usize,
     pub(super) outstanding: Outstanding,
+    /// Nothing has been sent over it before.
+    fresh: bool,
 }
 
-/// Backends tried for one request before it is given up.
+/// New connections tried for one request before it is given up.
 const MOST_ATTEMPTS: usize = 3;
 /// Bytes of a backend's answer that a connection holds: more for a head is no head, and hyper would look
 /// through six times as much before it lets others have their turn.
@@ -131,15 +133,20 @@ impl Pool {
                     return Err(fault);
                 }
             };
+            let (backend, fresh) = (connection.backend, connection.fresh);
             let sent = connection.sender.try_send_request(request);
             exchange.over(Some(connection));
             match timeout_at(head_by, sent).await {
                 Ok(Ok(response)) => return exchange.answered(response, started, end),
                 Ok(Err(mut error)) => match error.take_message() {
-                    // Never sent: an idle connection that the backend closed while it lay here.
+                    // Never sent: an idle connection that the backend closed while it lay here, or a backend
+                    // that closes what it has just accepted.
                     Some(unsent) => {
                         exchange.over(None);
                         request = unsent;
+                        if fresh {
+                            tried.push(backend);
+                        }
                     }
                     None => return Err(exchange.broken_by(upload.error())),
                 },
@@ -154,12 +161,12 @@ impl Pool {
 
     /// A connection that is ready to send: an idle one, or a new one to a backend that accepts it.
     async fn connect(&self, now: Timestamp, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
-        loop {
+        while tried.len() < MOST_ATTEMPTS.min(self.backends.len()) {
             let index = balance::choose(&self.backends, tried, now, &self.random);
             let backend = &self.backends[index];
             let outstanding = Outstanding::at(backend);
             if let Some(sender) = self.reuse(index, now) {
-                return Ok(Borrowed { sender, backend: index, outstanding });
+                return Ok(Borrowed { sender, backend: index, outstanding, fresh: false });
             }
             match timeout(self.timeouts.connect, open(backend.settings.address)).await {
                 Ok(Ok(sender)) => {
@@ -167,7 +174,7 @@ impl Pool {
                         tracing::info!(backend = backend.settings.name, "a backend accepts connections again");
                     }
                     self.metrics.opened.increment(1);
-                    return Ok(Borrowed { sender, backend: index, outstanding });
+                    return Ok(Borrowed { sender, backend: index, outstanding, fresh: true });
                 }
                 failed => {
                     self.metrics.connect_failed.increment(1);
@@ -181,12 +188,10 @@ impl Pool {
                         );
                     }
                     tried.push(index);
-                    if tried.len() >= MOST_ATTEMPTS.min(self.backends.len()) {
-                        return Err(Fault::Unreachable);
-                    }
                 }
             }
         }
+        Err(Fault::Unreachable)
     }
 
     /// The newest idle connection that still works.

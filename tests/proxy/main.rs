@@ -16,6 +16,8 @@ mod smuggling;
 mod bounds;
 mod slow_clients;
 mod leaving;
+mod backend_faults;
+mod balance;
 mod broken_answers;
 
 /// Wait for something that happens soon; only what hangs takes long.

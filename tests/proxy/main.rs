@@ -19,6 +19,8 @@ mod leaving;
 mod backend_faults;
 mod balance;
 mod broken_answers;
+mod queue;
+mod handover;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

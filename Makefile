@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit bins need bench bench-peers load-park demo clean-test
+.PHONY: test fmt clippy unit need bench bench-peers load-park demo
 
 test: need fmt clippy unit
 	@echo "make test: everything passed"
@@ -17,7 +17,7 @@ fmt:
 clippy:
 	$(CARGO) clippy --all-targets -- -D warnings
 
-# Tests start the debug build of the binary; the release build is checked to exist because the demo needs it.
+# Tests start the debug build of the binary.
 unit:
 	$(CARGO) test
 	$(CARGO) bench --bench decide -- --test

@@ -44,6 +44,9 @@ pub enum Record {
         event: String,
         /// `open`, `parked` or `closed`.
         state: String,
+        /// Its betting stop then: an id may be used again for another day's race.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stop: Option<jiff::Timestamp>,
     },
     /// Somebody gave an order, or a signal came.
     Order {
@@ -75,8 +78,8 @@ pub enum Record {
 pub struct Memory {
     /// State and reason by product.
     pub states: BTreeMap<String, (String, Option<String>)>,
-    /// State by event.
-    pub events: BTreeMap<String, String>,
+    /// State by event, and the betting stop it had.
+    pub events: BTreeMap<String, (String, Option<jiff::Timestamp>)>,
     /// Seats by pool or budget.
     pub knees: BTreeMap<String, f64>,
     /// Whether everything but plain proxying was off.
@@ -104,6 +107,7 @@ impl Journal {
     /// # Errors
     /// When the file can be neither read nor written.
     pub fn open(path: &Path) -> io::Result<(Journal, Memory, JoinHandle<()>)> {
+        let lock = lock(path)?;
         let memory = match fs::read(path) {
             Ok(bytes) => Memory::read(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),
@@ -111,7 +115,11 @@ impl Journal {
         };
         let file = rewrite(path, &memory)?;
         let (lines, incoming) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || write_all(file, &incoming))?;
+        let write = move || {
+            write_all(file, &incoming);
+            drop(lock);
+        };
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(write)?;
         Ok((Journal { lines: Some(lines) }, memory, thread))
     }
 
@@ -157,7 +165,7 @@ impl Memory {
     fn learn(&mut self, record: Record) {
         match record {
             Record::State { product, state, reason } => drop(self.states.insert(product, (state, reason))),
-            Record::Event { event, state } => drop(self.events.insert(event, state)),
+            Record::Event { event, state, stop } => drop(self.events.insert(event, (state, stop))),
             Record::Knee { resource, seats } if seats.is_finite() => drop(self.knees.insert(resource, seats)),
             Record::Bypass { on } => self.bypass = on,
             Record::Knee { .. } | Record::Order { .. } => {}
@@ -170,8 +178,11 @@ impl Memory {
             state: state.clone(),
             reason: reason.clone(),
         });
-        let events =
-            self.events.iter().map(|(event, state)| Record::Event { event: event.clone(), state: state.clone() });
+        let events = self.events.iter().map(|(event, (state, stop))| Record::Event {
+            event: event.clone(),
+            state: state.clone(),
+            stop: *stop,
+        });
         let knees =
             self.knees.iter().map(|(resource, seats)| Record::Knee { resource: resource.clone(), seats: *seats });
         states.chain(events).chain(knees).chain([Record::Bypass { on: self.bypass }]).collect()
@@ -181,12 +192,7 @@ impl Memory {
 /// The last word on each thing in a fresh file that takes the old one's place whole; the old one, with who
 /// ordered what and why, is kept beside it.
 fn rewrite(path: &Path, memory: &Memory) -> io::Result<File> {
-    let beside = |suffix: &str| -> PathBuf {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        name.into()
-    };
-    let (fresh, old) = (beside(".new"), beside(".old"));
+    let (fresh, old) = (beside(path, ".new"), beside(path, ".old"));
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&fresh)?;
     for record in memory.records() {
         append(&mut file, &Line { at: jiff::Timestamp::now(), record })?;
@@ -196,7 +202,23 @@ fn rewrite(path: &Path, memory: &Memory) -> io::Result<File> {
         fs::copy(path, &old)?;
     }
     fs::rename(&fresh, path)?;
+    // The new name must survive a power cut as well as what is in the file.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()?;
     Ok(file)
+}
+
+/// Held as long as the journal is written: a second proxy would take the file away from under the first.
+fn lock(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock"))?;
+    file.try_lock().map_err(|_| io::Error::other("another Sluss is writing it"))?;
+    Ok(file)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn write_all(mut file: File, incoming: &mpsc::Receiver<(Line, Option<Told>)>) {

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use metrics::Counter;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::admin::control::Control;
 use crate::admin::server;
@@ -54,30 +54,33 @@ const KNEES_EVERY: Duration = Duration::from_secs(60);
 /// When an address is in use or may not be had, or the journal cannot be opened.
 pub fn start(config: Config) -> Result<Running, StartError> {
     let Config { proxy: settings, admin, events, journal, .. } = config;
-    let (journal, memory, journal_thread) = open_journal(journal.as_deref())?;
-    let registry = Registry::new();
-    let clock = Clock::start();
-    let product_names: Vec<String> = settings.products.iter().map(|product| product.name.clone()).collect();
-    let gate = |domain: &DomainSettings| {
-        let names = domain.products.iter().map(|index| product_names[*index].clone()).collect();
-        let notes = Notes::new(names, journal.clone(), &registry);
-        let seed = RandomState::new().hash_one("seed");
-        let decide = Domain::new(domain.admission.clone(), seed, clock.now());
-        Gate::new(decide, clock, Box::new(move |event, _| notes.take(event)))
-    };
-    let gates = settings.domains.iter().map(gate).collect();
+    // Addresses first: a second proxy started by mistake must not get as far as the first one's journal.
     let sockets = listener::bind(&settings.listen)
         .map_err(|error| StartError::address("[listen] address", settings.listen.address, &error))?;
     let office_socket = StdListener::bind(admin.address)
         .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
         .map_err(|error| StartError::address("[admin] address", admin.address, &error))?;
+    let (journal, memory, journal_thread) = open_journal(journal.as_deref())?;
+    let registry = Registry::new();
+    let clock = Clock::start();
+    let (log, to_log) = mpsc::unbounded_channel();
+    let product_names: Vec<String> = settings.products.iter().map(|product| product.name.clone()).collect();
+    let gate = |domain: &DomainSettings| {
+        let names = domain.products.iter().map(|index| product_names[*index].clone()).collect();
+        let notes = Notes::new(names, journal.clone(), log.clone(), &registry);
+        let seed = RandomState::new().hash_one("seed");
+        let decide = Domain::new(domain.admission.clone(), seed, clock.now());
+        Gate::new(decide, clock, Box::new(move |event, _| notes.take(event)))
+    };
+    let gates = settings.domains.iter().map(gate).collect();
+    drop(log);
     let admin_address = office_socket.local_addr().unwrap_or(admin.address);
     let shared = Arc::new(Shared::new(settings, gates, clock, Hashes::default(), &registry));
     let control = Control::new(shared.clone(), registry, journal, &events, &memory);
     let workers = Workers::start(&shared, sockets).map_err(|error| StartError::thread(&error))?;
     let (stop, stopped) = watch::channel(false);
     let office =
-        office(control.clone(), office_socket, admin.token, stopped).map_err(|error| StartError::thread(&error))?;
+        office(control.clone(), office_socket, admin.token, to_log, stopped).map_err(|e| StartError::thread(&e))?;
     control.set_ready(true);
     Ok(Running {
         address: workers.address,
@@ -130,6 +133,7 @@ fn office(
     control: Arc<Control>,
     socket: StdListener,
     token: Option<String>,
+    to_log: mpsc::UnboundedReceiver<Sentence>,
     mut stopped: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -138,7 +142,9 @@ fn office(
             for gate in &control.shared.gates {
                 tokio::spawn(gate.clone().keep_awake());
             }
+            tokio::spawn(write_log(to_log));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
+            tokio::spawn(every(UPKEEP_EVERY, control.clone(), Control::follow_the_wall_clock));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
             let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
             let serve = axum::serve(listener, server::router(control, token)).into_future();
@@ -157,24 +163,33 @@ async fn every(period: Duration, control: Arc<Control>, act: fn(&Control)) {
     }
 }
 
-/// What becomes of the events of one domain: a log line, a count, a line in the journal.
+/// What becomes of the events of one domain: a count, a line in the journal, a sentence in the log. It is told
+/// under the domain's lock, so that the journal's last word is the last state, and waits for nothing: the log
+/// may block, and is written by the office.
 struct Notes {
     products: Vec<String>,
     journal: Journal,
+    log: mpsc::UnboundedSender<Sentence>,
     transitions: Vec<[Counter; State::COUNT]>,
 }
 
 impl Notes {
-    fn new(products: Vec<String>, journal: Journal, registry: &Registry) -> Notes {
+    fn new(
+        products: Vec<String>,
+        journal: Journal,
+        log: mpsc::UnboundedSender<Sentence>,
+        registry: &Registry,
+    ) -> Notes {
         let transitions = |name: &String| State::NAMES.map(|to| registry.counter(names::TRANSITIONS, &[name, to]));
-        Notes { transitions: products.iter().map(transitions).collect(), products, journal }
+        Notes { transitions: products.iter().map(transitions).collect(), products, journal, log }
     }
 
     fn take(&self, event: Event) {
         match event {
             Event::StateChanged { product, from, to } => self.state_changed(product, from, to),
             Event::RampMoved { product, from, to } => {
-                tracing::info!(product = self.products[usize::from(product.0)], from, to, "the ramp moved");
+                let product = self.products[usize::from(product.0)].clone();
+                self.say(Sentence::RampMoved { product, from, to });
             }
             // Whoever caused it knows its name and has written it down.
             Event::EventChanged { .. } => {}
@@ -184,10 +199,32 @@ impl Notes {
     fn state_changed(&self, product: ProductId, from: State, to: State) {
         let index = usize::from(product.0);
         let name = &self.products[index];
-        tracing::info!(product = name, from = from.name(), to = to.name(), "state changed");
+        self.say(Sentence::StateChanged { product: name.clone(), from, to });
         self.transitions[index][to.index()].increment(1);
         let reason = to.shut().map(|reason| reason.name().to_owned());
         self.journal.note(Record::State { product: name.clone(), state: to.name().into(), reason });
+    }
+
+    fn say(&self, sentence: Sentence) {
+        // Fails only when the office has closed, and then nobody reads the log either.
+        let _ = self.log.send(sentence);
+    }
+}
+
+/// Something for the log.
+enum Sentence {
+    StateChanged { product: String, from: State, to: State },
+    RampMoved { product: String, from: u32, to: u32 },
+}
+
+async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>) {
+    while let Some(sentence) = sentences.recv().await {
+        match sentence {
+            Sentence::StateChanged { product, from, to } => {
+                tracing::info!(product, from = from.name(), to = to.name(), "state changed");
+            }
+            Sentence::RampMoved { product, from, to } => tracing::info!(product, from, to, "the ramp moved"),
+        }
     }
 }
 

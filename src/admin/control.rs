@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use metrics::{Counter, Gauge};
 
 use crate::admission::schedule::{Entry, EventState};
-use crate::admission::{EventKey, ParkReason, ProductId, State};
+use crate::admission::{EventKey, ParkReason, ProductId, State, Timestamp};
 use crate::config::ScheduledEvent;
 use crate::journal::{Journal, Memory, Record};
 use crate::proxy::admit::Gate;
@@ -136,26 +136,33 @@ impl Control {
         }
     }
 
+    /// Stops are times on the wall. Ours is counted from the start and stands still while a machine sleeps, so
+    /// they are set against each other again and again.
+    pub fn follow_the_wall_clock(&self) {
+        for scheduled in self.events.values() {
+            let (gate, _) = self.product(scheduled.product);
+            gate.with(|domain, now| {
+                if let Some(entry) = domain.event(scheduled.key).copied() {
+                    domain.schedule(scheduled.key, Entry { stop: on_our_clock(scheduled.stop, now), ..entry });
+                }
+            });
+        }
+    }
+
     fn put_events(&self, events: &[ScheduledEvent], memory: &Memory) {
-        let wall = jiff::Timestamp::now();
         for event in events {
             let scheduled = &self.events[&event.id];
             let (gate, product) = self.product(scheduled.product);
-            let state = match memory.events.get(&event.id).map(String::as_str) {
-                Some("parked") => EventState::Parked,
-                Some("closed") => EventState::Closed,
-                _ => EventState::Open,
-            };
+            let state = remembered(event, memory);
             if state == EventState::Parked {
                 self.raise(&event.id, format!("betting on {} was paused before the last restart", event.id));
             }
+            if state != EventState::Open {
+                tracing::warn!(event = event.id, state = state.name(), "not open, as it was before the restart");
+            }
             let believed_before_stop = event.believed_before_stop;
             gate.with(|domain, now| {
-                let left = event.stop.duration_since(wall);
-                let stop = match std::time::Duration::try_from(left) {
-                    Ok(ahead) => now + ahead,
-                    Err(_) => now,
-                };
+                let stop = on_our_clock(event.stop, now);
                 domain.schedule(scheduled.key, Entry { product, stop, believed_before_stop, state });
             });
         }
@@ -188,6 +195,26 @@ impl Control {
             tracing::warn!("comes up in bypass, as it was before the restart: nothing is refused");
         }
     }
+}
+
+/// What a journal knows of an event, unless it was another day's race of the same name.
+fn remembered(event: &ScheduledEvent, memory: &Memory) -> EventState {
+    const SAME_RACE: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
+    let Some((state, stop)) = memory.events.get(&event.id) else { return EventState::Open };
+    if stop.is_some_and(|stop| stop.duration_since(event.stop).abs() > SAME_RACE) {
+        return EventState::Open;
+    }
+    match state.as_str() {
+        "parked" => EventState::Parked,
+        "closed" => EventState::Closed,
+        _ => EventState::Open,
+    }
+}
+
+/// A time on the wall as admission counts time; what has passed has passed.
+fn on_our_clock(wall: jiff::Timestamp, now: Timestamp) -> Timestamp {
+    let left = wall.duration_since(jiff::Timestamp::now());
+    std::time::Duration::try_from(left).map_or(now, |ahead| now + ahead)
 }
 
 impl Scheduled {

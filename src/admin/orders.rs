@@ -3,9 +3,9 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::control::{Control, Said};
+use super::control::{Control, Said, Scheduled};
 use crate::admission::schedule::{EventState, Signalled};
-use crate::admission::{Order, ParkReason, State};
+use crate::admission::{Domain, Order, ParkReason, State};
 use crate::config::nearest;
 use crate::journal::Record;
 
@@ -129,10 +129,11 @@ impl Control {
             }
             Scope::Event(event) => vec![self.order_event(&event, request.order)?],
         };
+        let mut kept = Ok(());
         for one in &applied {
-            self.write_down(request, &one.scope, &one.state).await?;
+            kept = kept.and(self.write_down(request, &one.scope, &one.state).await);
         }
-        Ok(applied)
+        kept.map(|()| applied)
     }
 
     /// Take in a signal.
@@ -153,7 +154,12 @@ impl Control {
             return Err(Mistake::Unknown(text));
         };
         let (gate, _) = self.product(scheduled.product);
-        let told = gate.with(|domain, now| domain.close_signal(scheduled.key, now));
+        // Written down under the lock, so that the journal's last word is the last state.
+        let told = gate.with(|domain, now| {
+            let told = domain.close_signal(scheduled.key, now);
+            self.note_event(event, scheduled, domain);
+            told
+        });
         let heard = match told {
             Signalled::Unknown => return Err(Mistake::Unknown(self.unknown_event(event))),
             Signalled::Closed => {
@@ -183,8 +189,8 @@ impl Control {
             who: request.source.clone(),
             reason: heard.text.clone(),
         };
+        // The event's own record went first, before anybody could give an order about it.
         self.keep(order).await?;
-        self.keep(Record::Event { event: event.clone(), state: heard.state.clone() }).await?;
         Ok(heard)
     }
 
@@ -225,11 +231,27 @@ impl Control {
             OrderName::Close => EventState::Closed,
             OrderName::Reopen | OrderName::Open | OrderName::Bypass => EventState::Open,
         };
-        let (gate, _) = self.product(scheduled.product);
-        let changed = gate.with(|domain, now| domain.order_event(scheduled.key, to, now));
+        let (gate, product) = self.product(scheduled.product);
+        let changed = gate.with(|domain, now| {
+            let was = domain.product(product).state();
+            let changed = domain.order_event(scheduled.key, to, now);
+            if order == OrderName::Open && was == State::Open {
+                // Open means at once: without the ramp that bringing an event's crowd back begins.
+                domain.order(product, Order::Open, now);
+            }
+            self.note_event(event, scheduled, domain);
+            changed
+        });
         // Somebody has looked at it, whatever they decided.
         self.settle(event);
         Ok(Applied { scope: event.to_owned(), state: to.name().into(), changed: changed == Some(true) })
+    }
+
+    fn note_event(&self, event: &str, scheduled: &Scheduled, domain: &Domain) {
+        if let Some(entry) = domain.event(scheduled.key) {
+            let (event, state) = (event.to_owned(), entry.state.name().into());
+            self.journal.note(Record::Event { event, state, stop: Some(scheduled.stop) });
+        }
     }
 
     async fn bypass(&self, request: &OrderRequest) -> Result<Vec<Applied>, Mistake> {
@@ -257,9 +279,6 @@ impl Control {
         let said = Said { order: order.into(), who: who.clone(), reason: reason.clone(), at: jiff::Timestamp::now() };
         self.matters().last.insert(scope.to_owned(), said);
         let (order, scope) = (order.to_owned(), scope.to_owned());
-        if request.event.is_some() {
-            self.keep(Record::Event { event: scope.clone(), state: state.into() }).await?;
-        }
         self.keep(Record::Order { order, scope, who: who.clone(), reason: reason.clone() }).await
     }
 

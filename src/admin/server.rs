@@ -42,7 +42,15 @@ pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
 }
 
 async fn authorised(token: Option<Arc<str>>, request: Request, next: Next) -> Response {
-    let Some(token) = token else { return next.run(request).await };
+    let Some(token) = token else {
+        // Without a token, a page in an operator's browser could reach us under a name of its own that it has
+        // pointed at this machine; under an address or `localhost` it cannot.
+        if is_local_name(request.headers().get(header::HOST)) {
+            return next.run(request).await;
+        }
+        let text = "without a token, the admin address answers only to an IP address or localhost in Host";
+        return problem(StatusCode::FORBIDDEN, "strange_host", text);
+    };
     let given = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
     let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
     if bool::from(given.ct_eq(token.as_bytes())) {
@@ -51,6 +59,14 @@ async fn authorised(token: Option<Arc<str>>, request: Request, next: Next) -> Re
     let mut no = problem(StatusCode::UNAUTHORIZED, "unauthorised", "the admin token is missing or wrong");
     no.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
     no
+}
+
+fn is_local_name(host: Option<&header::HeaderValue>) -> bool {
+    let Some(host) = host.and_then(|host| host.to_str().ok()) else { return false };
+    let name =
+        host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(n, _)| n);
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok()
 }
 
 async fn ready(State(control): State<Arc<Control>>) -> Response {

@@ -71,6 +71,10 @@ impl Ramp {
         if held_up {
             self.is_reached(now);
         }
+        if outcome == Outcome::Abandoned {
+            // A client that left, or a backend that was not there, is no sign of health.
+            return;
+        }
         let window = &mut self.window;
         if window.skip > 0 {
             window.skip -= 1;

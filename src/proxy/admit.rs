@@ -60,7 +60,8 @@ pub struct Waiting {
 }
 
 impl Gate {
-    /// A gate in front of `domain`; `notes` is called for everything operators should hear, outside the lock.
+    /// A gate in front of `domain`; `notes` is called for everything operators should hear, under the lock, so
+    /// that what it passes on keeps its order. It must not wait for anything.
     pub fn new(domain: Domain, clock: Clock, notes: Box<dyn Fn(Event, Timestamp) + Send + Sync>) -> Arc<Gate> {
         Arc::new(Gate {
             inner: Mutex::new(Inner { domain, waiting: Vec::new() }),
@@ -76,7 +77,7 @@ impl Gate {
         let mut inner = self.lock();
         let verdict = inner.domain.arrive(arrival, now);
         // Who made room for this one is told first: the slot may be the same.
-        let news = self.news(&mut inner);
+        let news = self.news(&mut inner, now);
         let asked = match verdict {
             Verdict::Proceed(seat) => Asked::Admitted(Admitted { gate: self.clone(), seat: Some(seat) }),
             Verdict::Refuse(refused) => Asked::Refused(refused),
@@ -88,7 +89,7 @@ impl Gate {
         };
         let next_wake = matches!(asked, Asked::Waiting(_)).then(|| inner.domain.next_wake()).flatten();
         drop(inner);
-        self.tell(news, now);
+        tell(news);
         self.plan(next_wake);
         asked
     }
@@ -107,11 +108,13 @@ impl Gate {
     /// Wake the domain whenever it is due, for ever.
     pub async fn keep_awake(self: Arc<Self>) {
         loop {
+            // Whoever plans a wake from here on is earlier than never, and is heard.
+            self.planned.store(u64::MAX, Ordering::Relaxed);
             let next = self.with(|domain, now| {
                 domain.wake(now);
                 domain.next_wake()
             });
-            self.planned.store(next.map_or(u64::MAX, nanos), Ordering::Relaxed);
+            self.planned.fetch_min(next.map_or(u64::MAX, nanos), Ordering::Relaxed);
             let earlier = self.earlier.notified();
             match next {
                 // Work was left over: let others at the lock, then go on.
@@ -147,41 +150,28 @@ impl Gate {
 
     /// Take what the domain has to say, let go of the lock, and say it.
     fn release(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, now: Timestamp) {
-        let news = self.news(&mut inner);
+        let news = self.news(&mut inner, now);
+        // Whoever had much to say may have put the rest off.
+        let next_wake = (news.len() > 1).then(|| inner.domain.next_wake()).flatten();
         drop(inner);
-        self.tell(news, now);
+        tell(news);
+        self.plan(next_wake);
     }
 
     /// What the domain has to say, and to whom.
-    fn news(self: &Arc<Self>, inner: &mut Inner) -> Vec<News> {
+    fn news(self: &Arc<Self>, inner: &mut Inner, now: Timestamp) -> Vec<News> {
         let mut news = Vec::new();
         while let Some(output) = inner.domain.poll_output() {
-            news.push(self.address(inner, output));
+            match output {
+                Output::Admit(place, seat) => {
+                    let admitted = Admitted { gate: self.clone(), seat: Some(seat) };
+                    news.push((inner.take(place), Ok(admitted)));
+                }
+                Output::Refuse(place, refused) => news.push((inner.take(place), Err(refused))),
+                Output::Note(event) => (self.notes)(event, now),
+            }
         }
         news
-    }
-
-    /// Say it, with the lock released.
-    fn tell(&self, news: Vec<News>, now: Timestamp) {
-        for item in news {
-            match item {
-                // A receiver that is gone hands the decision back, and a seat in it is given back by its drop.
-                News::Decided(Some(tell), decision) => drop(tell.send(decision)),
-                News::Decided(None, decision) => drop(decision),
-                News::Note(event) => (self.notes)(event, now),
-            }
-        }
-    }
-
-    fn address(self: &Arc<Self>, inner: &mut Inner, output: Output) -> News {
-        match output {
-            Output::Admit(place, seat) => {
-                let admitted = Admitted { gate: self.clone(), seat: Some(seat) };
-                News::Decided(inner.take(place), Ok(admitted))
-            }
-            Output::Refuse(place, refused) => News::Decided(inner.take(place), Err(refused)),
-            Output::Note(event) => News::Note(event),
-        }
     }
 
     fn plan(&self, next_wake: Option<Timestamp>) {
@@ -193,9 +183,18 @@ impl Gate {
     }
 }
 
-enum News {
-    Decided(Option<oneshot::Sender<Decision>>, Decision),
-    Note(Event),
+/// A decision, and whom to tell; nobody when the waiter has gone.
+type News = (Option<oneshot::Sender<Decision>>, Decision);
+
+/// Say it, with the lock released.
+fn tell(news: Vec<News>) {
+    for (waiter, decision) in news {
+        match waiter {
+            // A receiver that is gone hands the decision back, and a seat in it is given back by its drop.
+            Some(waiter) => drop(waiter.send(decision)),
+            None => drop(decision),
+        }
+    }
 }
 
 impl Inner {

@@ -68,10 +68,11 @@ impl From<AnswerKind> for AnswerBody {
 }
 
 impl Drop for AnswerBody {
-    /// The client has hung up. What may have changed something is carried to its end all the same.
+    /// The client has hung up. What may have changed something is carried to its end all the same; once, for
+    /// when the worker itself ends, what it carries is dropped too.
     fn drop(&mut self) {
-        let AnswerKind::Relay(relay) = &self.kind else { return };
-        if let Some(pool) = relay.exchange.as_ref().and_then(Exchange::carried_by) {
+        let AnswerKind::Relay(relay) = &mut self.kind else { return };
+        if let Some(pool) = relay.exchange.as_mut().and_then(Exchange::carry_on) {
             let kind = std::mem::replace(&mut self.kind, AnswerKind::Full(None));
             pool.carry(AnswerBody::from(kind).read_out());
         }

@@ -110,15 +110,39 @@ fn cookie<'a>(request: &'a Parts, name: &str) -> Option<&'a [u8]> {
     pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
+/// A name in the path goes before one in a header, whatever their order in the file: what the backend is asked for is
+/// in the path, and a header beside it must not take a bet out of a closed race.
 fn event(settings: &Settings, hashes: &Hashes, request: &Parts, path: &str) -> Option<EventKey> {
-    let name = settings.event.iter().find_map(|source| match source {
-        EventSource::Header(name) => request.headers.get(name).map(|value| value.as_bytes()),
+    let in_path = settings.event.iter().find_map(|source| match source {
         EventSource::PathAfter(prefix) => {
             let rest = path.strip_prefix(prefix.as_str())?;
             rest.split('/').next().filter(|segment| !segment.is_empty()).map(str::as_bytes)
         }
+        EventSource::Header(_) => None,
     });
-    name.map(|name| hashes.event(name))
+    let in_header = || {
+        settings.event.iter().find_map(|source| match source {
+            EventSource::Header(name) => request.headers.get(name).map(|value| value.as_bytes()),
+            EventSource::PathAfter(_) => None,
+        })
+    };
+    in_path.or_else(in_header).map(|name| hashes.event(name))
+}
+
+/// Rules as requests are compared with them: a path written with `%62` or `//` means the path that is served.
+pub(crate) fn settle_paths(settings: &mut Settings) {
+    let rules = |product: &mut ProductSettings| {
+        let classes = product.classes.iter_mut().flat_map(|(_, rules)| rules);
+        for path in product.rules.iter_mut().chain(classes).filter_map(|rule| rule.path.as_mut()) {
+            *path = as_served(path).into_owned();
+        }
+    };
+    settings.products.iter_mut().for_each(rules);
+    for source in &mut settings.event {
+        if let EventSource::PathAfter(prefix) = source {
+            *prefix = as_served(prefix).into_owned();
+        }
+    }
 }
 
 /// The path as a backend would serve it: percent-decoded, without empty and dot segments.

@@ -46,9 +46,10 @@ impl Exchange {
         self.connection = connection;
     }
 
-    /// Who goes on with it when the client hangs up; nobody when it may as well be broken off.
-    pub(crate) fn carried_by(&self) -> Option<Rc<Pool>> {
-        self.carried.then(|| self.pool.clone())
+    /// Who goes on with it when the client hangs up; nobody when it may as well be broken off, or when that has
+    /// been asked before.
+    pub(crate) fn carry_on(&mut self) -> Option<Rc<Pool>> {
+        std::mem::take(&mut self.carried).then(|| self.pool.clone())
     }
 
     /// The head of the answer has come.

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
@@ -68,9 +68,7 @@ pub(crate) fn to_backend(headers: &mut HeaderMap, version: Version, peer: &Peer,
     }
     if !peer.trusted {
         if seen.forwarding {
-            for name in &FORWARDING {
-                headers.remove(name);
-            }
+            remove_claims(headers, identities);
             seen.forwarding = false;
         }
         for name in identities {
@@ -95,13 +93,18 @@ pub(crate) fn client_address(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]
     let mut client = peer.address;
     for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
         // What is no address was not written by a proxy; whoever stands behind it is unknown.
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        let Some(address) = hop_address(hop.trim()) else { break };
         client = address.to_canonical();
         if !trusted.iter().any(|network| network.contains(&client)) {
             break;
         }
     }
     client
+}
+
+/// An address, as some proxies write it with a port.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    hop.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|with_port| with_port.ip())).ok()
 }
 
 /// Make a backend's headers into those the client gets.
@@ -148,11 +151,29 @@ impl Seen {
                 "keep-alive" | "proxy-connection" | "upgrade" | "proxy-authenticate" | "proxy-authorization" => {
                     seen.other_hop = true
                 }
-                "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => seen.forwarding = true,
+                // With an underscore: applications behind CGI or WSGI take `x_customer` for `x-customer`.
+                name if is_claim(name) || name.contains('_') => seen.forwarding = true,
                 _ => {}
             }
         }
         seen
+    }
+}
+
+/// Whether a header of this name tells who the client is or how it came.
+fn is_claim(name: &str) -> bool {
+    matches!(name, "forwarded" | "x-real-ip" | "true-client-ip") || name.starts_with("x-forwarded-")
+}
+
+/// Take off all that a stranger claims about itself, with underscores too.
+fn remove_claims(headers: &mut HeaderMap, identities: &[HeaderName]) {
+    let claims = |name: &&HeaderName| {
+        let dashed = name.as_str().replace('_', "-");
+        is_claim(&dashed) || identities.iter().any(|identity| identity.as_str() == dashed)
+    };
+    let found: Vec<HeaderName> = headers.keys().filter(claims).cloned().collect();
+    for name in found {
+        headers.remove(name);
     }
 }
 
@@ -292,13 +313,24 @@ mod tests {
 
     #[test]
     fn strangers_cannot_say_who_they_are_or_whom_they_forward_for() {
-        let lines =
-            [("host", "h"), ("x-forwarded-for", "10.0.0.1"), ("forwarded", "for=10.0.0.1"), ("x-customer", "anna")];
-        let mut headers = map(&lines);
+        let mut headers = map(&[
+            ("host", "h"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-port", "443"),
+            ("x_forwarded_for", "10.0.0.1"),
+            ("x-real-ip", "10.0.0.1"),
+            ("forwarded", "for=10.0.0.1"),
+            ("x-customer", "anna"),
+            ("x_customer", "anna"),
+            ("x_other", "kept"),
+        ]);
         to_backend(&mut headers, Version::HTTP_11, &peer(false), &IDENTITY);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
         assert_eq!(headers["forwarded"], "for=192.0.2.7;proto=http;host=\"h\"");
-        assert!(!headers.contains_key("x-customer"));
+        for gone in ["x-customer", "x_customer", "x-forwarded-port", "x_forwarded_for", "x-real-ip"] {
+            assert!(!headers.contains_key(gone), "{gone}");
+        }
+        assert_eq!(headers["x_other"], "kept");
     }
 
     #[test]

@@ -67,8 +67,9 @@ impl Connections {
         id
     }
 
-    fn leave(&self, id: u64) {
-        self.open.borrow_mut().remove(&id);
+    /// How many are connected.
+    pub(crate) fn len(&self) -> usize {
+        self.open.borrow().len()
     }
 
     /// Whether nobody is connected.
@@ -123,7 +124,7 @@ fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
 
 async fn connection(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, _open: Open) {
     let watch = Watch::new();
-    let id = worker.connections.enter(&watch);
+    let _entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone() };
     if worker.draining.get() {
         watch.close();
     }
@@ -131,7 +132,6 @@ async fn connection(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, _op
     let trusted = worker.settings.listen.trusted.iter().any(|network| network.contains(&address));
     let peer = Rc::new(Peer::new(address, trusted));
     converse(stream, &peer, &watch, &worker).await;
-    worker.connections.leave(id);
 }
 
 async fn converse(stream: TcpStream, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>) {
@@ -171,6 +171,18 @@ async fn converse(stream: TcpStream, peer: &Rc<Peer>, watch: &Rc<Watch>, worker:
         overdue
     })
     .await;
+}
+
+/// A connection in its worker's table, however it ends.
+struct Entered {
+    id: u64,
+    worker: Rc<Worker>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.worker.connections.open.borrow_mut().remove(&self.id);
+    }
 }
 
 /// One open connection of all the workers'.

@@ -44,12 +44,6 @@ use crate::admission::{Arrival, Refused, Timestamp};
 pub use settings::Settings;
 pub(crate) use worker::Worker;
 
-/// Why a request is not passed on.
-enum No {
-    Refused(Refused),
-    Fault(Fault),
-}
-
 /// One request, from its head to the head of its answer.
 async fn serve(
     worker: Rc<Worker>,
@@ -85,12 +79,14 @@ async fn handle(
     parts: Parts,
     mut body: RequestBody,
 ) -> Response<AnswerBody> {
+    if let Err(broken) = body.read_first(worker.settings.listen.limits.waiting_body_bytes).await {
+        return worker.fault(broken.into(), Some(what.class));
+    }
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
-    let admitted = match admitted(worker, what, &mut body, arrived).await {
+    let admitted = match admitted(worker, what, arrived).await {
         Ok(admitted) => admitted,
-        Err(No::Refused(refused)) => return worker.answers().refuse(what.product, what.class, refused),
-        Err(No::Fault(fault)) => return worker.fault(fault, Some(what.class)),
+        Err(refused) => return worker.answers().refuse(what.product, what.class, refused),
     };
     let waited = admitted.since().since(arrived);
     // 6-7  a backend, a connection, the answer
@@ -106,13 +102,8 @@ async fn handle(
     }
 }
 
-/// Ask admission; wait if it says so, with an eye on the client.
-async fn admitted(
-    worker: &Rc<Worker>,
-    what: Classified,
-    body: &mut RequestBody,
-    arrived: Timestamp,
-) -> Result<Admitted, No> {
+/// Ask admission; wait if it says so. A client that hangs up takes this future with it.
+async fn admitted(worker: &Rc<Worker>, what: Classified, arrived: Timestamp) -> Result<Admitted, Refused> {
     let Classified { product, class, customer, event } = what;
     let (gate, id) = worker.gate(product);
     let metrics = &worker.metrics.products[product];
@@ -125,19 +116,14 @@ async fn admitted(
         }
         Asked::Refused(refused) => {
             metrics.refused(class, refused.refusal, true);
-            return Err(No::Refused(refused));
+            return Err(refused);
         }
         Asked::Waiting(waiting) => waiting,
     };
     metrics.waited[class.index()].increment(1);
-    // Counted when this future is dropped with its connection, or the body breaks off.
+    // Counted when this future is dropped with its connection.
     let mut left = LeftQueue(Some(&metrics.left[class.index()]));
-    let ahead = worker.settings.listen.limits.waiting_body_bytes;
-    let decision = tokio::select! {
-        biased;
-        decision = waiting => decision,
-        broken = body.read_ahead(ahead) => return Err(No::Fault(broken.into())),
-    };
+    let decision = waiting.await;
     left.0 = None;
     match decision {
         Ok(admitted) => {
@@ -147,7 +133,7 @@ async fn admitted(
         }
         Err(refused) => {
             metrics.refused(class, refused.refusal, false);
-            Err(No::Refused(refused))
+            Err(refused)
         }
     }
 }

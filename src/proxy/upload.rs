@@ -25,6 +25,8 @@ struct Upload {
     /// What was read while the request waited.
     read: VecDeque<Frame<Bytes>>,
     rest: Option<Incoming>,
+    /// Memory that `read` takes.
+    held: usize,
     left: u64,
     patience: Patience,
     fate: Fate,
@@ -36,7 +38,15 @@ struct Upload {
 /// How a request's body fared, for whoever has given the body away: hyper's error does not tell whether the
 /// client or the backend broke off.
 #[derive(Clone, Default)]
-pub(crate) struct Fate(Option<Rc<Cell<Option<BodyError>>>>);
+pub(crate) struct Fate(Option<Rc<Cell<Progress>>>);
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Progress {
+    #[default]
+    Coming,
+    Whole,
+    Broken(BodyError),
+}
 
 /// Bytes of an unwanted body that are read so that the connection can go on.
 const MOST_SWALLOWED: u64 = 64 * 1024;
@@ -55,6 +65,7 @@ impl RequestBody {
         RequestBody(Some(Box::new(Upload {
             read: VecDeque::new(),
             rest: Some(incoming),
+            held: 0,
             left: listen.limits.body_bytes,
             patience: Patience::new(listen.timeouts.body, None),
             fate: Fate(Some(Rc::default())),
@@ -68,24 +79,25 @@ impl RequestBody {
         self.0.as_ref().map(|upload| upload.fate.clone()).unwrap_or_default()
     }
 
-    /// Read up to `most` bytes ahead, so that the end of the connection is seen while the request waits
-    /// (hyper does not look for it while a body is unread). Never ends but by an error: whoever calls
-    /// drops it when the wait is over.
-    pub(crate) async fn read_ahead(&mut self, most: usize) -> BodyError {
-        if let Some(upload) = &mut self.0 {
-            let mut held = 0;
-            while held < most {
-                match poll_fn(|context| upload.poll_rest(context)).await {
-                    Some(Ok(frame)) => {
-                        held += frame.data_ref().map_or(0, Bytes::len);
-                        upload.read.push_back(frame);
-                    }
-                    Some(Err(error)) => return error,
-                    None => break,
+    /// Read it to its end, or until `most` bytes are held. A seat is asked for when this is done: a client that
+    /// sends a byte a second would else hold one all that time, and ten of them a whole wallet.
+    ///
+    /// # Errors
+    /// When the client breaks off, stalls, or sends too much.
+    pub(crate) async fn read_first(&mut self, most: usize) -> Result<(), BodyError> {
+        let Some(upload) = &mut self.0 else { return Ok(()) };
+        while upload.held < most {
+            match poll_fn(|context| upload.poll_rest(context)).await {
+                Some(Ok(frame)) => {
+                    // A piece of one byte takes a place in memory as large as any.
+                    upload.held += frame.data_ref().map_or(0, Bytes::len) + size_of::<Frame<Bytes>>();
+                    upload.read.push_back(frame);
                 }
+                Some(Err(error)) => return Err(error),
+                None => break,
             }
         }
-        std::future::pending().await
+        Ok(())
     }
 }
 
@@ -105,12 +117,14 @@ impl Upload {
         let Some(left) = self.left.checked_sub(bytes) else {
             self.rest = None;
             self.watch.leave_unread();
-            self.fate.is(BodyError::TooLarge);
+            self.fate.is(Progress::Broken(BodyError::TooLarge));
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         };
         self.left = left;
-        if let Some(Err(error)) = &polled {
-            self.fate.is(*error);
+        match &polled {
+            Some(Err(error)) => self.fate.is(Progress::Broken(*error)),
+            _ if self.rest.is_none() => self.fate.is(Progress::Whole),
+            _ => {}
         }
         Poll::Ready(polled)
     }
@@ -180,12 +194,20 @@ impl Body for RequestBody {
 impl Fate {
     /// Why the body broke off, if it did.
     pub(crate) fn error(&self) -> Option<BodyError> {
-        self.0.as_ref().and_then(|fate| fate.get())
+        match self.0.as_ref()?.get() {
+            Progress::Broken(error) => Some(error),
+            Progress::Coming | Progress::Whole => None,
+        }
     }
 
-    fn is(&self, error: BodyError) {
+    /// Whether there is a body of which some has still to come.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.0.as_ref().is_some_and(|fate| fate.get() == Progress::Coming)
+    }
+
+    fn is(&self, progress: Progress) {
         if let Some(fate) = &self.0 {
-            fate.set(Some(error));
+            fate.set(progress);
         }
     }
 }

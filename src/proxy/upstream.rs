@@ -57,6 +57,22 @@ pub(super) struct Borrowed {
 
 /// New connections tried for one request before it is given up.
 const MOST_ATTEMPTS: usize = 3;
+/// Counts one exchange that goes on although its client has hung up.
+struct Carrying(Rc<Pool>);
+
+impl Carrying {
+    fn one_more(pool: &Rc<Pool>) -> Carrying {
+        pool.carried.update(|carried| carried + 1);
+        Carrying(pool.clone())
+    }
+}
+
+impl Drop for Carrying {
+    fn drop(&mut self) {
+        self.0.carried.update(|carried| carried - 1);
+    }
+}
+
 /// Bytes of a backend's answer that a connection holds: more for a head is no head, and hyper would look
 /// through six times as much before it lets others have their turn.
 const MOST_BUFFERED: usize = 64 * 1024;
@@ -87,11 +103,10 @@ impl Pool {
 
     /// Go on with what is left of an exchange whose client has hung up.
     pub(crate) fn carry(self: &Rc<Self>, rest: impl Future<Output = ()> + 'static) {
-        let pool = self.clone();
-        pool.carried.update(|carried| carried + 1);
+        let carrying = Carrying::one_more(self);
         tokio::task::spawn_local(async move {
             rest.await;
-            pool.carried.update(|carried| carried - 1);
+            drop(carrying);
         });
     }
 
@@ -150,6 +165,11 @@ impl Pool {
                     }
                     None => return Err(exchange.broken_by(upload.error())),
                 },
+                // A request that has not come whole yet cannot have been answered.
+                Err(_) if upload.is_unfinished() => {
+                    exchange.end(Outcome::Abandoned);
+                    return Err(Fault::ClientTimeout);
+                }
                 Err(_) => {
                     self.metrics.timed_out.increment(1);
                     exchange.end(Outcome::Failed);

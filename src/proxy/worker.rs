@@ -73,7 +73,14 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// What the workers of a proxy with these settings share.
-    pub fn new(settings: Settings, gates: Vec<Arc<Gate>>, clock: Clock, hashes: Hashes, registry: &Registry) -> Shared {
+    pub fn new(
+        mut settings: Settings,
+        gates: Vec<Arc<Gate>>,
+        clock: Clock,
+        hashes: Hashes,
+        registry: &Registry,
+    ) -> Shared {
+        classify::settle_paths(&mut settings);
         let names = || settings.products.iter().map(|product| product.name.as_str());
         let backends = |pool: &super::settings::PoolSettings| {
             pool.backends.iter().map(|backend| Arc::new(Backend::new(backend.clone()))).collect()
@@ -153,7 +160,10 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let _ = tokio::time::timeout(worker.settings.listen.drain, drained).await;
+    if tokio::time::timeout(worker.settings.listen.drain, drained).await.is_err() {
+        let connections = worker.connections.len();
+        tracing::error!(connections, "the drain time is over: cutting what is still under way");
+    }
 }
 
 impl Worker {

@@ -76,9 +76,9 @@ table! {
     SIGNALS = "sluss_admission_signals_total", Counter, ["verdict"],
         "Close signals for events: believed, implausible or unknown.";
     ALARMS = "sluss_admission_alarms", Gauge, [],
-        "Matters that wait for a person: events and products parked on an implausible signal.";
+        "Matters that wait for a person: events parked on an implausible signal.";
     UPSTREAM_SECONDS = "sluss_upstream_answer_seconds", Histogram, ["pool"],
-        "From the sending of a request to the head of its answer.";
+        "From the admission of a request to the head of its answer, connecting and sending included.";
     UPSTREAM_ANSWERS = "sluss_upstream_answers_total", Counter, ["pool", "status"],
         "Answers of backends by status class.";
     UPSTREAM_OPENED = "sluss_upstream_connections_opened_total", Counter, ["pool"],

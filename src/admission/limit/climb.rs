@@ -71,7 +71,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// The same around the level, where there is time to look closer.
 const SHORTEST_AROUND: Duration = Duration::from_millis(300);
 /// The elasticity to settle at: a little short of the top, where latency is still near its floor.
-const SETTLE: f64 = 0.1;
+const SETTLE: f64 = 0.15;
 /// The elasticity to settle at while the latency objective is missed.
 const SETTLE_SLOW: f64 = 0.6;
 const LOW: usize = 0;

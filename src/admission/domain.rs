@@ -32,6 +32,8 @@ pub struct Domain {
     shutting_down: bool,
     /// Work was left over by a call that had done its share.
     more: bool,
+    /// The latest time that was told.
+    latest: Timestamp,
 }
 
 /// The most waiters one call lets through or turns away; the rest follow at the next wake.
@@ -59,11 +61,13 @@ impl Domain {
             bypass: false,
             shutting_down: false,
             more: false,
+            latest: now,
         }
     }
 
     /// A request asks to pass.
     pub fn arrive(&mut self, arrival: Arrival, now: Timestamp) -> Verdict {
+        let now = self.tick(now);
         if self.bypass {
             return self.let_in(&arrival, now);
         }
@@ -88,6 +92,7 @@ impl Domain {
 
     /// An admitted request has ended; its seats are free for the next.
     pub fn finish(&mut self, seat: Seat, outcome: Outcome, now: Timestamp) {
+        let now = self.tick(now);
         let index = seat.product.index();
         self.customers.leave(seat.customer);
         let product = &mut self.products[index];
@@ -104,6 +109,7 @@ impl Domain {
 
     /// The client of a waiter has hung up. Nothing happens when the place is stale.
     pub fn leave(&mut self, place: Place, now: Timestamp) {
+        let now = self.tick(now);
         let Some(waiter) = self.waiters.get(place).copied() else { return };
         let product = &mut self.products[waiter.product.index()];
         self.waiters.take(&mut product.lines[waiter.class.index()], place);
@@ -115,6 +121,7 @@ impl Domain {
 
     /// An operator's order for one product. False when it changes nothing.
     pub fn order(&mut self, product: ProductId, order: Order, now: Timestamp) -> bool {
+        let now = self.tick(now);
         let index = product.index();
         let state = self.products[index].state;
         match (order, state) {
@@ -141,8 +148,11 @@ impl Domain {
 
     /// An outside source says that betting on an event has stopped.
     pub fn close_signal(&mut self, key: EventKey, now: Timestamp) -> Signalled {
+        let now = self.tick(now);
+        let before = self.schedule.get(key).map(|entry| entry.state);
         let told = self.schedule.close_signal(key, now);
-        if let Some(entry) = self.schedule.get(key) {
+        // A source that repeats itself changes nothing.
+        if let Some(entry) = self.schedule.get(key).filter(|entry| Some(entry.state) != before) {
             self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to: entry.state }));
         }
         told
@@ -151,6 +161,7 @@ impl Domain {
     /// A person decides about an event; `None` when nobody knows it, else whether anything changed.
     /// Reopening one brings its crowd back, so its product goes through the ramp, from what it holds now.
     pub fn order_event(&mut self, key: EventKey, to: EventState, now: Timestamp) -> Option<bool> {
+        let now = self.tick(now);
         let entry = *self.schedule.get(key)?;
         if entry.state == to {
             return Some(false);
@@ -205,6 +216,7 @@ impl Domain {
 
     /// Do what has become due: expire, turn away, let through.
     pub fn wake(&mut self, now: Timestamp) {
+        let now = self.tick(now);
         self.more = false;
         let mut left = BATCH;
         for index in 0..self.products.len() {
@@ -224,6 +236,13 @@ impl Domain {
     /// A product, to look at.
     pub fn product(&self, product: ProductId) -> &Product {
         &self.products[product.index()]
+    }
+
+    /// Drivers read the clock before they take the lock, so a call may be told an earlier time than the one before it.
+    /// Here time does not go back: lines are in the order of their deadlines, and a window has no negative length.
+    fn tick(&mut self, now: Timestamp) -> Timestamp {
+        self.latest = self.latest.max(now);
+        self.latest
     }
 
     /// Pools and budgets, to look at, in the order of the settings.

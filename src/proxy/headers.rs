@@ -2,7 +2,7 @@
 //!
 //! Hop-by-hop headers end here (RFC 9110, section 7.6.1). Forwarding and identity headers count only from
 //! trusted networks; from anybody else they are taken off, so that no backend believes a stranger. `Trailer`
-//! passes: hyper sends only the trailers that it announces.
+//! passes, for hyper sends only the trailers that it announces, unless a stranger announces one of those.
 
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use bytes::{Bytes, BytesMut};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderValue, StatusCode, Version};
 use ipnet::IpNet;
@@ -76,6 +76,10 @@ pub(crate) fn to_backend(headers: &mut HeaderMap, version: Version, peer: &Peer,
         for name in identities {
             headers.remove(name);
         }
+        // hyper sends only the trailers that are announced.
+        if seen.trailer && announces(headers, identities) {
+            headers.remove(TRAILER);
+        }
     }
     forward(headers, peer, &seen);
     via(headers, version);
@@ -127,6 +131,7 @@ struct Seen {
     connection: bool,
     transfer_encoding: bool,
     te: bool,
+    trailer: bool,
     other_hop: bool,
     forwarding: bool,
 }
@@ -139,12 +144,10 @@ impl Seen {
                 "connection" => seen.connection = true,
                 "transfer-encoding" => seen.transfer_encoding = true,
                 "te" => seen.te = true,
-                "keep-alive"
-                | "proxy-connection"
-                | "trailer"
-                | "upgrade"
-                | "proxy-authenticate"
-                | "proxy-authorization" => seen.other_hop = true,
+                "trailer" => seen.trailer = true,
+                "keep-alive" | "proxy-connection" | "upgrade" | "proxy-authenticate" | "proxy-authorization" => {
+                    seen.other_hop = true
+                }
                 "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => seen.forwarding = true,
                 _ => {}
             }
@@ -231,6 +234,14 @@ fn forwarded_element(address: IpAddr, host: Option<&HeaderValue>) -> Option<Head
 fn via(headers: &mut HeaderMap, version: Version) {
     let ours = if version == Version::HTTP_10 { VIA_10 } else { VIA_11 };
     headers.append(VIA, ours);
+}
+
+/// Whether a trailer is announced that would say what a stranger's header may not.
+fn announces(headers: &HeaderMap, identities: &[HeaderName]) -> bool {
+    let lines = headers.get_all(TRAILER).into_iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let mut names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    names.any(|name| FORWARDING.contains(&name) || identities.contains(&name))
 }
 
 fn says_trailers(te: &[u8]) -> bool {

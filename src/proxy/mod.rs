@@ -13,9 +13,12 @@ mod receive;
 pub mod classify;
 pub mod admit;
 mod balance;
+mod upload;
 mod upstream;
 mod stream;
+mod exchange;
 mod body;
+mod patience;
 mod headers;
 pub mod fault;
 mod answer;
@@ -28,11 +31,12 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use admit::{Admitted, Asked};
-use body::{AnswerBody, RequestBody};
+use body::AnswerBody;
 use classify::Classified;
+use exchange::Answered;
 use fault::Fault;
 use headers::Peer;
-use upstream::Answered;
+use upload::RequestBody;
 use watch::Watch;
 
 use crate::admission::{Arrival, Refused, Timestamp};
@@ -158,12 +162,9 @@ async fn forward(
     admitted: Admitted,
 ) -> Result<Answered, Fault> {
     let pool = worker.pool(what.product).clone();
-    let carried = !parts.method.is_safe();
     let request = receive::to_backend(parts, body, peer, &worker.identities, pool.host());
-    if carried {
-        // What may change something is carried to its end even when the client hangs up: the backend goes
-        // on with it anyway, so its seat is not free, and a bet must not be cut half-way.
-        upstream::Carried::new(async move { pool.exchange(request, admitted).await }).await
+    if exchange::is_carried(request.method()) {
+        exchange::Carried::new(pool, request, admitted).await
     } else {
         pool.exchange(request, admitted).await
     }

@@ -11,10 +11,10 @@ use http::{HeaderValue, Method, Request, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::body::RequestBody;
 use super::fault::BadRequest;
 use super::headers::{self, Peer};
 use super::settings::Limits;
+use super::upload::RequestBody;
 
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 

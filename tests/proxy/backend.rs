@@ -27,8 +27,6 @@ struct Seen {
 
 /// One connection of the proxy's, from the backend's end.
 pub struct Connection {
-    /// How many came before it.
-    pub number: usize,
     wire: Wire,
     seen: Arc<Seen>,
 }
@@ -95,14 +93,10 @@ impl Backend {
     pub fn until_asked(&self, times: usize) {
         until("the backend has been asked", || self.requests().len() >= times);
     }
+}
 
-    /// Stop accepting connections, and refuse them from now on. Those there are go on.
-    pub fn refuse(mut self) -> Refusing {
-        self.stop();
-        Refusing::at(self.address)
-    }
-
-    fn stop(&mut self) {
+impl Drop for Backend {
+    fn drop(&mut self) {
         self.seen.stopped.store(true, Ordering::SeqCst);
         let _ = std::net::TcpStream::connect(self.address);
         if let Some(accepting) = self.accepting.take() {
@@ -111,21 +105,10 @@ impl Backend {
     }
 }
 
-impl Drop for Backend {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
 impl Refusing {
     pub fn somewhere() -> Refusing {
-        Refusing::at(SocketAddr::from(([127, 0, 0, 1], 0)))
-    }
-
-    fn at(address: SocketAddr) -> Refusing {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.set_reuse_address(true).expect("a socket");
-        socket.bind(&address.into()).expect("the address is free");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
         Refusing(socket)
     }
 
@@ -144,8 +127,8 @@ impl Refusing {
                 if watched.stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let number = watched.connections.fetch_add(1, Ordering::SeqCst);
-                let mut connection = Connection { number, wire: Wire::new(stream), seen: watched.clone() };
+                watched.connections.fetch_add(1, Ordering::SeqCst);
+                let mut connection = Connection { wire: Wire::new(stream), seen: watched.clone() };
                 let script = script.clone();
                 std::thread::spawn(move || {
                     let _ = script(&mut connection);

@@ -1,5 +1,8 @@
 //! More than a client may send is refused by name, at once, and is never the backend's fault.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::backend::{Backend, OK};
 use super::client::get;
 use super::proxy::{Proxy, Setup};
@@ -52,14 +55,17 @@ fn a_head_without_end_is_refused_while_it_is_still_sent() {
         let mut client = proxy.client();
         let mut twin = client.wire().twin();
         let many = piece.repeat(1000).into_bytes();
+        let heard = Arc::new(AtomicBool::new(false));
+        let enough = heard.clone();
         let sender = std::thread::spawn(move || {
             let mut sent = twin.say(b"GET /horse/odds HTTP/1.1\r\nhost: h\r\n");
-            while sent.is_ok() {
+            while sent.is_ok() && !enough.load(Ordering::SeqCst) {
                 sent = twin.say(&many);
             }
         });
         let status = client.answer().status();
         assert!(matches!(status, 400 | 431), "{status}");
+        heard.store(true, Ordering::SeqCst);
         drop(client);
         sender.join().unwrap();
     }

@@ -14,7 +14,13 @@ mod bodies;
 mod connections;
 mod smuggling;
 mod bounds;
+mod slow_clients;
+mod leaving;
+mod backend_faults;
+mod balance;
 mod broken_answers;
+mod queue;
+mod handover;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

@@ -70,7 +70,10 @@ fn codings_that_not_everybody_knows_are_refused() {
     ] {
         refused(status, &format!("{TARGET}content-length: 5\r\n{coding}\r\n\r\n0\r\n\r\n{HIDDEN}"));
     }
-    refused(400, &format!("POST /horse/bets HTTP/1.0\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}"));
+    refused(
+        400,
+        &format!("POST /horse/bets HTTP/1.0\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}"),
+    );
 }
 
 #[test]
@@ -101,7 +104,9 @@ fn heads_that_not_everybody_reads_alike_are_refused() {
 
 #[test]
 fn a_host_must_be_there_once_and_be_one() {
-    for hosts in ["x-a: 1", "host: a\r\nhost: b", "host: a\r\nhost: a", "host: a, b", "host: a/b", "host: a b", "host: u@a"] {
+    for hosts in
+        ["x-a: 1", "host: a\r\nhost: b", "host: a\r\nhost: a", "host: a, b", "host: a/b", "host: a b", "host: u@a"]
+    {
         refused(400, &format!("GET /horse/odds HTTP/1.1\r\n{hosts}\r\n\r\n"));
     }
     refused(400, "GET http://h/horse/odds HTTP/1.1\r\nx-a: 1\r\n\r\n");
@@ -110,7 +115,9 @@ fn a_host_must_be_there_once_and_be_one() {
 
 #[test]
 fn of_a_length_and_chunks_the_chunks_count_and_nothing_behind_them_is_read() {
-    for lengths in ["content-length: 4\r\ntransfer-encoding: chunked", "transfer-encoding: chunked\r\ncontent-length: 4"] {
+    for lengths in
+        ["content-length: 4\r\ntransfer-encoding: chunked", "transfer-encoding: chunked\r\ncontent-length: 4"]
+    {
         let (heard, backend) = send(&format!("{TARGET}{lengths}\r\n\r\n5\r\na bet\r\n0\r\n\r\n{HIDDEN}"));
         let request = backend.request();
         assert_eq!((heard, request.text().as_str()), (Some(200), "a bet"));
@@ -163,9 +170,25 @@ fn lines_that_end_without_cr_are_passed_on_with_it() {
 
 #[test]
 fn http_2_is_not_spoken_here_and_neither_is_0_9() {
-    for raw in ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "GET /horse/odds\r\n", "\x16\x03\x01\x02\0\x01\0\x01"] {
+    for raw in
+        ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "GET /horse/odds\r\n", "\x16\x03\x01\x02\0\x01\0\x01"]
+    {
         let (heard, backend) = send(raw);
         assert!(heard.is_none_or(|status| status == 400), "{raw:?}");
         assert_eq!(backend.requests().len(), 0);
     }
+}
+
+#[test]
+fn trailers_say_nothing_that_headers_may_not() {
+    let backend = Backend::answering(OK);
+    let proxy = Proxy::before(&backend);
+    let said =
+        "content-length: 5\r\nhost: other\r\ntransfer-encoding: x\r\nx-forwarded-for: 10.0.0.1\r\nforwarded: for=a\r\n";
+    let names = "content-length, host, transfer-encoding, X-Forwarded-For, forwarded, x-sum";
+    let answer = proxy
+        .client()
+        .ask(format!("{TARGET}trailer: {names}\r\ntransfer-encoding: chunked\r\n\r\n5\r\na bet\r\n0\r\n{said}\r\n"));
+    assert_eq!(answer.status(), 200);
+    assert_eq!(backend.request().trailers, Vec::<String>::new());
 }

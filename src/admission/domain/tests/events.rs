@@ -89,3 +89,12 @@ fn a_signal_for_an_unknown_race_changes_nothing() {
     let bet = seat(story.bets(HORSE, unknown, 0));
     story.ends(bet, 1);
 }
+
+#[test]
+fn a_source_that_repeats_itself_is_noted_once() {
+    let mut story = saturday(1);
+    for _ in 0..3 {
+        story.domain.close_signal(BERGSAKER, at(clock(16, 6)));
+    }
+    assert_eq!(story.told().notes.len(), 1);
+}

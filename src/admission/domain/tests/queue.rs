@@ -246,3 +246,15 @@ fn nobody_overtakes_those_whose_turn_a_busy_call_has_put_off() {
     assert_eq!(before.iter().map(|(place, _)| *place).collect::<Vec<_>>(), bets);
     assert_eq!(last.0, image);
 }
+
+#[test]
+fn a_clock_that_was_read_before_the_lock_was_taken_leaves_the_line_in_order() {
+    let mut story = Story::horses_on(1);
+    let _seat = story.passes(HORSE, Class::Read, 0);
+    let first = story.waits(HORSE, Class::Read, 100);
+    let second = story.waits(HORSE, Class::Read, 90);
+    // Both came, as far as the domain was told, at 100: whoever is at the front is the first to be told.
+    story.domain.leave(first, at(95));
+    assert_eq!(story.domain.next_wake(), Some(at(1100)));
+    assert_eq!(story.sleeps_until(1100).refused, [(second, Refusal::WaitedTooLong)]);
+}

@@ -11,6 +11,8 @@ pub(super) struct Player {
     rush: u64,
     /// Places nobody waits at any more.
     pub(super) stale: Vec<Place>,
+    /// By how much the clock of the next call is behind.
+    behind: Duration,
     trace: u64,
 }
 
@@ -27,11 +29,17 @@ impl Player {
             model.shut[0] = Some(ParkReason::Closed);
         }
         let stale = Vec::new();
-        Player { random, domain, model, rush: 5, stale, trace: 0 }
+        Player { random, domain, model, rush: 5, stale, behind: Duration::ZERO, trace: 0 }
     }
 
     pub(super) fn step(&mut self) {
         self.model.now += world::pause(&mut self.random);
+        self.behind = Duration::ZERO;
+        if self.random.below(8) == 0 {
+            // Another call came first, about a race nobody knows; this one has read the clock before it.
+            self.domain.close_signal(EventKey(99), self.model.now);
+            self.behind = Duration::from_micros(self.random.below(3000));
+        }
         match self.random.below(1000) {
             0..=9 => self.rush = 1 + self.random.below(9),
             10..=49 => self.leave(),
@@ -68,6 +76,10 @@ impl Player {
         self.trace
     }
 
+    fn clock(&self) -> Timestamp {
+        self.model.now - self.behind
+    }
+
     fn product(&mut self) -> ProductId {
         ProductId(self.random.below(self.model.settings.products.len() as u64) as u16)
     }
@@ -82,7 +94,7 @@ impl Player {
         let event = (self.random.below(2) == 0).then(|| EventKey(self.random.below(6)));
         let arrival = Arrival { product, class, customer, event };
         let put_off = self.domain.next_wake() == Some(Timestamp::ZERO);
-        match self.domain.arrive(arrival, self.model.now) {
+        match self.domain.arrive(arrival, self.clock()) {
             Verdict::Proceed(seat) => {
                 self.note(1, 0);
                 self.model.may_start(&self.domain, &arrival, false);
@@ -115,7 +127,7 @@ impl Player {
             1 => Outcome::Abandoned,
             _ => Outcome::Answered,
         };
-        self.domain.finish(seat, outcome, self.model.now);
+        self.domain.finish(seat, outcome, self.clock());
         self.hear(None);
     }
 
@@ -125,18 +137,18 @@ impl Player {
         if let Some(place) = places.get(self.random.below(places.len() as u64) as usize) {
             self.model.stops_waiting(*place);
             self.model.seen.left += 1;
-            self.domain.leave(*place, self.model.now);
+            self.domain.leave(*place, self.clock());
             self.stale.push(*place);
         }
         if let Some(place) = self.stale.get(self.random.below(self.stale.len() as u64) as usize) {
             // Told twice, or too late: nothing happens.
-            self.domain.leave(*place, self.model.now);
+            self.domain.leave(*place, self.clock());
         }
         self.hear(None);
     }
 
     fn wake(&mut self) {
-        self.domain.wake(self.model.now);
+        self.domain.wake(self.clock());
         self.hear(None);
     }
 
@@ -151,7 +163,7 @@ impl Player {
         };
         let before = self.model.shut[index];
         self.model.shut[index] = shut;
-        let changed = self.domain.order(product, order, self.model.now);
+        let changed = self.domain.order(product, order, self.clock());
         assert!(changed || before == shut);
         self.hear(None);
     }
@@ -167,7 +179,7 @@ impl Player {
                 self.domain.schedule(key, entry);
             }
             1 => {
-                let told = self.domain.close_signal(key, now);
+                let told = self.domain.close_signal(key, self.clock());
                 assert_eq!(told == Signalled::Unknown, !self.model.events.contains_key(&key));
                 if let Some(entry) = self.model.events.get_mut(&key) {
                     let early = now + entry.believed_before_stop < entry.stop;
@@ -177,7 +189,7 @@ impl Player {
             }
             _ => {
                 let to = [EventState::Open, EventState::Parked, EventState::Closed][self.random.below(3) as usize];
-                let told = self.domain.order_event(key, to, now);
+                let told = self.domain.order_event(key, to, self.clock());
                 let entry = self.model.events.get_mut(&key);
                 assert_eq!(told, entry.as_ref().map(|entry| entry.state != to));
                 if let Some(entry) = entry {
@@ -190,13 +202,13 @@ impl Player {
 
     fn bypass(&mut self) {
         self.model.bypass = !self.model.bypass;
-        self.domain.bypass(self.model.bypass, self.model.now);
+        self.domain.bypass(self.model.bypass, self.clock());
         self.hear(None);
     }
 
     fn shut_down(&mut self) {
         self.model.shutting_down = true;
-        self.domain.shut_down(self.model.now);
+        self.domain.shut_down(self.clock());
         self.hear(None);
     }
 

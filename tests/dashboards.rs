@@ -1,0 +1,65 @@
+//! The boards in `dashboards/`: by the rules, and every query against a real Prometheus that scrapes a real proxy.
+
+use std::collections::BTreeSet;
+
+use sluss::telemetry::names;
+
+#[path = "dashboards/board.rs"]
+mod board;
+#[path = "dashboards/rules.rs"]
+mod rules;
+#[path = "dashboards/processes.rs"]
+mod processes;
+#[path = "dashboards/scene.rs"]
+mod scene;
+#[path = "dashboards/queries.rs"]
+mod queries;
+
+/// Metrics that no board shows, and why.
+const NOT_SHOWN: &[(&str, &str)] = &[];
+
+#[test]
+fn boards_keep_the_rules() {
+    let wrong: Vec<String> = board::all().iter().flat_map(rules::broken).collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_metric_is_shown() {
+    let boards = board::all();
+    let queries = boards.iter().flat_map(board::Board::queries);
+    let shown: BTreeSet<&str> = queries.flat_map(|query| rules::metrics_of(&query.expression)).collect();
+    for metric in names::ALL {
+        let excused = NOT_SHOWN.iter().any(|(name, _)| *name == metric.name);
+        assert_ne!(shown.contains(metric.name), excused, "{} is shown, or in NOT_SHOWN with a reason", metric.name);
+    }
+}
+
+#[test]
+fn rules_find_what_breaks_them() {
+    let all = r#"job=~"$job", instance=~"$instance""#;
+    let product = format!(r#"{all}, product=~"$product""#);
+    let sound = format!("sum(rate(sluss_proxy_arrivals_total{{{product}}}[$__rate_interval]))");
+    assert_eq!(rules::broken_in(&sound), Vec::<String>::new());
+    for unsound in [
+        sound.replace("arrivals", "rivals"),
+        sound.replace("$__rate_interval", "5m"),
+        sound.replace("rate(", "avg_over_time("),
+        sound.replace(r#"job=~"$job", "#, ""),
+        sound.replace(r#", product=~"$product""#, ""),
+        format!("sum(sluss_proxy_arrivals_total{{{product}}})"),
+        format!("rate(sluss_proxy_connections{{{all}}}[$__rate_interval])"),
+        format!("sum(sluss_admission_queue_seconds{{{product}}})"),
+        "up".to_owned(),
+    ] {
+        assert_ne!(rules::broken_in(&unsound), Vec::<String>::new(), "{unsound}");
+    }
+}
+
+#[test]
+fn every_query_has_data_in_a_real_prometheus() {
+    let scene = scene::Scene::start();
+    scene.play();
+    let boards = board::all();
+    queries::until_all_have_data(&scene.prometheus, &boards);
+}

@@ -21,6 +21,7 @@ mod balance;
 mod broken_answers;
 mod queue;
 mod handover;
+mod classes;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

@@ -22,6 +22,8 @@ mod broken_answers;
 mod queue;
 mod handover;
 mod classes;
+mod orders;
+mod signals;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

@@ -1,8 +1,10 @@
 //! Which product, class, customer and event a request belongs to.
 //!
 //! A linear walk over a few rules is as fast as anything at this size and keeps the order of the file.
-//! Paths are compared in the form a backend would serve them: `/horse/%62ets` and `/horse//bets` are
-//! `/horse/bets`, so that nobody slips out of a class by spelling.
+//! Paths are compared in the form a backend would serve them: `/horse/%62ets`, `/horse//bets` and
+//! `/horse/;a/bets` are `/horse/bets`, so that nobody slips out of a class by spelling. A path that goes back up,
+//! `/horse/logout/../bets`, is read in one way here and in another there; clients resolve such paths before they
+//! ask, so whoever sends one means no good, and is refused.
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
@@ -11,6 +13,7 @@ use std::net::IpAddr;
 use http::header::{COOKIE, HOST};
 use http::request::Parts;
 
+use super::fault::{BadRequest, Fault};
 use super::headers::{self, Peer};
 use super::settings::{CustomerSource, EventSource, ProductSettings, Rule, Settings};
 use crate::admission::{Class, Customer, EventKey};
@@ -48,15 +51,20 @@ impl Hashes {
     }
 }
 
-/// What the request is; `None` when no product serves it.
-pub(crate) fn classify(settings: &Settings, hashes: &Hashes, request: &Parts, peer: &Peer) -> Option<Classified> {
-    let path = as_served(request.uri.path());
-    let (product, found) =
-        settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path))?;
+/// What the request is.
+pub(crate) fn classify(
+    settings: &Settings,
+    hashes: &Hashes,
+    request: &Parts,
+    peer: &Peer,
+) -> Result<Classified, Fault> {
+    let path = as_served(request.uri.path()).ok_or(Fault::BadRequest(BadRequest::Target))?;
+    let found = settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path));
+    let (product, found) = found.ok_or(Fault::NoProduct)?;
     let class = class_of(found, request, &path);
     let customer = customer(settings, hashes, request, peer);
     let event = if class == Class::Commit { event(settings, hashes, request, &path) } else { None };
-    Some(Classified { product, class, customer, event })
+    Ok(Classified { product, class, customer, event })
 }
 
 fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> Class {
@@ -145,34 +153,37 @@ pub(crate) fn settle_paths(settings: &mut Settings) {
     }
 }
 
-/// The path as a backend would serve it: percent-decoded, without empty and dot segments.
-fn as_served(path: &str) -> Cow<'_, str> {
-    let plain = !path.contains('%') && !path.contains("//") && !path.contains("/.");
-    if plain { Cow::Borrowed(path) } else { Cow::Owned(normalised(path)) }
+/// The path as a backend would serve it: percent-decoded, without empty segments and path parameters;
+/// `None` when it has dot segments, however they are spelt.
+fn as_served(path: &str) -> Option<Cow<'_, str>> {
+    let bytes = path.as_bytes();
+    let plain = !bytes.iter().any(|byte| matches!(byte, b'%' | b';' | b'\\'))
+        && !bytes.windows(2).any(|pair| matches!(pair, [b'/', b'/' | b'.']));
+    if plain { Some(Cow::Borrowed(path)) } else { normalised(path).map(Cow::Owned) }
 }
 
-fn normalised(path: &str) -> String {
+fn normalised(path: &str) -> Option<String> {
     let decoded = decoded(path.as_bytes());
     let decoded = String::from_utf8_lossy(&decoded);
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in decoded.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
+    let mut served = String::with_capacity(path.len());
+    let mut is_folder = true;
+    // Some servers take a backslash for a slash.
+    for segment in decoded.split(['/', '\\']) {
+        let name = segment.split(';').next().unwrap_or_default();
+        is_folder = name.is_empty();
+        match name {
+            "" => {}
+            "." | ".." => return None,
+            name => {
+                served.push('/');
+                served.push_str(name);
             }
-            segment => segments.push(segment),
         }
     }
-    let mut served = String::with_capacity(path.len());
-    for segment in &segments {
-        served.push('/');
-        served.push_str(segment);
-    }
-    if served.is_empty() || decoded.ends_with('/') || decoded.ends_with("/.") || decoded.ends_with("/..") {
+    if is_folder {
         served.push('/');
     }
-    served
+    Some(served)
 }
 
 fn decoded(path: &[u8]) -> Vec<u8> {
@@ -200,22 +211,22 @@ mod tests {
 
     #[test]
     fn a_class_cannot_be_escaped_by_spelling() {
-        for spelling in [
-            "/horse/bets",
-            "/horse//bets",
-            "/horse/./bets",
-            "/horse/odds/../bets",
-            "/horse/%62ets",
-            "/%68orse/bets",
-            "//horse/bets",
-            "/casino/%2e%2e/horse/bets",
-        ] {
-            assert_eq!(as_served(spelling), "/horse/bets", "{spelling}");
+        for spelling in ["/horse//bets", "/horse/%62ets", "/%68orse/bets", "//horse/bets", "/horse;a/;/bets;b=1"] {
+            assert_eq!(as_served(spelling).as_deref(), Some("/horse/bets"), "{spelling}");
         }
-        assert_eq!(as_served("/horse/"), "/horse/");
-        assert_eq!(as_served("/../.."), "/");
-        assert_eq!(as_served("/a/%zz"), "/a/%zz");
-        assert_eq!(as_served("/a%2Fb/"), "/a/b/");
+        for (spelling, served) in
+            [("/horse/", "/horse/"), ("/a/%zz", "/a/%zz"), ("/a%2Fb/", "/a/b/"), ("/a/.b", "/a/.b")]
+        {
+            assert_eq!(as_served(spelling).as_deref(), Some(served));
+        }
+    }
+
+    #[test]
+    fn a_path_that_goes_back_up_is_none() {
+        for spelling in ["/horse/./bets", "/horse/odds/../bets", "/casino/%2e%2e/horse", "/a/..;b", "/a\\..\\b", "/.."]
+        {
+            assert_eq!(as_served(spelling), None, "{spelling}");
+        }
     }
 
     fn parts(lines: &[(&str, &str)]) -> Parts {

@@ -63,8 +63,8 @@ async fn serve(
             let body = RequestBody::new(incoming, &parts.headers, &worker.settings.listen, &watch);
             // 2  which product, class, customer, event
             match worker.classify(&parts, &peer) {
-                None => worker.fault(Fault::NoProduct, None),
-                Some(what) => handle(&worker, &peer, what, parts, body).await,
+                Err(fault) => worker.fault(fault, None),
+                Ok(what) => handle(&worker, &peer, what, parts, body).await,
             }
         }
     };

@@ -189,7 +189,7 @@ impl Worker {
         })
     }
 
-    pub(crate) fn classify(&self, parts: &Parts, peer: &Peer) -> Option<Classified> {
+    pub(crate) fn classify(&self, parts: &Parts, peer: &Peer) -> Result<Classified, Fault> {
         classify::classify(&self.settings, &self.shared.hashes, parts, peer)
     }
 

@@ -21,6 +21,9 @@ mod balance;
 mod broken_answers;
 mod queue;
 mod handover;
+mod classes;
+mod orders;
+mod signals;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

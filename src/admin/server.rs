@@ -43,12 +43,12 @@ pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
 
 async fn authorised(token: Option<Arc<str>>, request: Request, next: Next) -> Response {
     let Some(token) = token else {
-        // Without a token, a page in an operator's browser could reach us under a name of its own that it has
+        // Without a token, a page in an operator's browser could give orders under a name of its own that it has
         // pointed at this machine; under an address or `localhost` it cannot.
-        if is_local_name(request.headers().get(header::HOST)) {
+        if request.method().is_safe() || is_local_name(request.headers().get(header::HOST)) {
             return next.run(request).await;
         }
-        let text = "without a token, the admin address answers only to an IP address or localhost in Host";
+        let text = "without a token, orders are taken only with an IP address or localhost in Host";
         return problem(StatusCode::FORBIDDEN, "strange_host", text);
     };
     let given = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());

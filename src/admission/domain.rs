@@ -10,8 +10,8 @@ use super::random::Random;
 use super::resource::Resource;
 use super::schedule::{Entry, EventState, Schedule, Signalled};
 use super::{
-    Arrival, Class, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Seat, Settings, State,
-    Timestamp, Verdict,
+    Arrival, Class, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Refused, Seat,
+    Settings, State, Timestamp, Verdict,
 };
 
 mod seats;
@@ -34,6 +34,13 @@ pub struct Domain {
     more: bool,
     /// The latest time that was told.
     latest: Timestamp,
+}
+
+/// What an arrival finds.
+enum Door {
+    Open,
+    Queue,
+    Shut(Refusal),
 }
 
 /// The most waiters one call lets through or turns away; the rest follow at the next wake.
@@ -68,26 +75,47 @@ impl Domain {
     /// A request asks to pass.
     pub fn arrive(&mut self, arrival: Arrival, now: Timestamp) -> Verdict {
         let now = self.tick(now);
-        if self.bypass {
-            return self.let_in(&arrival, now);
+        match self.door(&arrival, now) {
+            Door::Open => self.let_in(&arrival, now),
+            Door::Shut(refusal) => self.refuse(&arrival, refusal, now),
+            Door::Queue if self.make_room(arrival.product.index(), arrival.class, now) => {
+                Verdict::Wait(self.join(&arrival, now))
+            }
+            Door::Queue => self.refuse(&arrival, Refusal::QueueFull, now),
         }
-        if let Some(refusal) = self.forbids(&arrival, now) {
-            return self.refuse(&arrival, refusal, now);
+    }
+
+    /// The no that a request would hear now, for a driver that would else wait for the rest of it. Whoever hears
+    /// nothing has still to arrive.
+    pub fn would_refuse(&mut self, arrival: &Arrival, now: Timestamp) -> Option<Refused> {
+        let now = self.tick(now);
+        let Door::Shut(refusal) = self.door(arrival, now) else { return None };
+        let product = &mut self.products[arrival.product.index()];
+        Some(product.refuse(refusal, arrival.class, now, &mut self.random))
+    }
+
+    /// What stands before an arrival.
+    fn door(&mut self, arrival: &Arrival, now: Timestamp) -> Door {
+        if self.bypass {
+            return Door::Open;
+        }
+        if let Some(refusal) = self.forbids(arrival, now) {
+            return Door::Shut(refusal);
         }
         let (product, class) = (arrival.product.index(), arrival.class);
         // While a call has put off those whose turn it was, a free seat is theirs.
         let first = !self.more && self.products[product].lines[class.index()].is_empty();
         if first && self.can_start(product, class) {
-            return self.let_in(&arrival, now);
+            return Door::Open;
         }
         if self.customers.is_over_share(arrival.customer) {
-            return self.refuse(&arrival, Refusal::OverCustomerShare, now);
+            return Door::Shut(Refusal::OverCustomerShare);
         }
         let short = self.short_line(product, class);
-        if self.products[product].would_wait_too_long(class, short, now) || !self.make_room(product, class, now) {
-            return self.refuse(&arrival, Refusal::QueueFull, now);
+        match self.products[product].would_wait_too_long(class, short, now) {
+            true => Door::Shut(Refusal::QueueFull),
+            false => Door::Queue,
         }
-        Verdict::Wait(self.join(&arrival, now))
     }
 
     /// An admitted request has ended; its seats are free for the next.

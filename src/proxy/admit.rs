@@ -94,6 +94,11 @@ impl Gate {
         asked
     }
 
+    /// The no that a request would hear now, before the rest of it is waited for.
+    pub fn would_refuse(&self, arrival: &Arrival, now: Timestamp) -> Option<Refused> {
+        self.lock().domain.would_refuse(arrival, now)
+    }
+
     /// Do something to the domain, under the lock, and act on what came of it. For orders and looking.
     pub fn with<T>(self: &Arc<Self>, act: impl FnOnce(&mut Domain, Timestamp) -> T) -> T {
         let now = self.clock.now();

@@ -16,7 +16,7 @@ use http::request::Parts;
 use super::fault::{BadRequest, Fault};
 use super::headers::{self, Peer};
 use super::settings::{CustomerSource, EventSource, ProductSettings, Rule, Settings};
-use crate::admission::{Class, Customer, EventKey};
+use crate::admission::{Arrival, Class, Customer, EventKey, ProductId};
 
 /// What a request is.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,14 @@ pub(crate) struct Classified {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) event: Option<EventKey>,
+}
+
+impl Classified {
+    /// It asks to pass; `product` is its product's place in its domain.
+    pub(crate) fn arrival(self, product: ProductId) -> Arrival {
+        let Classified { class, customer, event, .. } = self;
+        Arrival { product, class, customer, event }
+    }
 }
 
 /// Turns names that customers and events go by into numbers nobody can turn back.
@@ -142,14 +150,21 @@ pub(crate) fn settle_paths(settings: &mut Settings) {
     let rules = |product: &mut ProductSettings| {
         let classes = product.classes.iter_mut().flat_map(|(_, rules)| rules);
         for path in product.rules.iter_mut().chain(classes).filter_map(|rule| rule.path.as_mut()) {
-            *path = as_served(path).into_owned();
+            settle(path);
         }
     };
     settings.products.iter_mut().for_each(rules);
     for source in &mut settings.event {
         if let EventSource::PathAfter(prefix) = source {
-            *prefix = as_served(prefix).into_owned();
+            settle(prefix);
         }
+    }
+}
+
+/// A rule with dot segments matches nothing, for no request has them.
+fn settle(path: &mut String) {
+    if let Some(Cow::Owned(served)) = as_served(path) {
+        *path = served;
     }
 }
 

@@ -39,7 +39,7 @@ use headers::Peer;
 use upload::RequestBody;
 use watch::Watch;
 
-use crate::admission::{Arrival, Refused, Timestamp};
+use crate::admission::{Refused, Timestamp};
 
 pub use settings::Settings;
 pub(crate) use worker::Worker;
@@ -79,8 +79,14 @@ async fn handle(
     parts: Parts,
     mut body: RequestBody,
 ) -> Response<AnswerBody> {
-    if let Err(broken) = body.read_first(worker.settings.listen.limits.waiting_body_bytes).await {
-        return worker.fault(broken.into(), Some(what.class));
+    // A seat is asked for when the request is there, but a no is told before the rest of it is waited for.
+    if !body.is_empty() {
+        if let Some(refused) = refused_already(worker, what) {
+            return worker.answers().refuse(what.product, what.class, refused);
+        }
+        if let Err(broken) = body.read_first(worker.settings.listen.limits.waiting_body_bytes).await {
+            return worker.fault(broken.into(), Some(what.class));
+        }
     }
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
@@ -102,13 +108,23 @@ async fn handle(
     }
 }
 
+/// The no that a request hears whose body has still to come.
+fn refused_already(worker: &Worker, what: Classified) -> Option<Refused> {
+    let (gate, id) = worker.gate(what.product);
+    let refused = gate.would_refuse(&what.arrival(id), worker.clock.now())?;
+    let metrics = &worker.metrics.products[what.product];
+    metrics.arrivals[what.class.index()].increment(1);
+    metrics.refused(what.class, refused.refusal, true);
+    Some(refused)
+}
+
 /// Ask admission; wait if it says so. A client that hangs up takes this future with it.
 async fn admitted(worker: &Rc<Worker>, what: Classified, arrived: Timestamp) -> Result<Admitted, Refused> {
-    let Classified { product, class, customer, event } = what;
+    let Classified { product, class, .. } = what;
     let (gate, id) = worker.gate(product);
     let metrics = &worker.metrics.products[product];
     metrics.arrivals[class.index()].increment(1);
-    let asked = gate.ask(Arrival { product: id, class, customer, event }, arrived);
+    let asked = gate.ask(what.arrival(id), arrived);
     let waiting = match asked {
         Asked::Admitted(admitted) => {
             metrics.proceeded[class.index()].increment(1);

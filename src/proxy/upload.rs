@@ -79,6 +79,11 @@ impl RequestBody {
         self.0.as_ref().map(|upload| upload.fate.clone()).unwrap_or_default()
     }
 
+    /// Whether there is one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Read it to its end, or until `most` bytes are held. A seat is asked for when this is done: a client that
     /// sends a byte a second would else hold one all that time, and ten of them a whole wallet.
     ///

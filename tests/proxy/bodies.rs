@@ -74,7 +74,7 @@ fn the_first_piece_of_an_upload_arrives_before_the_last_is_sent() {
         assert_eq!(connection.wire().exactly(4)?, b"last");
         connection.say(OK)
     });
-    let proxy = Proxy::before(&backend);
+    let proxy = Setup::new().listen("waiting_body_bytes = \"1B\"").horse(&backend, "").start();
     let mut client = proxy.client();
     client.say("POST /horse/bets HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\nfirst");
     door.pass();

@@ -95,7 +95,7 @@ fn an_answer_that_comes_before_the_upload_ended_is_passed_on_at_once() {
         }
         Ok(())
     });
-    let proxy = Proxy::before(&backend);
+    let proxy = Setup::new().listen("waiting_body_bytes = \"1B\"").horse(&backend, "").start();
     let mut client = proxy.client();
     for _ in 0..3 {
         let head = "POST /horse/bets HTTP/1.1\r\nhost: h\r\ncontent-length: 6\r\n\r\nabc";

@@ -74,7 +74,8 @@ fn half_a_bet_that_breaks_off_in_flight_frees_the_seat_and_never_ends_at_the_bac
     let closed = Door::default();
     let seen = closed.clone();
     let backend = Backend::new(move |connection| until_closed(connection, &seen));
-    let proxy = one_at_a_time(&backend);
+    // Larger than what is read before a seat is asked for.
+    let proxy = Setup::new().listen("waiting_body_bytes = \"1B\"").horse(&backend, ONE_AT_A_TIME).start();
     let mut client = proxy.client();
     client.say("POST /horse/bets HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\nhalf");
     backend.until_asked(1);

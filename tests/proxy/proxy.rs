@@ -163,7 +163,7 @@ impl Proxy {
     pub fn post(&self, path: &str, document: &Value) -> Message {
         let body = document.to_string();
         self.admin().ask(format!(
-            "POST {path} HTTP/1.1\r\nhost: admin\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         ))
     }

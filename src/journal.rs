@@ -3,11 +3,12 @@
 //! One JSON object a line, appended and synced by a thread of its own, so that no request waits for a disk;
 //! an order is answered only when it is on the disk. A restart while parked comes up parked. A line that a
 //! crash cut short is passed over; so is any other that cannot be read, with an alarm in the log, because a
-//! proxy that does not start is worse than one that forgot a knee.
+//! proxy that does not start is worse than one that forgot a knee. A journal belongs to one proxy at a time:
+//! it is locked, and who comes second does not start.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -102,13 +103,19 @@ impl Journal {
     /// Read what `path` remembers, write that back in short, and go on from there.
     ///
     /// # Errors
-    /// When the file can be neither read nor written.
+    /// When the file can be neither read nor written; `ResourceBusy` when another proxy has it.
     pub fn open(path: &Path) -> io::Result<(Journal, Memory, JoinHandle<()>)> {
-        let memory = match fs::read(path) {
-            Ok(bytes) => Memory::read(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),
+        // Held until the new file has its own lock and its place.
+        let mut old = match File::open(path) {
+            Ok(file) => Some(locked(file)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
+        let mut bytes = Vec::new();
+        if let Some(old) = &mut old {
+            old.read_to_end(&mut bytes)?;
+        }
+        let memory = Memory::read(&bytes);
         let file = rewrite(path, &memory)?;
         let (lines, incoming) = mpsc::channel();
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || write_all(file, &incoming))?;
@@ -187,7 +194,8 @@ fn rewrite(path: &Path, memory: &Memory) -> io::Result<File> {
         name.into()
     };
     let (fresh, old) = (beside(".new"), beside(".old"));
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&fresh)?;
+    let mut file = locked(OpenOptions::new().create(true).write(true).truncate(false).open(&fresh)?)?;
+    file.set_len(0)?;
     for record in memory.records() {
         append(&mut file, &Line { at: jiff::Timestamp::now(), record })?;
     }
@@ -197,6 +205,15 @@ fn rewrite(path: &Path, memory: &Memory) -> io::Result<File> {
     }
     fs::rename(&fresh, path)?;
     Ok(file)
+}
+
+/// The file, with nobody else's hand on it for as long as it is open.
+fn locked(file: File) -> io::Result<File> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 fn write_all(mut file: File, incoming: &mpsc::Receiver<(Line, Option<Told>)>) {

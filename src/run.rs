@@ -54,6 +54,13 @@ const KNEES_EVERY: Duration = Duration::from_secs(60);
 /// When an address is in use or may not be had, or the journal cannot be opened.
 pub fn start(config: Config) -> Result<Running, StartError> {
     let Config { proxy: settings, admin, events, journal, .. } = config;
+    // Before the journal: a proxy that cannot listen must not touch what another remembers.
+    let sockets = listener::bind(&settings.listen)
+        .map_err(|error| StartError::address("[listen] address", settings.listen.address, &error))?;
+    let office_socket = StdListener::bind(admin.address)
+        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+        .map_err(|error| StartError::address("[admin] address", admin.address, &error))?;
+    let admin_address = office_socket.local_addr().unwrap_or(admin.address);
     let (journal, memory, journal_thread) = open_journal(journal.as_deref())?;
     let registry = Registry::new();
     let clock = Clock::start();
@@ -66,12 +73,6 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         Gate::new(decide, clock, Box::new(move |event, _| notes.take(event)))
     };
     let gates = settings.domains.iter().map(gate).collect();
-    let sockets = listener::bind(&settings.listen)
-        .map_err(|error| StartError::address("[listen] address", settings.listen.address, &error))?;
-    let office_socket = StdListener::bind(admin.address)
-        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-        .map_err(|error| StartError::address("[admin] address", admin.address, &error))?;
-    let admin_address = office_socket.local_addr().unwrap_or(admin.address);
     let shared = Arc::new(Shared::new(settings, gates, clock, Hashes::default(), &registry));
     let control = Control::new(shared.clone(), registry, journal, &events, &memory);
     let workers = Workers::start(&shared, sockets).map_err(|error| StartError::thread(&error))?;
@@ -203,6 +204,13 @@ impl StartError {
     }
 
     fn journal(path: &Path, error: &io::Error) -> StartError {
+        if error.kind() == io::ErrorKind::ResourceBusy {
+            return StartError(format!(
+                "another Sluss writes the journal {}: stop that one, or give this one a journal of its own with \
+                 journal = \"…\"",
+                path.display()
+            ));
+        }
         StartError(format!(
             "cannot open the journal {}: {error}; make its folder writable for this user, name another file with \
              journal = \"…\", or write journal = \"off\" and lose what is parked at every restart",

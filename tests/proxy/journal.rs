@@ -164,3 +164,14 @@ fn a_journal_that_cannot_be_written_is_told_with_what_to_do() {
         }
     }
 }
+
+#[test]
+fn a_second_proxy_does_not_take_the_journal_from_the_first() {
+    let Restartable { setup, .. } = &restartable();
+    let first = setup.start();
+    let error = setup.try_to_start().err().expect("the first has it").to_string();
+    assert!(error.contains("another Sluss") && error.contains("journal = "), "{error}");
+    first.order("park", "horse-racing");
+    first.stop();
+    assert_eq!(refusal(&setup.start(), "/horse/bets"), "parked");
+}

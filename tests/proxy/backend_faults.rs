@@ -7,7 +7,7 @@ use super::backend::{Backend, Door, OK, Refusing};
 use super::client::{get, post};
 use super::proxy::{Proxy, Setup};
 
-const HURRIED: &str = "first_byte_timeout = \"300ms\"\nlatency_objective = \"100ms\"";
+const HURRIED: &str = "first_byte_timeout = \"1s\"\nlatency_objective = \"100ms\"";
 
 fn before(address: SocketAddr, keys: &str) -> Proxy {
     Setup::new().product("horse-racing", "/horse/", &[address], keys).start()
@@ -77,8 +77,8 @@ fn a_backend_that_hangs_is_given_up_and_its_seat_freed() {
 #[test]
 fn an_answer_that_stalls_or_drips_is_cut_and_its_seat_freed() {
     for (drips, keys) in [
-        (false, "idle_timeout = \"300ms\""),
-        (true, "total_timeout = \"700ms\"\nfirst_byte_timeout = \"500ms\"\nlatency_objective = \"100ms\""),
+        (false, "idle_timeout = \"500ms\""),
+        (true, "total_timeout = \"2s\"\nfirst_byte_timeout = \"1500ms\"\nlatency_objective = \"100ms\""),
     ] {
         let backend = Backend::new(move |connection| {
             connection.request()?;

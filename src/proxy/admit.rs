@@ -6,7 +6,6 @@
 //! dropped. A bare "you may go" would leak it: seen to wedge a proxy within seconds.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,8 +19,7 @@ use crate::admission::{Arrival, Domain, Event, Outcome, Output, Place, Refused, 
 pub struct Gate {
     inner: Mutex<Inner>,
     clock: Clock,
-    /// The time the wake task sleeps until, so that only an earlier one disturbs it.
-    planned: AtomicU64,
+    /// The wake task is to look again: it is needed earlier than it plans to wake.
     earlier: Notify,
     notes: Box<dyn Fn(Event, Timestamp) + Send + Sync>,
 }
@@ -30,6 +28,9 @@ struct Inner {
     domain: Domain,
     /// Who is to be told, by the slot of their place.
     waiting: Vec<Option<(Place, oneshot::Sender<Decision>)>>,
+    /// The time the wake task sleeps until, so that only an earlier one disturbs it. Under the lock like what
+    /// it is computed from: else an earlier time could be overwritten by a later one that was computed before.
+    planned: Option<Timestamp>,
 }
 
 /// What a request hears at once.
@@ -64,9 +65,8 @@ impl Gate {
     /// that what it passes on keeps its order. It must not wait for anything.
     pub fn new(domain: Domain, clock: Clock, notes: Box<dyn Fn(Event, Timestamp) + Send + Sync>) -> Arc<Gate> {
         Arc::new(Gate {
-            inner: Mutex::new(Inner { domain, waiting: Vec::new() }),
+            inner: Mutex::new(Inner { domain, waiting: Vec::new(), planned: None }),
             clock,
-            planned: AtomicU64::new(u64::MAX),
             earlier: Notify::new(),
             notes,
         })
@@ -87,7 +87,7 @@ impl Gate {
                 Asked::Waiting(Waiting { gate: self.clone(), place, decision, decided: false })
             }
         };
-        let next_wake = matches!(asked, Asked::Waiting(_)).then(|| inner.domain.next_wake()).flatten();
+        let earlier = matches!(asked, Asked::Waiting(_)) && inner.plan_earlier();
         drop(inner);
         tell(news);
         self.plan(next_wake);
@@ -104,9 +104,10 @@ impl Gate {
         let now = self.clock.now();
         let mut inner = self.lock();
         let result = act(&mut inner.domain, now);
-        let next_wake = inner.domain.next_wake();
-        self.release(inner, now);
-        self.plan(next_wake);
+        let (news, earlier) = (self.news(&mut inner), inner.plan_earlier());
+        drop(inner);
+        self.tell(news, now);
+        self.notify(earlier);
         result
     }
 
@@ -126,11 +127,24 @@ impl Gate {
                 Some(due) if due <= self.clock.now() => tokio::time::sleep(Duration::from_millis(1)).await,
                 Some(due) => {
                     let sleep = tokio::time::sleep(due.since(self.clock.now()));
-                    tokio::select! { () = sleep => {}, () = earlier => {} }
+                    tokio::select! { () = sleep => {}, () = self.earlier.notified() => {} }
                 }
-                None => earlier.await,
+                None => self.earlier.notified().await,
             }
         }
+    }
+
+    /// Wake the domain, and tell when to do so next.
+    fn wake(self: &Arc<Self>) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        inner.domain.wake(now);
+        let next = inner.domain.next_wake();
+        inner.planned = next;
+        let news = self.news(&mut inner);
+        drop(inner);
+        self.tell(news, now);
+        next
     }
 
     fn finish(self: &Arc<Self>, seat: Seat, outcome: Outcome, now: Timestamp) {
@@ -210,6 +224,16 @@ impl Inner {
         self.waiting[place.slot()] = Some((place, tell));
     }
 
+    /// Whether the wake task is needed earlier than it plans to wake; if so, it is planned.
+    fn plan_earlier(&mut self) -> bool {
+        let next = self.domain.next_wake();
+        let earlier = next.is_some_and(|next| self.planned.is_none_or(|planned| next < planned));
+        if earlier {
+            self.planned = next;
+        }
+        earlier
+    }
+
     /// Whom to tell about `place`; nobody when its slot belongs to a later waiter by now.
     fn take(&mut self, place: Place) -> Option<oneshot::Sender<Decision>> {
         self.waiting.get_mut(place.slot())?.take_if(|(whose, _)| *whose == place).map(|(_, tell)| tell)
@@ -255,8 +279,4 @@ impl Drop for Waiting {
             self.gate.leave(self.place);
         }
     }
-}
-
-fn nanos(at: Timestamp) -> u64 {
-    at.since_start().as_nanos() as u64
 }

@@ -1,7 +1,7 @@
 //! Which class a request is in, and that nobody slips out of one by spelling.
 
 use super::backend::{Backend, Door, OK};
-use super::client::{get, post};
+use super::client::get;
 use super::proxy::{Proxy, Setup};
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 
-use sluss::admission::{Arrival, Class, Customer, Domain, Outcome, ProductId};
+use sluss::admission::{Arrival, Class, Customer, Domain, Outcome, ProductId, Refusal};
 use sluss::config::{self, ThisMachine};
 use sluss::proxy::admit::{Admitted, Asked, Gate, Waiting};
 use sluss::proxy::clock::Clock;
@@ -13,24 +13,47 @@ use sluss::proxy::clock::Clock;
 use super::backend::{Backend, OK};
 use super::client::{Client, get, post};
 use super::proxy::Setup;
+use super::wire::GUARD;
 
 /// A gate with one seat behind it.
-fn one_seat(clock: Clock) -> Arc<Gate> {
+fn one_seat(clock: Clock, longest_wait: &str) -> Arc<Gate> {
     let text = "[[product]]\nname = \"a\"\nmatch = [{ path = \"/\" }]\nbackends = [\"http://127.0.0.1:1\"]\n\
-                limit = 1\nqueue = { longest_wait = \"1h\" }";
-    let config = config::parse(text, Path::new("test.toml"), &ThisMachine).expect("a sound configuration");
+                limit = 1\nqueue = { longest_wait = \"LONGEST\" }";
+    let config = config::parse(&text.replace("LONGEST", longest_wait), Path::new("test.toml"), &ThisMachine)
+        .expect("a sound configuration");
     let domain = Domain::new(config.proxy.domains[0].admission.clone(), 1, clock.now());
     Gate::new(domain, clock, Box::new(|_, _| {}))
+}
+
+fn reader(customer: u64) -> Arrival {
+    Arrival { product: ProductId(0), class: Class::Read, customer: Customer::Account(customer), event: None }
+}
+
+#[test]
+fn nobody_is_forgotten_who_comes_just_as_another_is_told() {
+    let clock = Clock::start();
+    let gate = one_seat(clock, "1ms");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let awake = gate.clone();
+    // As in a running proxy, on a thread of its own; it ends with the test.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(awake.keep_awake());
+    });
+    let Asked::Admitted(_held) = gate.ask(reader(0), clock.now()) else { panic!("the seat is free") };
+    for round in 0..1000 {
+        let Asked::Waiting(waiting) = gate.ask(reader(round), clock.now()) else { panic!("the seat is taken") };
+        let told = runtime.block_on(async { tokio::time::timeout(GUARD, waiting).await });
+        let refused = told.unwrap_or_else(|_| panic!("round {round}: never told")).err();
+        assert_eq!(refused.map(|refused| refused.refusal), Some(Refusal::WaitedTooLong));
+    }
 }
 
 #[test]
 fn waiters_cancelled_at_the_moment_they_are_admitted_give_their_seats_back() {
     let clock = Clock::start();
-    let gate = one_seat(clock);
-    let ask = |customer| {
-        let (product, class, customer) = (ProductId(0), Class::Read, Customer::Account(customer));
-        gate.ask(Arrival { product, class, customer, event: None }, clock.now())
-    };
+    let gate = one_seat(clock, "1h");
+    let ask = |customer| gate.ask(reader(customer), clock.now());
     let both = Arc::new(Barrier::new(2));
     let (leave, leaving) = mpsc::channel::<Vec<Waiting>>();
     let (left, gone) = mpsc::channel();

@@ -24,6 +24,9 @@ mod handover;
 mod classes;
 mod orders;
 mod signals;
+mod admin;
+mod journal;
+mod drain;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

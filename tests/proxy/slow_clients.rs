@@ -26,7 +26,7 @@ fn a_client_that_connects_and_says_nothing_is_closed() {
 #[test]
 fn a_head_that_comes_byte_by_byte_is_given_up() {
     let backend = Backend::answering(OK);
-    let proxy = impatient(&backend, "header_timeout = \"400ms\"", "");
+    let proxy = impatient(&backend, "header_timeout = \"1s\"", "");
     let mut fresh = proxy.client();
     let mut used = proxy.client();
     assert_eq!(used.get("/horse/odds").status(), 200);
@@ -116,7 +116,7 @@ fn a_client_that_reads_slowly_gets_all_of_it() {
         }
         Ok(())
     });
-    let proxy = impatient(&backend, "send_timeout = \"1s\"", "");
+    let proxy = impatient(&backend, "send_timeout = \"2s\"", "");
     let mut client = proxy.client();
     client.say(get("/horse/film"));
     let wire = client.wire();
@@ -124,7 +124,7 @@ fn a_client_that_reads_slowly_gets_all_of_it() {
     // Longer in all than may pass between two pieces.
     for _ in 0..30 {
         assert_eq!(wire.exactly(1_000_000).unwrap().len(), 1_000_000);
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(80));
     }
     until("the seat is free", || proxy.product("horse-racing").in_flight == 0);
 }

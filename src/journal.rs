@@ -3,12 +3,11 @@
 //! One JSON object a line, appended and synced by a thread of its own, so that no request waits for a disk;
 //! an order is answered only when it is on the disk. A restart while parked comes up parked. A line that a
 //! crash cut short is passed over; so is any other that cannot be read, with an alarm in the log, because a
-//! proxy that does not start is worse than one that forgot a knee. A journal belongs to one proxy at a time:
-//! it is locked, and who comes second does not start.
+//! proxy that does not start is worse than one that forgot a knee.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -106,7 +105,7 @@ impl Journal {
     /// Read what `path` remembers, write that back in short, and go on from there.
     ///
     /// # Errors
-    /// When the file can be neither read nor written; `ResourceBusy` when another proxy has it.
+    /// When the file can be neither read nor written.
     pub fn open(path: &Path) -> io::Result<(Journal, Memory, JoinHandle<()>)> {
         let lock = lock(path)?;
         let memory = match fs::read(path) {
@@ -114,11 +113,6 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),
             Err(error) => return Err(error),
         };
-        let mut bytes = Vec::new();
-        if let Some(old) = &mut old {
-            old.read_to_end(&mut bytes)?;
-        }
-        let memory = Memory::read(&bytes);
         let file = rewrite(path, &memory)?;
         let (lines, incoming) = mpsc::channel();
         let write = move || {

@@ -240,13 +240,6 @@ impl StartError {
     }
 
     fn journal(path: &Path, error: &io::Error) -> StartError {
-        if error.kind() == io::ErrorKind::ResourceBusy {
-            return StartError(format!(
-                "another Sluss writes the journal {}: stop that one, or give this one a journal of its own with \
-                 journal = \"…\"",
-                path.display()
-            ));
-        }
         StartError(format!(
             "cannot open the journal {}: {error}; make its folder writable for this user, name another file with \
              journal = \"…\", or write journal = \"off\" and lose what is parked at every restart",

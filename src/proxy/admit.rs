@@ -90,7 +90,7 @@ impl Gate {
         let earlier = matches!(asked, Asked::Waiting(_)) && inner.plan_earlier();
         drop(inner);
         tell(news);
-        self.plan(next_wake);
+        self.notify(earlier);
         asked
     }
 
@@ -104,9 +104,9 @@ impl Gate {
         let now = self.clock.now();
         let mut inner = self.lock();
         let result = act(&mut inner.domain, now);
-        let (news, earlier) = (self.news(&mut inner), inner.plan_earlier());
+        let (news, earlier) = (self.news(&mut inner, now), inner.plan_earlier());
         drop(inner);
-        self.tell(news, now);
+        tell(news);
         self.notify(earlier);
         result
     }
@@ -114,14 +114,7 @@ impl Gate {
     /// Wake the domain whenever it is due, for ever.
     pub async fn keep_awake(self: Arc<Self>) {
         loop {
-            // Whoever plans a wake from here on is earlier than never, and is heard.
-            self.planned.store(u64::MAX, Ordering::Relaxed);
-            let next = self.with(|domain, now| {
-                domain.wake(now);
-                domain.next_wake()
-            });
-            self.planned.fetch_min(next.map_or(u64::MAX, nanos), Ordering::Relaxed);
-            let earlier = self.earlier.notified();
+            let next = self.wake();
             match next {
                 // Work was left over: let others at the lock, then go on.
                 Some(due) if due <= self.clock.now() => tokio::time::sleep(Duration::from_millis(1)).await,
@@ -141,9 +134,9 @@ impl Gate {
         inner.domain.wake(now);
         let next = inner.domain.next_wake();
         inner.planned = next;
-        let news = self.news(&mut inner);
+        let news = self.news(&mut inner, now);
         drop(inner);
-        self.tell(news, now);
+        tell(news);
         next
     }
 
@@ -170,14 +163,14 @@ impl Gate {
     /// Take what the domain has to say, let go of the lock, and say it.
     fn release(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, now: Timestamp) {
         let news = self.news(&mut inner, now);
-        // Whoever had much to say may have put the rest off.
-        let next_wake = (news.len() > 1).then(|| inner.domain.next_wake()).flatten();
+        // Who says one thing or nothing has left nothing over, and a seat that comes back sets no deadline.
+        let earlier = news.len() > 1 && inner.plan_earlier();
         drop(inner);
         tell(news);
-        self.plan(next_wake);
+        self.notify(earlier);
     }
 
-    /// What the domain has to say, and to whom.
+    /// What the domain has to say to those who wait. What it has to note is noted.
     fn news(self: &Arc<Self>, inner: &mut Inner, now: Timestamp) -> Vec<News> {
         let mut news = Vec::new();
         while let Some(output) = inner.domain.poll_output() {
@@ -193,10 +186,8 @@ impl Gate {
         news
     }
 
-    fn plan(&self, next_wake: Option<Timestamp>) {
-        let Some(next) = next_wake else { return };
-        if nanos(next) < self.planned.load(Ordering::Relaxed) {
-            self.planned.store(nanos(next), Ordering::Relaxed);
+    fn notify(&self, earlier: bool) {
+        if earlier {
             self.earlier.notify_one();
         }
     }

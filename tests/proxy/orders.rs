@@ -170,12 +170,17 @@ fn an_order_must_say_that_it_is_json_so_that_no_page_in_a_browser_can_give_it() 
     for kind in ["", "content-type: text/plain\r\n", "content-type: application/x-www-form-urlencoded\r\n"] {
         for path in ["/api/v1/orders", "/api/v1/signals"] {
             let length = order.len();
-            let request = format!("POST {path} HTTP/1.1\r\nhost: a\r\n{kind}content-length: {length}\r\n\r\n{order}");
+            let request =
+                format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{kind}content-length: {length}\r\n\r\n{order}");
             let answer = proxy.admin().ask(request);
             assert_eq!(answer.status(), 415, "{kind}");
             assert!(answer.json()["detail"].as_str().is_some_and(|detail| detail.contains("application/json")));
         }
     }
+    // A name that a page has pointed at this machine is no better.
+    let head = "POST /api/v1/orders HTTP/1.1\r\nhost: evil.example\r\ncontent-type: application/json";
+    let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{order}", order.len());
+    assert_eq!(proxy.admin().ask(request).status(), 403);
     assert_eq!(state(&proxy), "open");
     assert_eq!(proxy.admin().get("/nowhere").json()["type"], Value::from("urn:sluss:error:not_found"));
 }

@@ -128,3 +128,19 @@ fn a_client_that_reads_slowly_gets_all_of_it() {
     }
     until("the seat is free", || proxy.product("horse-racing").in_flight == 0);
 }
+
+#[test]
+fn clients_that_drip_their_bodies_hold_no_seat_and_starve_nobody() {
+    let backend = Backend::answering(OK);
+    let proxy = Setup::new().horse(&backend, "limit = 2").start();
+    let mut slow: Vec<_> = (0..10).map(|_| proxy.client()).collect();
+    for client in &mut slow {
+        client.say("POST /horse/bets HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\na");
+    }
+    for client in &mut slow {
+        client.say("b");
+        assert_eq!(proxy.client().get("/horse/odds").status(), 200);
+    }
+    assert_eq!(proxy.product("horse-racing").in_flight, 0);
+    assert!(backend.requests().iter().all(|request| request.body.is_empty()));
+}

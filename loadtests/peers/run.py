@@ -63,13 +63,14 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=4, help="of one proxy in one scenario in one round")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=int, default=2, help="of one proxy in one scenario in one round")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--browser", action="store_true", help="send the headers of a browser, not only Host")
     parser.add_argument("--scenario", choices=SCENARIOS, action="append", help="only this one")
     parser.add_argument("--quiet-cores", type=float, default=0.2, help="wait while others use more than this")
     parser.add_argument("--patience", type=float, default=20, help="seconds to wait for that, before each measurement")
+    parser.add_argument("--tries", type=int, default=3, help="how often a round that others disturbed is run")
     parser.add_argument("--no-keep", dest="keep", action="store_false", help="do not write loadtests/results/")
     return parser.parse_args()
 
@@ -138,18 +139,24 @@ class Bench:
         for scenario in scenarios:
             for proxy in PROXIES:
                 self.measure(scenario, proxy, 1)
-        rounds = []
-        for number in range(self.options.rounds):
-            for scenario in scenarios:
-                # Everybody is first equally often.
-                turn = number % len(PROXIES)
-                one = {"scenario": scenario, "measured": {}}
-                for proxy in PROXIES[turn:] + PROXIES[:turn]:
-                    stage.wait_for_quiet(self.options.quiet_cores, self.options.patience)
-                    one["measured"][proxy] = self.measure(scenario, proxy, self.options.seconds)
-                rounds.append(one)
-                tell(number, one)
-        return rounds
+        return [self.round(number, scenario) for number in range(self.options.rounds) for scenario in scenarios]
+
+    def round(self, number, scenario):
+        """Everybody in turn, each first equally often; the least disturbed of a few tries."""
+        turn = number % len(PROXIES)
+        best = None
+        for _ in range(self.options.tries):
+            measured = {}
+            for proxy in PROXIES[turn:] + PROXIES[:turn]:
+                stage.wait_for_quiet(self.options.quiet_cores, self.options.patience)
+                measured[proxy] = self.measure(scenario, proxy, self.options.seconds)
+            noise = max(m["others_cores"] for m in measured.values())
+            if best is None or noise < best["others_cores"]:
+                best = {"scenario": scenario, "others_cores": noise, "measured": measured}
+            if noise <= self.options.quiet_cores:
+                break
+        tell(number, best)
+        return best
 
     def measure(self, scenario, proxy, seconds):
         """One run of the client against one proxy."""
@@ -209,8 +216,8 @@ class Bench:
 
 def tell(number, one):
     parts = [f"{proxy} {m['us']:.2f} ({m['user_us']:.2f})" for proxy, m in sorted(one["measured"].items())]
-    noise = max(m["others_cores"] for m in one["measured"].values())
-    print(f"round {number + 1}, {one['scenario']}: {', '.join(parts)} us per request (user); others {noise} cores", flush=True)
+    print(f"round {number + 1}, {one['scenario']}: {', '.join(parts)} us per request (user); others "
+          f"{one['others_cores']} cores", flush=True)
 
 
 def summary(rounds):
@@ -223,7 +230,7 @@ def summary(rounds):
             "user_us": {proxy: stage.spread([m[proxy]["user_us"] for m in measured]) for proxy in PROXIES},
             "ratio": {peer: stage.spread([round(m[OURS]["us"] / m[peer]["us"], 4) for m in measured])
                       for peer in PROXIES if peer != OURS},
-            "others_cores": stage.spread([m[proxy]["others_cores"] for m in measured for proxy in PROXIES]),
+            "others_cores": stage.spread([one["others_cores"] for one in rounds if one["scenario"] == scenario]),
         }
     return result
 

@@ -11,4 +11,5 @@ pub mod admission;
 pub mod journal;
 pub mod telemetry;
 pub mod admin;
+pub mod sim;
 pub mod demo;

@@ -165,7 +165,7 @@ impl Control {
             }
             Signalled::Implausible { before_stop } => {
                 self.signals[1].increment(1);
-                let before = SignedDuration::try_from(before_stop).unwrap_or(SignedDuration::MAX);
+                let before = SignedDuration::from_secs(i64::try_from(before_stop.as_secs()).unwrap_or(i64::MAX));
                 let text = format!(
                     "implausible close signal for {event} from {}: its betting stop is {before:#} away. Betting on it is \
                      paused, on nothing else. A person must confirm (`sluss close --event {event}`) or reopen \

@@ -68,7 +68,7 @@ async fn metrics(State(control): State<Arc<Control>>) -> impl IntoResponse {
 async fn orders(State(control): State<Arc<Control>>, headers: HeaderMap, body: Bytes) -> Response {
     let request = match parse(&headers, &body) {
         Ok(request) => request,
-        Err(no) => return no,
+        Err(no) => return *no,
     };
     match control.order(&request).await {
         Ok(applied) => Json(json!({ "applied": applied })).into_response(),
@@ -79,7 +79,7 @@ async fn orders(State(control): State<Arc<Control>>, headers: HeaderMap, body: B
 async fn signals(State(control): State<Arc<Control>>, headers: HeaderMap, body: Bytes) -> Response {
     let request = match parse(&headers, &body) {
         Ok(request) => request,
-        Err(no) => return no,
+        Err(no) => return *no,
     };
     match control.signal(&request).await {
         Ok(heard) => Json(heard).into_response(),
@@ -89,14 +89,16 @@ async fn signals(State(control): State<Arc<Control>>, headers: HeaderMap, body: 
 
 /// A browser can post forms and plain text across sites without asking; it asks before it posts JSON. So an
 /// order must say that it is JSON, and a page in an operator's browser cannot park a product.
-fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Response> {
+fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<Response>> {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if !kind.starts_with(b"application/json") {
         let text = "send JSON, with Content-Type: application/json";
-        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", text));
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", text).into());
     }
-    serde_json::from_slice(body)
-        .map_err(|error| problem(StatusCode::UNPROCESSABLE_ENTITY, "unclear", &format!("{error}; nothing was changed")))
+    serde_json::from_slice(body).map_err(|error| {
+        let text = format!("{error}; nothing was changed");
+        Box::new(problem(StatusCode::UNPROCESSABLE_ENTITY, "unclear", &text))
+    })
 }
 
 fn no(mistake: &Mistake) -> Response {

@@ -3,16 +3,20 @@
 use std::collections::VecDeque;
 
 use super::customers::Customers;
-use super::limit::{self, Sample};
-use super::queue::{Waiter, Waiters};
+use super::limit;
+use super::queue::Waiters;
 use super::ramp::Ramp;
 use super::random::Random;
 use super::resource::Resource;
 use super::schedule::{Entry, EventState, Schedule, Signalled};
 use super::{
-    Arrival, Class, Event, EventKey, Order, Outcome, Output, ParkReason, Place, Product, ProductId, Refusal, Seat,
-    Settings, State, Timestamp, Verdict,
+    Arrival, Class, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Seat, Settings, State,
+    Timestamp, Verdict,
 };
+
+mod seats;
+mod turns;
+mod life;
 
 /// See the [module](super).
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct Domain {
     shutting_down: bool,
     /// Work was left over by a call that had done its share.
     more: bool,
+    /// The latest time that was told.
+    latest: Timestamp,
 }
 
 /// The most waiters one call lets through or turns away; the rest follow at the next wake.
@@ -55,21 +61,24 @@ impl Domain {
             bypass: false,
             shutting_down: false,
             more: false,
+            latest: now,
         }
     }
 
     /// A request asks to pass.
     pub fn arrive(&mut self, arrival: Arrival, now: Timestamp) -> Verdict {
+        let now = self.tick(now);
         if self.bypass {
-            return Verdict::Proceed(self.seat(&arrival, false, now));
+            return self.let_in(&arrival, now);
         }
         if let Some(refusal) = self.forbids(&arrival, now) {
             return self.refuse(&arrival, refusal, now);
         }
         let (product, class) = (arrival.product.index(), arrival.class);
-        if self.products[product].lines[class.index()].is_empty() && self.can_start(product, class) {
-            let reserved = self.takes_reserve(product, class);
-            return Verdict::Proceed(self.seat(&arrival, reserved, now));
+        // While a call has put off those whose turn it was, a free seat is theirs.
+        let first = !self.more && self.products[product].lines[class.index()].is_empty();
+        if first && self.can_start(product, class) {
+            return self.let_in(&arrival, now);
         }
         if self.customers.is_over_share(arrival.customer) {
             return self.refuse(&arrival, Refusal::OverCustomerShare, now);
@@ -83,6 +92,7 @@ impl Domain {
 
     /// An admitted request has ended; its seats are free for the next.
     pub fn finish(&mut self, seat: Seat, outcome: Outcome, now: Timestamp) {
+        let now = self.tick(now);
         let index = seat.product.index();
         self.customers.leave(seat.customer);
         let product = &mut self.products[index];
@@ -99,6 +109,7 @@ impl Domain {
 
     /// The client of a waiter has hung up. Nothing happens when the place is stale.
     pub fn leave(&mut self, place: Place, now: Timestamp) {
+        let now = self.tick(now);
         let Some(waiter) = self.waiters.get(place).copied() else { return };
         let product = &mut self.products[waiter.product.index()];
         self.waiters.take(&mut product.lines[waiter.class.index()], place);
@@ -110,6 +121,7 @@ impl Domain {
 
     /// An operator's order for one product. False when it changes nothing.
     pub fn order(&mut self, product: ProductId, order: Order, now: Timestamp) -> bool {
+        let now = self.tick(now);
         let index = product.index();
         let state = self.products[index].state;
         match (order, state) {
@@ -136,8 +148,11 @@ impl Domain {
 
     /// An outside source says that betting on an event has stopped.
     pub fn close_signal(&mut self, key: EventKey, now: Timestamp) -> Signalled {
+        let now = self.tick(now);
+        let before = self.schedule.get(key).map(|entry| entry.state);
         let told = self.schedule.close_signal(key, now);
-        if let Some(entry) = self.schedule.get(key) {
+        // A source that repeats itself changes nothing.
+        if let Some(entry) = self.schedule.get(key).filter(|entry| Some(entry.state) != before) {
             self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to: entry.state }));
         }
         told
@@ -146,6 +161,7 @@ impl Domain {
     /// A person decides about an event; `None` when nobody knows it, else whether anything changed.
     /// Reopening one brings its crowd back, so its product goes through the ramp, from what it holds now.
     pub fn order_event(&mut self, key: EventKey, to: EventState, now: Timestamp) -> Option<bool> {
+        let now = self.tick(now);
         let entry = *self.schedule.get(key)?;
         if entry.state == to {
             return Some(false);
@@ -159,7 +175,8 @@ impl Domain {
         Some(true)
     }
 
-    /// Everything off but plain proxying; seats are still counted, so that switching back is safe.
+    /// Everything off but plain proxying: who waits passes, who comes passes, in whatever state. Seats are still
+    /// counted, so that switching back is safe.
     pub fn bypass(&mut self, on: bool, now: Timestamp) {
         self.bypass = on;
         self.wake(now);
@@ -199,6 +216,7 @@ impl Domain {
 
     /// Do what has become due: expire, turn away, let through.
     pub fn wake(&mut self, now: Timestamp) {
+        let now = self.tick(now);
         self.more = false;
         let mut left = BATCH;
         for index in 0..self.products.len() {
@@ -220,6 +238,13 @@ impl Domain {
         &self.products[product.index()]
     }
 
+    /// Drivers read the clock before they take the lock, so a call may be told an earlier time than the one before it.
+    /// Here time does not go back: lines are in the order of their deadlines, and a window has no negative length.
+    fn tick(&mut self, now: Timestamp) -> Timestamp {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
     /// Pools and budgets, to look at, in the order of the settings.
     pub fn resources(&self) -> &[Resource] {
         &self.resources
@@ -229,247 +254,7 @@ impl Domain {
     pub fn is_bypassed(&self) -> bool {
         self.bypass
     }
-
-    // --- one arrival ---------------------------------------------------------------------------------
-
-    fn forbids(&self, arrival: &Arrival, now: Timestamp) -> Option<Refusal> {
-        if self.shutting_down {
-            return Some(Refusal::ShuttingDown);
-        }
-        let shut = self.products[arrival.product.index()].state.shut();
-        match shut.filter(|_| !arrival.class.passes_in_every_state()) {
-            Some(ParkReason::Parked) => Some(Refusal::Parked),
-            Some(ParkReason::Closed) => Some(Refusal::Closed),
-            None => arrival.event.and_then(|event| self.schedule.forbids(event, arrival.class, now)),
-        }
-    }
-
-    fn takes_reserve(&self, product: usize, class: Class) -> bool {
-        class.passes_in_every_state() && self.products[product].has_reserve()
-    }
-
-    /// Whether everything that a request of `class` needs is free, all or nothing.
-    fn can_start(&self, index: usize, class: Class) -> bool {
-        if self.takes_reserve(index, class) {
-            return true;
-        }
-        let product = &self.products[index];
-        product.state.shut().is_none()
-            && product.is_under_ramp()
-            && product.settings.needs[class.index()].iter().all(|need| self.resources[need].is_free())
-    }
-
-    /// Take the seats. Whether they are free has been asked before (bypass does not ask).
-    fn seat(&mut self, arrival: &Arrival, reserved: bool, now: Timestamp) -> Seat {
-        let Arrival { product, class, customer, .. } = *arrival;
-        let held = &mut self.products[product.index()];
-        held.counted(class, now);
-        if reserved {
-            held.reserve_in_use += 1;
-        } else {
-            held.in_flight += 1;
-            for need in held.settings.needs[class.index()].iter() {
-                self.resources[need].take(product.index());
-            }
-        }
-        self.customers.enter(customer);
-        Seat { product, class, customer, reserved, started: now }
-    }
-
-    fn release(&mut self, seat: &Seat, outcome: Outcome, slow: bool, now: Timestamp) {
-        let index = seat.product.index();
-        let needs = self.products[index].settings.needs[seat.class.index()];
-        let full = |resource: &Resource| resource.in_use() >= resource.limit();
-        // Two controllers must not fight over one signal: pools hold still while a budget is full.
-        let budget_is_full = needs.iter().any(|need| self.resources[need].is_budget() && full(&self.resources[need]));
-        for need in needs.iter() {
-            let resource = &mut self.resources[need];
-            let saturated = full(resource) && (resource.is_budget() || !budget_is_full);
-            resource.observe(&Sample { outcome, slow, saturated }, now);
-            resource.give_back(index);
-        }
-        let product = &mut self.products[index];
-        let held_up = product.waiting > 0 && !product.is_under_ramp();
-        product.in_flight -= 1;
-        if let Some(ramp) = &mut product.ramp {
-            let from = ramp.seats();
-            ramp.observe(outcome, slow, held_up, now);
-            let to = ramp.seats();
-            if from != to {
-                let moved = Event::RampMoved { product: seat.product, from, to };
-                self.outputs.push_back(Output::Note(moved));
-            }
-        }
-    }
-
-    // --- the queue -----------------------------------------------------------------------------------
-
-    /// The length up to which a line is needed to keep the seats busy.
-    fn short_line(&self, product: usize, class: Class) -> u32 {
-        let needs = self.products[product].settings.needs[class.index()];
-        let seats = needs.iter().map(|need| self.resources[need].limit()).min();
-        seats.unwrap_or(1).saturating_mul(2)
-    }
-
-    /// Room for one more of `class`: whoever ranks lowest and came last makes it. False when nobody does.
-    fn make_room(&mut self, index: usize, class: Class, now: Timestamp) -> bool {
-        let product = &mut self.products[index];
-        if product.waiting < product.settings.queue.length.get() {
-            return true;
-        }
-        let lower = (class.index() + 1..Class::COUNT).rev();
-        for rank in lower {
-            if let Some((place, waiter)) = self.waiters.take_back(&mut product.lines[rank]) {
-                self.turn_away(place, &waiter, Refusal::QueueFull, now);
-                return true;
-            }
-        }
-        false
-    }
-
-    fn join(&mut self, arrival: &Arrival, now: Timestamp) -> Place {
-        let Arrival { product, class, customer, event } = *arrival;
-        let held = &mut self.products[product.index()];
-        let until = now + held.settings.queue.longest_wait;
-        held.waiting += 1;
-        self.customers.enter(customer);
-        let waiter = Waiter { product, class, customer, event, since: now, until };
-        self.waiters.join(&mut held.lines[class.index()], waiter)
-    }
-
-    /// Let through whoever's turn it is, until nobody who waits can have what they need.
-    fn dispatch(&mut self, now: Timestamp) {
-        let mut left = BATCH;
-        while self.waiters.len() > 0 {
-            let Some((index, class)) = self.next_turn() else { return };
-            if left == 0 {
-                self.more = true;
-                return;
-            }
-            left -= 1;
-            let product = &mut self.products[index];
-            let Some((place, waiter)) = self.waiters.take_front(&mut product.lines[class.index()]) else { return };
-            let Waiter { product, class, customer, event, .. } = waiter;
-            let arrival = Arrival { product, class, customer, event };
-            let too_late = (now >= waiter.until).then_some(Refusal::WaitedTooLong);
-            if let Some(refusal) = self.forbids(&arrival, now).or(too_late) {
-                self.turn_away(place, &waiter, refusal, now);
-                continue;
-            }
-            self.products[index].waiting -= 1;
-            self.customers.leave(customer);
-            let reserved = self.takes_reserve(index, class);
-            let seat = self.seat(&arrival, reserved, now);
-            self.outputs.push_back(Output::Admit(place, seat));
-        }
-    }
-
-    /// Of the products that have somebody who could start, the one that holds least of what it is owed.
-    /// Within a product the highest class whose needs are free: a head blocked on a budget is passed over.
-    fn next_turn(&self) -> Option<(usize, Class)> {
-        let mut turn = None;
-        let mut least = u64::MAX;
-        for (index, product) in self.products.iter().enumerate() {
-            if product.waiting == 0 {
-                continue;
-            }
-            let ready = |class: &Class| !product.lines[class.index()].is_empty() && self.can_start(index, *class);
-            let Some(class) = Class::ALL.into_iter().find(ready) else { continue };
-            let claim = self.claim(index, class);
-            if claim < least {
-                least = claim;
-                turn = Some((index, class));
-            }
-        }
-        turn
-    }
-
-    fn claim(&self, index: usize, class: Class) -> u64 {
-        if self.takes_reserve(index, class) {
-            return 0;
-        }
-        let needs = self.products[index].settings.needs[class.index()];
-        needs.iter().map(|need| self.resources[need].claim(index)).max().unwrap_or(0)
-    }
-
-    /// Turn away those of a line who have waited too long, or whose product has shut.
-    fn clear_line(&mut self, index: usize, class: Class, left: &mut usize, now: Timestamp) {
-        loop {
-            let product = &mut self.products[index];
-            let Some(waiter) = self.waiters.front(&product.lines[class.index()]) else { return };
-            let Waiter { product: id, customer, event, until, .. } = *waiter;
-            let arrival = Arrival { product: id, class, customer, event };
-            let refusal = match self.forbids(&arrival, now) {
-                Some(refusal) => refusal,
-                None if now >= until => Refusal::WaitedTooLong,
-                None => return,
-            };
-            if *left == 0 {
-                self.more = true;
-                return;
-            }
-            *left -= 1;
-            let line = &mut self.products[index].lines[class.index()];
-            if let Some((place, waiter)) = self.waiters.take_front(line) {
-                self.turn_away(place, &waiter, refusal, now);
-            }
-        }
-    }
-
-    /// Tell a waiter who is out of the line already.
-    fn turn_away(&mut self, place: Place, waiter: &Waiter, refusal: Refusal, now: Timestamp) {
-        let product = &mut self.products[waiter.product.index()];
-        product.waiting -= 1;
-        self.customers.leave(waiter.customer);
-        let refused = product.refuse(refusal, waiter.class, now, &mut self.random);
-        self.outputs.push_back(Output::Refuse(place, refused));
-    }
-
-    fn refuse(&mut self, arrival: &Arrival, refusal: Refusal, now: Timestamp) -> Verdict {
-        let product = &mut self.products[arrival.product.index()];
-        Verdict::Refuse(product.refuse(refusal, arrival.class, now, &mut self.random))
-    }
-
-    // --- lifecycle -----------------------------------------------------------------------------------
-
-    fn enter(&mut self, index: usize, to: State) {
-        let product = &mut self.products[index];
-        let from = product.state;
-        if from == to {
-            return;
-        }
-        product.state = to;
-        if to != State::Ramping {
-            product.ramp = None;
-        }
-        let product = ProductId(index as u16);
-        self.outputs.push_back(Output::Note(Event::StateChanged { product, from, to }));
-    }
-
-    /// From half of what the backends were known to take, or from what the product holds if that is more.
-    fn start_ramp(&mut self, index: usize, now: Timestamp) {
-        let needs = self.products[index].settings.needs[Class::Commit.index()];
-        let knees = needs.iter().filter_map(|need| self.resources[need].knee());
-        let half_known = knees.fold(f64::INFINITY, f64::min) / 2.0;
-        let holds = f64::from(self.products[index].in_flight);
-        let from = if half_known.is_finite() { half_known.max(holds) } else { holds };
-        self.products[index].ramp = Some(Ramp::new(from, now));
-        self.enter(index, State::Ramping);
-    }
-
-    /// Take the step in a product's life that has become due.
-    fn settle_state(&mut self, index: usize, now: Timestamp) {
-        let product = &self.products[index];
-        match product.state {
-            State::Draining(reason) if product.in_flight == 0 => self.enter(index, State::Parked(reason)),
-            State::Ramping => {
-                let needs = product.settings.needs[Class::Commit.index()];
-                let limit = needs.iter().map(|need| self.resources[need].limit()).min().unwrap_or(0);
-                if product.ramp.as_ref().is_none_or(|ramp| ramp.is_over(limit, now)) {
-                    self.enter(index, State::Open);
-                }
-            }
-            _ => {}
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,13 +23,13 @@ pub struct Product {
     pub(crate) reserve_in_use: u32,
     pub(crate) ramp: Option<Ramp>,
     let_through: [Rate; Class::COUNT],
-    calendar: Calendar,
+    calendars: [Calendar; Class::COUNT],
 }
 
 impl Product {
     pub(crate) fn new(settings: ProductSettings, now: Timestamp) -> Product {
         Product {
-            calendar: Calendar::new(settings.queue.retry_after),
+            calendars: std::array::from_fn(|_| Calendar::new(settings.queue.retry_after)),
             settings,
             state: State::Open,
             lines: [Line::default(); Class::COUNT],
@@ -95,13 +95,14 @@ impl Product {
 
     /// `refusal`, with a time to come back.
     pub(crate) fn refuse(&mut self, refusal: Refusal, class: Class, now: Timestamp, random: &mut Random) -> Refused {
+        let calendar = &mut self.calendars[class.index()];
         let retry_after = match refusal {
             Refusal::QueueFull | Refusal::WaitedTooLong => {
                 let drain = self.let_through[class.index()].per_s(now);
-                self.calendar.promise(drain, now, random)
+                calendar.promise(drain, now, random)
             }
-            Refusal::Closed | Refusal::Parked | Refusal::EventParked => self.calendar.any(random),
-            Refusal::OverCustomerShare | Refusal::ShuttingDown => self.settings.queue.retry_after.0,
+            Refusal::Closed | Refusal::Parked | Refusal::EventParked => calendar.any(random),
+            Refusal::OverCustomerShare | Refusal::ShuttingDown => calendar.soon(random),
             // What is over does not come back.
             Refusal::EventClosed | Refusal::PastBettingStop => Duration::ZERO,
         };

@@ -28,7 +28,6 @@ pub(crate) struct Waiter {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) event: Option<EventKey>,
-    pub(crate) since: Timestamp,
     pub(crate) until: Timestamp,
 }
 
@@ -175,14 +174,13 @@ mod tests {
     use super::super::time::at;
     use super::*;
 
-    fn somebody(since_ms: u64) -> Waiter {
+    fn somebody(until_ms: u64) -> Waiter {
         Waiter {
             product: ProductId(0),
             class: Class::Start,
-            customer: Customer::Account(since_ms),
+            customer: Customer::Account(until_ms),
             event: None,
-            since: at(since_ms),
-            until: at(since_ms + 1000),
+            until: at(until_ms),
         }
     }
 
@@ -193,7 +191,7 @@ mod tests {
         assert!(waiters.take(&mut line, places[0]).is_some());
         assert!(waiters.take(&mut line, places[2]).is_some());
         assert!(waiters.take(&mut line, places[4]).is_some());
-        let order: Vec<_> = std::iter::from_fn(|| waiters.take_front(&mut line)).map(|(_, w)| w.since).collect();
+        let order: Vec<_> = std::iter::from_fn(|| waiters.take_front(&mut line)).map(|(_, w)| w.until).collect();
         assert_eq!(order, [at(1), at(3)]);
         assert!(line.is_empty());
         assert_eq!(waiters.len(), 0);
@@ -208,7 +206,7 @@ mod tests {
         assert_eq!(old.slot(), new.slot());
         assert!(waiters.get(old).is_none());
         assert!(waiters.take(&mut line, old).is_none());
-        assert_eq!(waiters.get(new).map(|w| w.since), Some(at(2)));
+        assert_eq!(waiters.get(new).map(|w| w.until), Some(at(2)));
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! How much may pass at a time after reopening.
 //!
 //! A ceiling on a product's seats that grows on evidence, not on the clock: by half for every short
-//! window in which it was what held work up and the backends stayed healthy, not at all while answers are
-//! late, down at once on failures. It ends when the limits bind before it does, or when nobody
-//! needs more. A backend that comes back cold is simply held longer; a warm one costs a few windows.
+//! window in which it was what held work up and the backends stayed healthy. It ends when the limits bind
+//! before it does, or when nobody needs more; never because answers fail to come.
+//!
+//! Late answers and failures hold it or take it back, unless the answers followed the seats: with a third fewer seats
+//! a third fewer answers, each as late as before, says that the backends are late by nature, and waiting for them to
+//! become quick would leave the product at four seats for ever. Doubt is held for a few windows and then tried. A
+//! backend that comes back cold is simply held longer; a warm one costs a few windows.
 
 use std::time::Duration;
 
@@ -13,14 +17,21 @@ use super::{Outcome, Timestamp};
 #[derive(Debug)]
 pub(crate) struct Ramp {
     ceiling: f64,
+    /// The ceiling before this one, and the answers per second that it brought.
+    before: Option<(f64, f64)>,
+    /// Windows since the ceiling moved.
+    still: u32,
     window: Window,
     bound_at: Timestamp,
 }
 
 #[derive(Debug)]
 struct Window {
+    /// Answers still to come of those let through under the ceiling before.
+    skip: u32,
     since: Timestamp,
     done: u32,
+    answered: u32,
     slow: u32,
     failed: u32,
     bound: bool,
@@ -32,13 +43,17 @@ const SHORTEST: Duration = Duration::from_millis(50);
 const FEWEST_ANSWERS: u32 = 10;
 const FORWARD: f64 = 1.5;
 const BACK: f64 = 0.7;
+/// Answers follow seats when twice the seats bring at least √2 times the answers.
+const FOLLOWED: f64 = 0.5;
+/// So many windows in doubt are enough to try the next step.
+const DOUBT: u32 = 5;
 /// When the ceiling has not held anybody up for so long, the ramp is over.
 const IDLE: Duration = Duration::from_secs(2);
 
 impl Ramp {
     /// A way back that starts from `seats`.
     pub(crate) fn new(seats: f64, now: Timestamp) -> Ramp {
-        Ramp { ceiling: seats.max(FEWEST), window: Window::new(now), bound_at: now }
+        Ramp { ceiling: seats.max(FEWEST), before: None, still: 0, window: Window::after(0), bound_at: now }
     }
 
     /// Seats the product may hold now.
@@ -46,20 +61,33 @@ impl Ramp {
         self.ceiling as u32
     }
 
+    /// The ceiling is reached just now: the product may need more.
+    pub(crate) fn is_reached(&mut self, now: Timestamp) {
+        self.bound_at = now;
+    }
+
     /// A seat came back; `held_up` says whether the ceiling was what others waited for.
     pub(crate) fn observe(&mut self, outcome: Outcome, slow: bool, held_up: bool, now: Timestamp) {
+        if held_up {
+            self.is_reached(now);
+        }
         let window = &mut self.window;
+        if window.skip > 0 {
+            window.skip -= 1;
+            return;
+        }
+        if window.since == Timestamp::NEVER {
+            window.since = now;
+            return;
+        }
         window.done += 1;
+        window.answered += u32::from(outcome == Outcome::Answered);
         window.slow += u32::from(slow && outcome == Outcome::Answered);
         window.failed += u32::from(outcome == Outcome::Failed);
         window.bound |= held_up;
-        if held_up {
-            self.bound_at = now;
-        }
         let enough = window.done >= FEWEST_ANSWERS.max(self.ceiling as u32);
         if enough && now.since(window.since) >= SHORTEST {
-            self.ceiling = window.next(self.ceiling).max(FEWEST);
-            self.window = Window::new(now);
+            self.close(now);
         }
     }
 
@@ -72,21 +100,57 @@ impl Ramp {
     pub(crate) fn idle_at(&self) -> Timestamp {
         self.bound_at + IDLE
     }
+
+    fn close(&mut self, now: Timestamp) {
+        let from = self.seats();
+        let rate = self.window.rate(now);
+        self.ceiling = (self.ceiling * self.step(rate)).max(FEWEST);
+        if self.seats() == from {
+            self.still += 1;
+            self.window = Window::after(0);
+        } else {
+            self.still = 0;
+            self.before = Some((f64::from(from), rate));
+            self.window = Window::after(from);
+        }
+    }
+
+    /// What the window makes of the ceiling.
+    fn step(&self, rate: f64) -> f64 {
+        let Window { done, slow, failed, bound, .. } = self.window;
+        if failed * 2 > done {
+            return BACK;
+        }
+        let healthy = failed * 20 <= done && slow * 10 <= done;
+        let grew = self.before.is_some_and(|(seats, _)| seats < self.ceiling);
+        if !bound {
+            1.0
+        } else if healthy || self.followed(rate) || self.still >= DOUBT {
+            FORWARD
+        } else if grew || failed * 20 > done || slow * 2 > done {
+            BACK
+        } else {
+            1.0
+        }
+    }
+
+    /// Whether more seats brought more answers, or fewer brought fewer: it is not the ceiling that does harm.
+    fn followed(&self, rate: f64) -> bool {
+        self.before.is_some_and(|(seats_before, rate_before)| {
+            let seats = f64::from(self.seats());
+            (rate / rate_before).ln() / (seats / seats_before).ln() >= FOLLOWED
+        })
+    }
 }
 
 impl Window {
-    fn new(since: Timestamp) -> Window {
-        Window { since, done: 0, slow: 0, failed: 0, bound: false }
+    fn after(skip: u32) -> Window {
+        Window { skip, since: Timestamp::NEVER, done: 0, answered: 0, slow: 0, failed: 0, bound: false }
     }
 
-    fn next(&self, ceiling: f64) -> f64 {
-        if self.failed * 20 > self.done || self.slow * 2 > self.done {
-            ceiling * BACK
-        } else if self.slow * 10 > self.done || !self.bound {
-            ceiling
-        } else {
-            ceiling * FORWARD
-        }
+    /// Good answers per second; never zero, for its logarithm is asked.
+    fn rate(&self, now: Timestamp) -> f64 {
+        (f64::from(self.answered) + 0.5) / now.since(self.since).as_secs_f64().max(1e-6)
     }
 }
 
@@ -95,37 +159,78 @@ mod tests {
     use super::super::time::at;
     use super::*;
 
-    /// Windows of ten answers, 10 ms apart: the ceiling after each.
-    fn climb(ramp: &mut Ramp, from_ms: u64, answers: u64, outcome: Outcome, slow: bool) -> Vec<u32> {
-        (0..answers)
-            .map(|n| {
-                ramp.observe(outcome, slow, true, at(from_ms + n * 10));
-                ramp.seats()
-            })
-            .collect()
-    }
-
-    #[test]
-    fn it_grows_while_healthy_holds_while_slow_and_steps_back_on_failures() {
-        let mut ramp = Ramp::new(4.0, at(0));
-        let healthy = climb(&mut ramp, 0, 60, Outcome::Answered, false);
-        assert!(healthy.windows(2).all(|pair| pair[1] >= pair[0]));
-        let reached = ramp.seats();
-        assert!(reached >= 13, "{reached}");
-        let failing = climb(&mut ramp, 600, 40, Outcome::Failed, false);
-        assert!(failing.last() < Some(&reached));
-        let mut late = Ramp::new(8.0, at(0));
-        for n in 0..200u64 {
-            late.observe(Outcome::Answered, n % 5 == 0, true, at(n * 10));
+    /// A backend that always has more to do: `rate` says how many answers a second so many seats bring, `slow` whether
+    /// they are late, and one in `failing` fails. Returns the ceilings after each answer.
+    fn serve(
+        ramp: &mut Ramp,
+        from: Timestamp,
+        seconds: u64,
+        rate: impl Fn(f64) -> f64,
+        slow: impl Fn(f64) -> bool,
+        failing: u64,
+    ) -> Vec<u32> {
+        let mut now = from;
+        let mut ceilings = Vec::new();
+        while now < from + Duration::from_secs(seconds) && ramp.seats() <= 100 {
+            let seats = f64::from(ramp.seats());
+            now += Duration::from_secs_f64(1.0 / rate(seats));
+            let nth = ceilings.len() as u64 + 1;
+            let outcome = if nth.is_multiple_of(failing) { Outcome::Failed } else { Outcome::Answered };
+            ramp.observe(outcome, slow(seats), true, now);
+            ceilings.push(ramp.seats());
         }
-        assert_eq!(late.seats(), 8);
+        ceilings
+    }
+
+    const NEVER: u64 = u64::MAX;
+
+    #[test]
+    fn a_warm_backend_costs_a_few_windows() {
+        let mut ramp = Ramp::new(15.0, at(0));
+        serve(&mut ramp, at(0), 1, |seats| seats * 50.0, |_| false, NEVER);
+        assert!(ramp.is_over(60, at(1000)), "{ramp:?}");
     }
 
     #[test]
-    fn it_never_starves_a_product() {
-        let mut ramp = Ramp::new(1.0, at(0));
-        climb(&mut ramp, 0, 500, Outcome::Failed, true);
+    fn it_never_grows_by_more_than_half_in_a_window_of_50_ms() {
+        let mut ramp = Ramp::new(4.0, at(0));
+        let grown = serve(&mut ramp, at(0), 2, |seats| seats * 1000.0, |_| false, NEVER);
+        let first_ms: u32 = grown[..(4 * 45)].iter().copied().max().unwrap_or_default();
+        assert_eq!(first_ms, 4);
+        assert!(grown.windows(2).all(|pair| pair[1] <= pair[0] * 3 / 2 + 1));
+    }
+
+    #[test]
+    fn where_seats_make_answers_late_it_stays_below() {
+        // Twenty seats are what the backends take; with more, answers are late and no more come.
+        let mut ramp = Ramp::new(4.0, at(0));
+        let ceilings = serve(&mut ramp, at(0), 30, |seats| seats.min(20.0) * 50.0, |seats| seats > 20.0, NEVER);
+        let late = &ceilings[ceilings.len() / 2..];
+        assert!(late.iter().all(|ceiling| (10..=45).contains(ceiling)), "{:?}", late.iter().max());
+        let mean = late.iter().sum::<u32>() as f64 / late.len() as f64;
+        assert!((14.0..28.0).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn a_backend_that_is_late_by_nature_is_not_left_at_four_seats() {
+        let mut ramp = Ramp::new(4.0, at(0));
+        serve(&mut ramp, at(0), 20, |seats| seats * 2.0, |_| true, NEVER);
+        assert!(ramp.seats() > 20, "{}", ramp.seats());
+    }
+
+    #[test]
+    fn a_backend_that_fails_now_and_then_by_nature_is_not_left_at_four_seats() {
+        let mut ramp = Ramp::new(4.0, at(0));
+        serve(&mut ramp, at(0), 10, |seats| seats * 50.0, |_| false, 10);
+        assert!(ramp.seats() > 40, "{}", ramp.seats());
+    }
+
+    #[test]
+    fn nothing_but_failures_brings_it_down_but_never_starves_the_product() {
+        let mut ramp = Ramp::new(90.0, at(0));
+        serve(&mut ramp, at(0), 10, |seats| seats * 50.0, |_| false, 1);
         assert_eq!(ramp.seats(), 4);
+        assert!(!ramp.is_over(5, at(10_000)));
     }
 
     #[test]
@@ -137,5 +242,7 @@ mod tests {
         assert!(!ramp.is_over(17, at(2400)));
         assert!(ramp.is_over(17, at(2500)));
         assert_eq!(ramp.idle_at(), at(2500));
+        ramp.is_reached(at(2500));
+        assert!(!ramp.is_over(17, at(2500)));
     }
 }

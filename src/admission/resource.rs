@@ -1,9 +1,14 @@
 //! Capacity that products share, a backend pool or a budget, and who holds how much of it: arithmetic only.
 //!
-//! Sharing is max-min by weight, decided at each dispatch: the product that holds least of what it is
-//! owed goes first, so one below its guarantee always goes before one that borrows, and what is lent is
-//! taken back by not refilling, within one service time. Re-dividing by period is what lets a product
-//! starve for ten seconds (`docs/flow-control.md`).
+//! Sharing is decided at each dispatch. First goes whoever stays within the guarantee with one seat more, the one that
+//! holds least of it before the others; so what is lent is taken back by not refilling, within one service time.
+//! Re-dividing by period is what lets a product starve for ten seconds (`docs/flow-control.md`).
+//!
+//! What is left, the fractions of a seat that guarantees come to and what nobody is owed, goes by weight to whoever
+//! has held least *lately*. At a wallet of nine seats a quarter is 2¼: without a memory the quarter would be the same
+//! product's loss every time, and a product that needs all of its share would drown in a queue of its own.
+
+use std::time::Duration;
 
 use super::Timestamp;
 use super::limit::{Limit, Sample};
@@ -14,16 +19,30 @@ pub struct Resource {
     limit: Box<dyn Limit>,
     budget: bool,
     in_use: u32,
-    by_product: Vec<u32>,
+    by_product: Vec<Share>,
     guarantees: Vec<u32>,
     sharers: u32,
 }
+
+/// What one product holds, and has held.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    seats: u32,
+    /// Seats as a moving average up to `since`.
+    lately: f64,
+    since: Timestamp,
+}
+
+/// How long what was held is remembered.
+const MEMORY: Duration = Duration::from_millis(300);
+/// What has been held lately counts so much more than what is held just now.
+const LATELY: f64 = 16.0;
 
 impl Resource {
     /// Capacity that nobody holds yet. `guarantees` are per cent by product; 0 for those that never use it.
     pub fn new(limit: Box<dyn Limit>, budget: bool, guarantees: Vec<u32>) -> Resource {
         let sharers = guarantees.iter().filter(|share| **share > 0).count() as u32;
-        Resource { limit, budget, in_use: 0, by_product: vec![0; guarantees.len()], guarantees, sharers }
+        Resource { limit, budget, in_use: 0, by_product: vec![Share::default(); guarantees.len()], guarantees, sharers }
     }
 
     /// How many seats there are now.
@@ -38,7 +57,7 @@ impl Resource {
 
     /// How many `product` holds.
     pub fn in_use_by(&self, product: usize) -> u32 {
-        self.by_product[product]
+        self.by_product[product].seats
     }
 
     /// Whether this is a budget on something behind the backends.
@@ -60,36 +79,58 @@ impl Resource {
         self.in_use < self.limit.seats()
     }
 
-    pub(crate) fn take(&mut self, product: usize) {
+    pub(crate) fn take(&mut self, product: usize, now: Timestamp) {
         self.in_use += 1;
-        self.by_product[product] += 1;
+        self.by_product[product].hold(now).seats += 1;
     }
 
     /// One seat comes back, with what its use showed.
-    pub(crate) fn give_back(&mut self, product: usize) {
-        debug_assert!(self.by_product[product] > 0, "a seat came back that nobody had taken");
+    pub(crate) fn give_back(&mut self, product: usize, now: Timestamp) {
+        debug_assert!(self.by_product[product].seats > 0, "a seat came back that nobody had taken");
         self.in_use -= 1;
-        self.by_product[product] -= 1;
+        self.by_product[product].hold(now).seats -= 1;
     }
 
     pub(crate) fn observe(&mut self, sample: &Sample, now: Timestamp) {
         self.limit.observe(sample, now);
     }
 
-    /// How much of its due `product` would hold with one more seat: least goes first. Zero where there
-    /// is nobody to share with.
-    pub(crate) fn claim(&self, product: usize) -> u64 {
+    /// How far `product` would be from its due with one more seat: least goes first, and can be compared between
+    /// resources of different sizes. At most [`OWED`] within the guarantee; zero where there is nobody to share with.
+    pub(crate) fn claim(&self, product: usize, now: Timestamp) -> u64 {
         if self.sharers < 2 {
             return 0;
         }
-        let held = u64::from(self.by_product[product]) + 1;
-        (held << 20) / u64::from(self.guarantees[product].max(1))
+        let share = &self.by_product[product];
+        let next = f64::from(share.seats + 1);
+        let due = f64::from(self.guarantees[product].max(1)) * f64::from(self.limit.seats().max(1)) / 100.0;
+        let claim = if next <= due { next / due } else { 1.0 + (next + LATELY * share.lately(now)) / due };
+        (claim * OWED as f64) as u64
+    }
+}
+
+/// The claim of a product that would hold all that it is owed.
+const OWED: u64 = 1 << 32;
+
+impl Share {
+    /// The moving average up to now. A quotient and no exponential: the same on every machine.
+    fn lately(&self, now: Timestamp) -> f64 {
+        let passed = now.since(self.since).as_secs_f64();
+        self.lately + (f64::from(self.seats) - self.lately) * passed / (passed + MEMORY.as_secs_f64())
+    }
+
+    /// Remember what was held so far: it is about to change.
+    fn hold(&mut self, now: Timestamp) -> &mut Share {
+        self.lately = self.lately(now);
+        self.since = now;
+        self
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::limit::Fixed;
+    use super::super::time::at;
     use super::*;
 
     fn shared(limit: u32, guarantees: &[u32]) -> Resource {
@@ -129,8 +170,8 @@ mod tests {
             let mut resource = shared(limit, &weights);
             while resource.is_free() {
                 let hungry = (0..3).filter(|p| resource.in_use_by(*p) < asked[*p]);
-                let Some(next) = hungry.min_by_key(|p| resource.claim(*p)) else { break };
-                resource.take(next);
+                let Some(next) = hungry.min_by_key(|p| resource.claim(*p, at(0))) else { break };
+                resource.take(next, at(0));
             }
             for (p, expected) in max_min(limit, &weights, &asked).into_iter().enumerate() {
                 let got = f64::from(resource.in_use_by(p));
@@ -142,19 +183,53 @@ mod tests {
         }
     }
 
+    /// Everybody wants more than there is; seats come back one at a time, ten milliseconds apart, the oldest first.
+    /// Returns what each has held on average.
+    fn held_over_time(limit: u32, guarantees: &[u32]) -> Vec<f64> {
+        let mut resource = shared(limit, guarantees);
+        let mut held = std::collections::VecDeque::new();
+        let mut sums = vec![0.0; guarantees.len()];
+        for turn in 0..2000 {
+            let now = at(turn * 10);
+            if let Some(product) = held.pop_front().filter(|_| !resource.is_free()) {
+                resource.give_back(product, now);
+            }
+            while resource.is_free() {
+                let next = (0..guarantees.len()).min_by_key(|p| resource.claim(*p, now)).expect("there are some");
+                resource.take(next, now);
+                held.push_back(next);
+            }
+            for (product, sum) in sums.iter_mut().enumerate() {
+                *sum += f64::from(resource.in_use_by(product)) / 2000.0;
+            }
+        }
+        sums
+    }
+
+    #[test]
+    fn fractions_of_a_seat_are_shared_over_time() {
+        for limit in 5..=16 {
+            let held = held_over_time(limit, &[50, 25, 25]);
+            for (product, part) in [0.5, 0.25, 0.25].into_iter().enumerate() {
+                let due = part * f64::from(limit);
+                assert!((held[product] / due - 1.0).abs() < 0.05, "of {limit}: {held:?}");
+            }
+        }
+    }
+
     #[test]
     fn whoever_shares_with_nobody_claims_nothing() {
         let mut alone = shared(4, &[0, 100, 0]);
-        alone.take(1);
-        assert_eq!(alone.claim(1), 0);
+        alone.take(1, at(0));
+        assert_eq!(alone.claim(1, at(0)), 0);
     }
 
     #[test]
     fn a_seat_given_back_is_free_again() {
         let mut resource = shared(1, &[50, 50]);
-        resource.take(0);
+        resource.take(0, at(0));
         assert!(!resource.is_free());
-        resource.give_back(0);
+        resource.give_back(0, at(0));
         assert!(resource.is_free());
         assert_eq!((resource.in_use(), resource.in_use_by(0)), (0, 0));
     }

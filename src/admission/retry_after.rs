@@ -3,7 +3,8 @@
 //! A crowd that is told one time comes back at one time. So a calendar hands out times one behind the
 //! other at the pace at which the product drains: the first refused hears the soonest, the next a
 //! little later, and what returns is as level as what can be served. Drawn around the slot, because
-//! `Retry-After` has whole seconds.
+//! `Retry-After` has whole seconds. Each class has a calendar of its own: one that is not served at all would
+//! fill it for those that are.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ pub(crate) struct Calendar {
 impl Calendar {
     /// An empty calendar that says nothing sooner or later than `bounds`.
     pub(crate) fn new(bounds: (Duration, Duration)) -> Calendar {
-        Calendar { bounds, next: Timestamp::ZERO }
+        let (soonest, latest) = bounds;
+        Calendar { bounds: (soonest, latest.max(soonest)), next: Timestamp::ZERO }
     }
 
     /// The next time to come back, when `drain_per_s` can be served in a second.
@@ -35,6 +37,12 @@ impl Calendar {
         self.next = slot + Duration::from_secs_f64(1.0 / drain_per_s.max(1.0));
         let wait = slot.since(now);
         random.between(wait - wait / 5, wait + wait / 5).clamp(soonest, latest)
+    }
+
+    /// As soon as may be, but not all at once.
+    pub(crate) fn soon(&self, random: &mut Random) -> Duration {
+        let (soonest, latest) = self.bounds;
+        random.between(soonest, (soonest * 2).min(latest))
     }
 
     /// A time to come back that depends on no drain: the product is shut, nobody knows for how long.
@@ -74,6 +82,14 @@ mod tests {
             let wait = calendar.promise(10.0, at(0), &mut random);
             assert!(wait >= BOUNDS.0 && wait <= BOUNDS.1);
         }
+    }
+
+    #[test]
+    fn bounds_that_are_upside_down_say_the_soonest() {
+        let calendar = Calendar::new((Duration::from_secs(5), Duration::ZERO));
+        let mut random = Random::new(3);
+        assert_eq!(calendar.clone().promise(10.0, at(0), &mut random), Duration::from_secs(5));
+        assert_eq!((calendar.soon(&mut random), calendar.any(&mut random)), (BOUNDS.0 * 5, BOUNDS.0 * 5));
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub(super) fn run(path: &Path) -> Result<(), String> {
 pub(super) fn check(path: &Path) -> Result<(), String> {
     let config = config::load(path).map_err(|error| error.to_string())?;
     let (products, events) = (config.proxy.products.len(), config.events.len());
-    println!("{}: sound ({products} products, {events} scheduled events)", path.display());
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    println!("{}: sound ({}, {})", path.display(), count(products, "product"), count(events, "scheduled event"));
     Ok(())
 }
 

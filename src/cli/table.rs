@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use comfy_table::presets::UTF8_NO_BORDERS;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, LineStyle, Table};
 
 use crate::admin::status::Status;
 
@@ -64,7 +64,7 @@ pub(super) fn status(status: &Status) -> String {
 
 fn table(out: &mut String, head: &[&str], numbers: std::ops::Range<usize>, rows: impl Iterator<Item = Vec<String>>) {
     let mut table = Table::new();
-    table.load_style(UTF8_NO_BORDERS).set_header(head.to_vec());
+    table.load_style(UTF8_NO_BORDERS.row_separator(LineStyle::none())).set_header(head.to_vec());
     for row in rows {
         table.add_row(row);
     }

@@ -75,6 +75,8 @@ impl Gate {
     pub fn ask(self: &Arc<Self>, arrival: Arrival, now: Timestamp) -> Asked {
         let mut inner = self.lock();
         let verdict = inner.domain.arrive(arrival, now);
+        // Who made room for this one is told first: the slot may be the same.
+        let news = self.news(&mut inner);
         let asked = match verdict {
             Verdict::Proceed(seat) => Asked::Admitted(Admitted { gate: self.clone(), seat: Some(seat) }),
             Verdict::Refuse(refused) => Asked::Refused(refused),
@@ -85,7 +87,8 @@ impl Gate {
             }
         };
         let next_wake = matches!(asked, Asked::Waiting(_)).then(|| inner.domain.next_wake()).flatten();
-        self.release(inner, now);
+        drop(inner);
+        self.tell(news, now);
         self.plan(next_wake);
         asked
     }
@@ -144,13 +147,22 @@ impl Gate {
 
     /// Take what the domain has to say, let go of the lock, and say it.
     fn release(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, now: Timestamp) {
-        // One at a time: nearly every call has nothing to say or a single admission.
-        let Some(first) = inner.domain.poll_output() else { return };
-        let mut news = vec![self.address(&mut inner, first)];
-        while let Some(output) = inner.domain.poll_output() {
-            news.push(self.address(&mut inner, output));
-        }
+        let news = self.news(&mut inner);
         drop(inner);
+        self.tell(news, now);
+    }
+
+    /// What the domain has to say, and to whom.
+    fn news(self: &Arc<Self>, inner: &mut Inner) -> Vec<News> {
+        let mut news = Vec::new();
+        while let Some(output) = inner.domain.poll_output() {
+            news.push(self.address(inner, output));
+        }
+        news
+    }
+
+    /// Say it, with the lock released.
+    fn tell(&self, news: Vec<News>, now: Timestamp) {
         for item in news {
             match item {
                 // A receiver that is gone hands the decision back, and a seat in it is given back by its drop.

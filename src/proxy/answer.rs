@@ -177,6 +177,8 @@ fn every_fault() -> [Fault; Fault::NAMES.len()] {
         Fault::BadRequest(Bad::LongTarget),
         Fault::BadRequest(Bad::LargeBody),
         Fault::BadRequest(Bad::Upgrade),
+        Fault::BadRequest(Bad::Coding),
+        Fault::BadRequest(Bad::Body),
         Fault::NoProduct,
         Fault::ClientTimeout,
         Fault::Unreachable,

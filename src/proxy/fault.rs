@@ -34,16 +34,22 @@ pub enum BadRequest {
     LargeBody,
     /// An upgrade or tunnel, which this proxy does not carry.
     Upgrade,
+    /// A transfer coding other than chunked.
+    Coding,
+    /// A body that broke off, or whose chunks break HTTP.
+    Body,
 }
 
 impl Fault {
     /// Labels of every fault, for metrics.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 12] = [
         "bad_host",
         "bad_target",
         "uri_too_long",
         "body_too_large",
         "upgrade_not_supported",
+        "transfer_coding_not_supported",
+        "bad_body",
         "no_product",
         "client_timeout",
         "backend_unreachable",
@@ -59,11 +65,13 @@ impl Fault {
             Fault::BadRequest(BadRequest::LongTarget) => 2,
             Fault::BadRequest(BadRequest::LargeBody) => 3,
             Fault::BadRequest(BadRequest::Upgrade) => 4,
-            Fault::NoProduct => 5,
-            Fault::ClientTimeout => 6,
-            Fault::Unreachable => 7,
-            Fault::BrokenAnswer => 8,
-            Fault::NoAnswer(_) => 9,
+            Fault::BadRequest(BadRequest::Coding) => 5,
+            Fault::BadRequest(BadRequest::Body) => 6,
+            Fault::NoProduct => 7,
+            Fault::ClientTimeout => 8,
+            Fault::Unreachable => 9,
+            Fault::BrokenAnswer => 10,
+            Fault::NoAnswer(_) => 11,
         }
     }
 
@@ -75,10 +83,10 @@ impl Fault {
     /// The status the client gets.
     pub const fn status(self) -> StatusCode {
         match self {
-            Fault::BadRequest(BadRequest::Host | BadRequest::Target) => StatusCode::BAD_REQUEST,
+            Fault::BadRequest(BadRequest::Host | BadRequest::Target | BadRequest::Body) => StatusCode::BAD_REQUEST,
             Fault::BadRequest(BadRequest::LongTarget) => StatusCode::URI_TOO_LONG,
             Fault::BadRequest(BadRequest::LargeBody) => StatusCode::PAYLOAD_TOO_LARGE,
-            Fault::BadRequest(BadRequest::Upgrade) => StatusCode::NOT_IMPLEMENTED,
+            Fault::BadRequest(BadRequest::Upgrade | BadRequest::Coding) => StatusCode::NOT_IMPLEMENTED,
             Fault::NoProduct => StatusCode::NOT_FOUND,
             Fault::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
             Fault::Unreachable | Fault::BrokenAnswer => StatusCode::BAD_GATEWAY,
@@ -104,6 +112,8 @@ impl Fault {
             Fault::BadRequest(BadRequest::LongTarget) => "The request target is too long.",
             Fault::BadRequest(BadRequest::LargeBody) => "The request body is too large.",
             Fault::BadRequest(BadRequest::Upgrade) => "This proxy does not carry upgrades or tunnels.",
+            Fault::BadRequest(BadRequest::Coding) => "The only transfer coding understood here is chunked.",
+            Fault::BadRequest(BadRequest::Body) => "The request body broke off, or breaks HTTP.",
             Fault::NoProduct => "Nothing is served at this address.",
             Fault::ClientTimeout => "The request body did not arrive in time.",
             Fault::Unreachable => "The service behind this proxy cannot be reached just now.",

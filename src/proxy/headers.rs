@@ -2,7 +2,7 @@
 //!
 //! Hop-by-hop headers end here (RFC 9110, section 7.6.1). Forwarding and identity headers count only from
 //! trusted networks; from anybody else they are taken off, so that no backend believes a stranger. `Trailer`
-//! passes: hyper sends only the trailers that it announces.
+//! passes, for hyper sends only the trailers that it announces, unless a stranger announces one of those.
 
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -11,9 +11,9 @@ use std::net::IpAddr;
 use bytes::{Bytes, BytesMut};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderValue, Version};
+use http::{HeaderValue, StatusCode, Version};
 use ipnet::IpNet;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -76,6 +76,10 @@ pub(crate) fn to_backend(headers: &mut HeaderMap, version: Version, peer: &Peer,
         for name in identities {
             headers.remove(name);
         }
+        // hyper sends only the trailers that are announced.
+        if seen.trailer && announces(headers, identities) {
+            headers.remove(TRAILER);
+        }
     }
     forward(headers, peer, &seen);
     via(headers, version);
@@ -107,6 +111,13 @@ pub(crate) fn to_client(headers: &mut HeaderMap, version: Version) {
     via(headers, version);
 }
 
+/// Whether an answer can be relayed: not one that switches to a protocol nobody asked for, nor one in a
+/// transfer coding that we never offered to take and would pass on without its name.
+pub(crate) fn is_relayable(status: StatusCode, headers: &HeaderMap) -> bool {
+    let coded = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    status != StatusCode::SWITCHING_PROTOCOLS && headers.get_all(TRANSFER_ENCODING).iter().all(coded)
+}
+
 /// Whether an answer carries both lengths. hyper's client reads it as chunked but keeps the wrong
 /// `Content-Length` and would use the connection again (hyper#4181).
 pub(crate) fn has_two_lengths(headers: &HeaderMap) -> bool {
@@ -120,6 +131,7 @@ struct Seen {
     connection: bool,
     transfer_encoding: bool,
     te: bool,
+    trailer: bool,
     other_hop: bool,
     forwarding: bool,
 }
@@ -132,12 +144,10 @@ impl Seen {
                 "connection" => seen.connection = true,
                 "transfer-encoding" => seen.transfer_encoding = true,
                 "te" => seen.te = true,
-                "keep-alive"
-                | "proxy-connection"
-                | "trailer"
-                | "upgrade"
-                | "proxy-authenticate"
-                | "proxy-authorization" => seen.other_hop = true,
+                "trailer" => seen.trailer = true,
+                "keep-alive" | "proxy-connection" | "upgrade" | "proxy-authenticate" | "proxy-authorization" => {
+                    seen.other_hop = true
+                }
                 "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => seen.forwarding = true,
                 _ => {}
             }
@@ -224,6 +234,14 @@ fn forwarded_element(address: IpAddr, host: Option<&HeaderValue>) -> Option<Head
 fn via(headers: &mut HeaderMap, version: Version) {
     let ours = if version == Version::HTTP_10 { VIA_10 } else { VIA_11 };
     headers.append(VIA, ours);
+}
+
+/// Whether a trailer is announced that would say what a stranger's header may not.
+fn announces(headers: &HeaderMap, identities: &[HeaderName]) -> bool {
+    let lines = headers.get_all(TRAILER).into_iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let mut names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    names.any(|name| FORWARDING.contains(&name) || identities.contains(&name))
 }
 
 fn says_trailers(te: &[u8]) -> bool {

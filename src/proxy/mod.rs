@@ -13,8 +13,12 @@ mod receive;
 pub mod classify;
 pub mod admit;
 mod balance;
+mod upload;
 mod upstream;
+mod stream;
+mod exchange;
 mod body;
+mod patience;
 mod headers;
 pub mod fault;
 mod answer;
@@ -27,11 +31,12 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use admit::{Admitted, Asked};
-use body::{AnswerBody, RequestBody};
+use body::AnswerBody;
 use classify::Classified;
+use exchange::Answered;
 use fault::Fault;
 use headers::Peer;
-use upstream::Answered;
+use upload::RequestBody;
 use watch::Watch;
 
 use crate::admission::{Arrival, Refused, Timestamp};
@@ -54,14 +59,20 @@ async fn serve(
 ) -> Result<Response<AnswerBody>, Infallible> {
     // The connection rests again when the answer has been written.
     let resting = watch.busy();
-    let (parts, incoming) = request.into_parts();
-    let answer = match receive::check(&parts, &incoming, &worker.settings.listen.limits) {
-        Err(bad) => worker.fault(Fault::BadRequest(bad), None),
-        // 2  which product, class, customer, event
-        Ok(()) => match worker.classify(&parts, &peer) {
-            None => worker.fault(Fault::NoProduct, None),
-            Some(what) => handle(&worker, &peer, what, parts, incoming).await,
-        },
+    let (mut parts, incoming) = request.into_parts();
+    let answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
+        Err(bad) => {
+            watch.leave_unread();
+            worker.fault(Fault::BadRequest(bad), None)
+        }
+        Ok(()) => {
+            let body = RequestBody::new(incoming, &parts.headers, &worker.settings.listen, &watch);
+            // 2  which product, class, customer, event
+            match worker.classify(&parts, &peer) {
+                None => worker.fault(Fault::NoProduct, None),
+                Some(what) => handle(&worker, &peer, what, parts, body).await,
+            }
+        }
     };
     Ok(answer.map(|body| body.resting(resting)))
 }
@@ -72,10 +83,8 @@ async fn handle(
     peer: &Peer,
     what: Classified,
     parts: Parts,
-    incoming: Incoming,
+    mut body: RequestBody,
 ) -> Response<AnswerBody> {
-    let limits = &worker.settings.listen.limits;
-    let mut body = RequestBody::new(incoming, limits.body_bytes, worker.settings.listen.timeouts.body);
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
     let admitted = match admitted(worker, what, &mut body, arrived).await {
@@ -153,12 +162,9 @@ async fn forward(
     admitted: Admitted,
 ) -> Result<Answered, Fault> {
     let pool = worker.pool(what.product).clone();
-    let carried = !parts.method.is_safe();
-    let request = receive::to_backend(parts, body, peer, &worker.identities);
-    if carried {
-        // What may change something is carried to its end even when the client hangs up: the backend goes
-        // on with it anyway, so its seat is not free, and a bet must not be cut half-way.
-        upstream::Carried::new(async move { pool.exchange(request, admitted).await }).await
+    let request = receive::to_backend(parts, body, peer, &worker.identities, pool.host());
+    if exchange::is_carried(request.method()) {
+        exchange::Carried::new(pool, request, admitted).await
     } else {
         pool.exchange(request, admitted).await
     }

@@ -4,25 +4,28 @@
 //! not chunked, one in HTTP/1.0. A request with both lengths reaches us as chunked with the other length taken
 //! off, and its connection is closed after the answer (RFC 9112, section 6.1), so nothing can be smuggled behind it.
 
-use http::header::{EXPECT, HOST, HeaderName};
+use http::header::{EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::uri::{PathAndQuery, Uri};
+use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Request, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::body::RequestBody;
 use super::fault::BadRequest;
 use super::headers::{self, Peer};
 use super::settings::Limits;
+use super::upload::RequestBody;
 
-/// Whether the request may be considered at all.
-pub(crate) fn check(parts: &Parts, incoming: &Incoming, limits: &Limits) -> Result<(), BadRequest> {
+const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
+
+/// Whether the request may be considered at all. From here on its target is a path, and `Host` the host
+/// that it is for, however it was written.
+pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> Result<(), BadRequest> {
     if parts.method == Method::CONNECT {
         return Err(BadRequest::Upgrade);
     }
     // `*` is for OPTIONS about the server itself; what stands behind us is several.
-    if !parts.uri.path().starts_with('/') || parts.uri.scheme_str().is_some_and(|scheme| scheme != "http") {
+    if !parts.uri.path().starts_with('/') {
         return Err(BadRequest::Target);
     }
     let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
@@ -30,11 +33,16 @@ pub(crate) fn check(parts: &Parts, incoming: &Incoming, limits: &Limits) -> Resu
         return Err(BadRequest::LongTarget);
     }
     // One walk for all there is to see: a look-up by hash for each costs more.
-    let mut hosts = 0;
+    let (mut hosts, mut chunked) = (0, false);
     for (name, value) in &parts.headers {
         match name.as_str() {
             "host" if !is_host(value) => return Err(BadRequest::Host),
             "host" => hosts += 1,
+            // hyper looks at the last coding only, and would pass the others on without their names.
+            "transfer-encoding" if chunked || !value.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+                return Err(BadRequest::Coding);
+            }
+            "transfer-encoding" => chunked = true,
             "upgrade" if !offers_only_h2c(value) => return Err(BadRequest::Upgrade),
             _ => {}
         }
@@ -42,36 +50,51 @@ pub(crate) fn check(parts: &Parts, incoming: &Incoming, limits: &Limits) -> Resu
     if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
         return Err(BadRequest::Host);
     }
+    if parts.uri.scheme().is_some() {
+        take_host_from_target(parts)?;
+    }
     match incoming.size_hint().exact() {
         Some(length) if length > limits.body_bytes => Err(BadRequest::LargeBody),
         _ => Ok(()),
     }
 }
 
-/// The request as the backend gets it.
+/// The request as the backend gets it; `host` is for requests that name none.
 pub(crate) fn to_backend(
     mut parts: Parts,
     body: RequestBody,
     peer: &Peer,
     identities: &[HeaderName],
+    host: &HeaderValue,
 ) -> Request<RequestBody> {
-    // A host in an absolute target counts more than the header (RFC 9112, section 3.2.2).
-    if let Some(authority) = parts.uri.authority()
-        && let Ok(host) = HeaderValue::from_str(authority.as_str())
-    {
-        parts.headers.insert(HOST, host);
-    }
-    if parts.uri.scheme().is_some() {
-        let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        parts.uri = Uri::from(target);
-    }
     if !body.is_end_stream() {
         // hyper says `100 Continue` to the client when the body is first read, so the backend is not asked.
         parts.headers.remove(EXPECT);
     }
     let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
     headers::to_backend(&mut parts.headers, version, peer, identities);
+    if version == Version::HTTP_10 && !parts.headers.contains_key(HOST) {
+        // HTTP/1.0 may leave it out; HTTP/1.1, which the backend is spoken to in, may not.
+        parts.headers.insert(HOST, host.clone());
+    }
+    if body.size_hint().exact().is_none() {
+        // hyper takes a GET for one without a body unless it is told.
+        parts.headers.insert(TRANSFER_ENCODING, CHUNKED);
+    }
     Request::from_parts(parts, body)
+}
+
+/// A host in an absolute target counts more than the header (RFC 9112, section 3.2.2), and must do so before
+/// a product is looked for: what we take it for and what the backend takes it for must be the same.
+fn take_host_from_target(parts: &mut Parts) -> Result<(), BadRequest> {
+    let http = parts.uri.scheme() == Some(&Scheme::HTTP);
+    let host = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    // A name and a password in it are no host.
+    let host = host.filter(|host| http && is_host(host)).ok_or(BadRequest::Target)?;
+    parts.headers.insert(HOST, host);
+    let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    parts.uri = Uri::from(target);
+    Ok(())
 }
 
 /// `h2c` may be ignored (RFC 9110, section 7.8), and curl offers it with every request; a WebSocket may not.

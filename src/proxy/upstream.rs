@@ -1,4 +1,4 @@
-//! Connections to backends, and one exchange over them.
+//! Connections to backends, and sending a request over one.
 //!
 //! Each worker keeps its own idle connections, newest first: no lock, and the oldest are those that
 //! expire. A request is sent again only when hyper hands it back unsent, on another connection or to
@@ -6,26 +6,23 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use http::{Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http::{HeaderValue, Request};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::admit::Admitted;
 use super::balance::{self, Backend, Outstanding};
-use super::body::{AnswerBody, BodyError, RequestBody};
+
 use super::clock::Clock;
+use super::exchange::{Answered, Exchange};
 use super::fault::Fault;
-use super::headers;
 use super::settings::BackendTimeouts;
+use super::stream::BackendStream;
+use super::upload::RequestBody;
 use crate::admission::random::Random;
 use crate::admission::{Outcome, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
@@ -33,12 +30,15 @@ use crate::telemetry::record::UpstreamMetrics;
 /// One worker's connections to the backends of one pool.
 pub(crate) struct Pool {
     backends: Vec<Arc<Backend>>,
+    host: HeaderValue,
     idle: Vec<RefCell<Vec<Idle>>>,
     timeouts: BackendTimeouts,
     most_idle: usize,
     random: Cell<Random>,
-    clock: Clock,
-    metrics: Arc<UpstreamMetrics>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<UpstreamMetrics>,
+    /// Exchanges that go on although their client has hung up.
+    carried: Cell<usize>,
 }
 
 struct Idle {
@@ -47,30 +47,19 @@ struct Idle {
 }
 
 /// A connection in use.
-struct Borrowed {
-    sender: SendRequest<RequestBody>,
-    backend: usize,
-    outstanding: Outstanding,
+pub(super) struct Borrowed {
+    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) backend: usize,
+    pub(super) outstanding: Outstanding,
+    /// Nothing has been sent over it before.
+    fresh: bool,
 }
 
-/// A request between its sending and the end of its answer: it holds the seat and the connection.
-pub(crate) struct Exchange {
-    pool: Rc<Pool>,
-    admitted: Option<Admitted>,
-    connection: Option<Borrowed>,
-    outcome: Outcome,
-}
-
-/// The head of a backend's answer, and what is still under way.
-pub(crate) struct Answered {
-    pub(crate) response: Response<Incoming>,
-    pub(crate) exchange: Exchange,
-    /// When the whole answer must have been relayed.
-    pub(crate) end: Instant,
-}
-
-/// Backends tried for one request before it is given up.
+/// New connections tried for one request before it is given up.
 const MOST_ATTEMPTS: usize = 3;
+/// Bytes of a backend's answer that a connection holds: more for a head is no head, and hyper would look
+/// through six times as much before it lets others have their turn.
+const MOST_BUFFERED: usize = 64 * 1024;
 /// How long a connection whose request is still being sent when its answer is complete may take.
 const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -82,7 +71,9 @@ impl Pool {
         seed: u64,
         metrics: Arc<UpstreamMetrics>,
     ) -> Rc<Pool> {
+        let host = backends.first().and_then(|backend| HeaderValue::from_str(&backend.settings.name).ok());
         Rc::new(Pool {
+            host: host.unwrap_or(HeaderValue::from_static("")),
             idle: backends.iter().map(|_| RefCell::new(Vec::new())).collect(),
             backends,
             timeouts: settings.timeouts.clone(),
@@ -90,7 +81,28 @@ impl Pool {
             random: Cell::new(Random::new(seed)),
             clock,
             metrics,
+            carried: Cell::new(0),
         })
+    }
+
+    /// Go on with what is left of an exchange whose client has hung up.
+    pub(crate) fn carry(self: &Rc<Self>, rest: impl Future<Output = ()> + 'static) {
+        let pool = self.clone();
+        pool.carried.update(|carried| carried + 1);
+        tokio::task::spawn_local(async move {
+            rest.await;
+            pool.carried.update(|carried| carried - 1);
+        });
+    }
+
+    /// Whether an exchange goes on although its client has hung up.
+    pub(crate) fn is_carrying(&self) -> bool {
+        self.carried.get() > 0
+    }
+
+    /// The `Host` of those who ask for none: the first backend's, for all serve the same.
+    pub(crate) fn host(&self) -> &HeaderValue {
+        &self.host
     }
 
     /// How long a backend may be silent within an answer.
@@ -110,8 +122,7 @@ impl Pool {
         let end = by(self.timeouts.total);
         let head_by = by(self.timeouts.first_byte.min(self.timeouts.total));
         let upload = request.body().fate();
-        let mut exchange =
-            Exchange { pool: self.clone(), admitted: Some(admitted), connection: None, outcome: Outcome::Failed };
+        let mut exchange = Exchange::new(self.clone(), admitted, request.method());
         let mut tried = Vec::new();
         loop {
             let mut connection = match self.connect(started, &mut tried).await {
@@ -122,15 +133,20 @@ impl Pool {
                     return Err(fault);
                 }
             };
+            let (backend, fresh) = (connection.backend, connection.fresh);
             let sent = connection.sender.try_send_request(request);
-            exchange.connection = Some(connection);
+            exchange.over(Some(connection));
             match timeout_at(head_by, sent).await {
-                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)),
+                Ok(Ok(response)) => return exchange.answered(response, started, end),
                 Ok(Err(mut error)) => match error.take_message() {
-                    // Never sent: an idle connection that the backend closed while it lay here.
+                    // Never sent: an idle connection that the backend closed while it lay here, or a backend
+                    // that closes what it has just accepted.
                     Some(unsent) => {
-                        exchange.connection = None;
+                        exchange.over(None);
                         request = unsent;
+                        if fresh {
+                            tried.push(backend);
+                        }
                     }
                     None => return Err(exchange.broken_by(upload.error())),
                 },
@@ -145,12 +161,12 @@ impl Pool {
 
     /// A connection that is ready to send: an idle one, or a new one to a backend that accepts it.
     async fn connect(&self, now: Timestamp, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
-        loop {
+        while tried.len() < MOST_ATTEMPTS.min(self.backends.len()) {
             let index = balance::choose(&self.backends, tried, now, &self.random);
             let backend = &self.backends[index];
             let outstanding = Outstanding::at(backend);
             if let Some(sender) = self.reuse(index, now) {
-                return Ok(Borrowed { sender, backend: index, outstanding });
+                return Ok(Borrowed { sender, backend: index, outstanding, fresh: false });
             }
             match timeout(self.timeouts.connect, open(backend.settings.address)).await {
                 Ok(Ok(sender)) => {
@@ -158,7 +174,7 @@ impl Pool {
                         tracing::info!(backend = backend.settings.name, "a backend accepts connections again");
                     }
                     self.metrics.opened.increment(1);
-                    return Ok(Borrowed { sender, backend: index, outstanding });
+                    return Ok(Borrowed { sender, backend: index, outstanding, fresh: true });
                 }
                 failed => {
                     self.metrics.connect_failed.increment(1);
@@ -172,12 +188,10 @@ impl Pool {
                         );
                     }
                     tried.push(index);
-                    if tried.len() >= MOST_ATTEMPTS.min(self.backends.len()) {
-                        return Err(Fault::Unreachable);
-                    }
                 }
             }
         }
+        Err(Fault::Unreachable)
     }
 
     /// The newest idle connection that still works.
@@ -195,7 +209,8 @@ impl Pool {
         }
     }
 
-    fn put_back(self: &Rc<Self>, backend: usize, mut sender: SendRequest<RequestBody>, now: Timestamp) {
+    /// A connection is free again.
+    pub(super) fn put_back(self: &Rc<Self>, backend: usize, mut sender: SendRequest<RequestBody>, now: Timestamp) {
         if sender.is_ready() {
             self.keep(backend, Idle { sender, since: now });
         } else if !sender.is_closed() {
@@ -225,106 +240,15 @@ impl Pool {
     }
 }
 
-impl Exchange {
-    fn answered(mut self, response: Response<Incoming>, started: Timestamp, end: Instant) -> Answered {
-        let status = response.status();
-        // A backend that says it is overloaded has not answered, as far as its limit is concerned.
-        if !matches!(status.as_u16(), 502..=504) {
-            self.outcome = Outcome::Answered;
-        }
-        self.pool.metrics.answered(status, self.pool.clock.now().since(started));
-        if headers::has_two_lengths(response.headers()) {
-            // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
-            self.connection = None;
-        }
-        Answered { response, exchange: self, end }
-    }
-
-    /// The answer has ended as it should.
-    pub(crate) fn completed(&mut self) {
-        let now = self.pool.clock.now();
-        if let Some(Borrowed { sender, backend, outstanding }) = self.connection.take() {
-            drop(outstanding);
-            self.pool.put_back(backend, sender, now);
-        }
-        if let Some(admitted) = self.admitted.take() {
-            admitted.finish(self.outcome, now);
-        }
-    }
-
-    /// The backend broke off before or within its answer.
-    pub(crate) fn broke(&mut self) {
-        self.pool.metrics.broken.increment(1);
-        self.end(Outcome::Failed);
-    }
-
-    /// Broken off before an answer: by the client, when its body broke off, else by the backend.
-    fn broken_by(mut self, client: Option<BodyError>) -> Fault {
-        match client {
-            Some(error) => {
-                self.end(Outcome::Abandoned);
-                error.into()
-            }
-            None => {
-                self.broke();
-                Fault::BrokenAnswer
-            }
-        }
-    }
-
-    /// Over, and the connection with it.
-    fn end(&mut self, outcome: Outcome) {
-        self.connection = None;
-        if let Some(admitted) = self.admitted.take() {
-            admitted.finish(outcome, self.pool.clock.now());
-        }
-    }
-}
-
 async fn open(address: SocketAddr) -> std::io::Result<SendRequest<RequestBody>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(MOST_BUFFERED);
+    let (sender, connection) = builder.handshake(BackendStream::new(stream)).await.map_err(std::io::Error::other)?;
     tokio::task::spawn_local(async move {
         // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
         let _ = connection.await;
     });
     Ok(sender)
-}
-
-/// An exchange that goes on when whoever waits for it has gone: its answer is then read to the end and
-/// thrown away, and the seat given back when the backend is done.
-pub(crate) struct Carried {
-    exchange: Option<Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>>,
-}
-
-impl Carried {
-    pub(crate) fn new(exchange: impl Future<Output = Result<Answered, Fault>> + 'static) -> Carried {
-        Carried { exchange: Some(Box::pin(exchange)) }
-    }
-}
-
-impl Future for Carried {
-    type Output = Result<Answered, Fault>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let exchange = self.exchange.as_mut().expect("a future is not polled after it is ready");
-        let result = std::task::ready!(exchange.as_mut().poll(context));
-        self.exchange = None;
-        Poll::Ready(result)
-    }
-}
-
-impl Drop for Carried {
-    fn drop(&mut self) {
-        let Some(exchange) = self.exchange.take() else { return };
-        tokio::task::spawn_local(async move {
-            if let Ok(Answered { response, exchange, end }) = exchange.await {
-                let idle = exchange.pool.timeouts.idle;
-                let mut body = AnswerBody::relay(response.into_body(), exchange, idle, end);
-                while let Some(Ok(_)) = body.frame().await {}
-            }
-        });
-    }
 }

@@ -8,11 +8,12 @@ use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
@@ -27,6 +28,8 @@ pub(crate) struct Watch {
     /// The connection's task, to be woken when the proxy goes down.
     waker: Cell<Option<Waker>>,
     closing: Cell<bool>,
+    /// The client may go on sending what nobody will read.
+    unread: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub(crate) enum Phase {
     Busy,
     /// The last request has been answered.
     Resting,
+    /// We have said our last; the client may not have read it yet.
+    Lingering,
 }
 
 /// A client's stream, watched.
@@ -57,13 +62,20 @@ impl Watch {
             blocked_since: Cell::new(None),
             waker: Cell::new(None),
             closing: Cell::new(false),
+            unread: Cell::new(false),
         })
     }
 
     /// A request has come. It rests again when what is returned is dropped.
     pub(crate) fn busy(self: &Rc<Self>) -> Resting {
         self.enter(Phase::Busy);
+        self.unread.set(false);
         Resting(self.clone())
+    }
+
+    /// Nobody will read what is left of the request, so the connection will have to be closed.
+    pub(crate) fn leave_unread(&self) {
+        self.unread.set(true);
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -102,6 +114,7 @@ impl Watch {
         let overdue = match self.phase.get() {
             Phase::Head => lasted(&self.phase_since) >= timeouts.header,
             Phase::Resting => lasted(&self.phase_since) >= timeouts.idle,
+            Phase::Lingering => lasted(&self.phase_since) >= LINGER,
             Phase::Busy => false,
         };
         overdue || (self.write_blocked.get() && lasted(&self.blocked_since) >= timeouts.send)
@@ -113,6 +126,9 @@ impl Drop for Resting {
         self.0.enter(Phase::Resting);
     }
 }
+
+/// How long a client that has been told that this is the end may take to see it.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The timer of one connection.
 pub(crate) struct Timer {
@@ -147,6 +163,19 @@ impl Timer {
 impl Watched {
     pub(crate) fn new(stream: TcpStream, watch: Rc<Watch>) -> Watched {
         Watched { io: TokioIo::new(stream), watch }
+    }
+
+    /// Read what nobody wants until the client closes. Closing on a client that still sends resets its
+    /// connection, and it may never see the answer that told it why.
+    fn linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut piece = [0; 8 * 1024];
+        loop {
+            let mut unwanted = ReadBuf::new(&mut piece);
+            let read = ready!(Pin::new(self.io.inner_mut()).poll_read(context, &mut unwanted));
+            if read.is_err() || unwanted.filled().is_empty() {
+                return Poll::Ready(());
+            }
+        }
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
@@ -198,6 +227,14 @@ impl Write for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        if self.watch.phase() != Phase::Lingering {
+            ready!(Pin::new(&mut self.io).poll_shutdown(context))?;
+            // A head that broke off ends here too, and more of it may come.
+            if !self.watch.unread.get() && self.watch.phase() != Phase::Head {
+                return Poll::Ready(Ok(()));
+            }
+            self.watch.enter(Phase::Lingering);
+        }
+        self.linger(context).map(Ok)
     }
 }

@@ -21,11 +21,12 @@ use super::balance::Backend;
 use super::body::AnswerBody;
 use super::classify::{self, Classified, Hashes};
 use super::clock::Clock;
+use super::exchange::Answered;
 use super::fault::Fault;
 use super::headers::{self, Peer};
 use super::listener::{self, Connections};
 use super::settings::{CustomerSource, Settings};
-use super::upstream::{Answered, Pool};
+use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
 use crate::telemetry::record::{ProxyMetrics, UpstreamMetrics};
@@ -148,7 +149,7 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
     listener::accept_rest(listener, &worker).await;
     worker.connections.close();
     let drained = async {
-        while !worker.connections.is_empty() {
+        while !worker.connections.is_empty() || worker.pools.iter().any(|pool| pool.is_carrying()) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

@@ -1,0 +1,53 @@
+//! How a product moves through its life.
+
+use super::super::ramp::Ramp;
+use super::super::{Class, Event, Output, ProductId, State, Timestamp};
+use super::Domain;
+
+impl Domain {
+    pub(super) fn enter(&mut self, index: usize, to: State) {
+        let product = &mut self.products[index];
+        let from = product.state;
+        if from == to {
+            return;
+        }
+        product.state = to;
+        if to != State::Ramping {
+            product.ramp = None;
+        }
+        let product = ProductId(index as u16);
+        self.outputs.push_back(Output::Note(Event::StateChanged { product, from, to }));
+    }
+
+    /// From half of what the backends were known to take, or from what the product holds if that is more.
+    pub(super) fn start_ramp(&mut self, index: usize, now: Timestamp) {
+        let needs = self.products[index].settings.needs[Class::Commit.index()];
+        let knees = needs.iter().filter_map(|need| self.resources[need].knee());
+        let half_known = knees.fold(f64::INFINITY, f64::min) / 2.0;
+        let holds = f64::from(self.products[index].in_flight);
+        let from = if half_known.is_finite() { half_known.max(holds) } else { holds };
+        self.products[index].ramp = Some(Ramp::new(from, now));
+        self.enter(index, State::Ramping);
+    }
+
+    /// Take the step in a product's life that has become due.
+    pub(super) fn settle_state(&mut self, index: usize, now: Timestamp) {
+        let reached = !self.products[index].is_under_ramp();
+        let product = &mut self.products[index];
+        if let Some(ramp) = product.ramp.as_mut().filter(|_| reached) {
+            // Backends that hang give nothing back, and no sign that the ceiling is what holds work up.
+            ramp.is_reached(now);
+        }
+        match product.state {
+            State::Draining(reason) if product.in_flight == 0 => self.enter(index, State::Parked(reason)),
+            State::Ramping => {
+                let needs = product.settings.needs[Class::Commit.index()];
+                let limit = needs.iter().map(|need| self.resources[need].limit()).min().unwrap_or(0);
+                if product.ramp.as_ref().is_none_or(|ramp| ramp.is_over(limit, now)) {
+                    self.enter(index, State::Open);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Open, draining, parked, ramping, open; and everything off at once.
+
+use super::*;
+
+const PARK: Order = Order::Park(ParkReason::Parked);
+const CLOSE: Order = Order::Park(ParkReason::Closed);
+
+/// Ends `seat`, and every seat that this lets through, one `apart_ms` after the other, `count` times in all.
+/// Returns what is held at the end, and the most seats the ramp allowed while it lasted.
+fn serve(story: &mut Story, mut held: Vec<Seat>, from_ms: u64, apart_ms: u64, count: u64) -> (Vec<Seat>, u32) {
+    let mut most = 0;
+    for nth in 0..count {
+        let seat = held.remove(0);
+        let told = story.ends(seat, from_ms + nth * apart_ms);
+        held.extend(told.admitted.into_iter().map(|(_, seat)| seat));
+        if let Some(ceiling) = story.domain.product(HORSE).ramp_seats() {
+            assert!(story.domain.product(HORSE).in_flight() <= ceiling);
+            most = most.max(ceiling);
+        }
+    }
+    (held, most)
+}
+
+#[test]
+fn parking_tells_those_who_wait_and_come_and_cuts_nothing_in_flight() {
+    let mut story = Story::horses_on(2);
+    let held = [story.passes(HORSE, Class::Commit, 0), story.passes(HORSE, Class::Read, 0)];
+    let waiter = story.waits(HORSE, Class::Commit, 1);
+    let told = story.orders(HORSE, PARK, 2);
+    assert_eq!(told.refused, [(waiter, Refusal::Parked)]);
+    assert_eq!(story.state(HORSE), State::Draining(ParkReason::Parked));
+    assert_eq!(story.is_refused(HORSE, Class::Commit, 3), Refusal::Parked);
+    let [bet, odds] = held;
+    story.ends(odds, 4);
+    assert_eq!(story.state(HORSE), State::Draining(ParkReason::Parked));
+    story.ends(bet, 5);
+    assert_eq!(story.state(HORSE), State::Parked(ParkReason::Parked));
+    assert_eq!(story.is_refused(HORSE, Class::Read, 6), Refusal::Parked);
+    assert!(story.is_empty());
+}
+
+#[test]
+fn a_closed_product_says_closed_and_a_paused_one_says_parked() {
+    let mut story = Story::horses_on(2);
+    story.orders(HORSE, CLOSE, 0);
+    assert_eq!(story.is_refused(HORSE, Class::Commit, 1), Refusal::Closed);
+    assert!(!story.domain.order(HORSE, CLOSE, at(2)));
+    assert!(story.domain.order(HORSE, PARK, at(2)));
+    assert_eq!(story.is_refused(HORSE, Class::Commit, 3), Refusal::Parked);
+    assert!(!story.domain.order(HORSE, PARK, at(4)));
+}
+
+#[test]
+fn other_products_do_not_notice_that_one_is_parked() {
+    let mut story = Story::new(vec![fixed(4)], vec![product(50, &[0]), product(50, &[0])]);
+    let horse: Vec<Seat> = (0..2).map(|_| story.passes(HORSE, Class::Commit, 0)).collect();
+    let sport: Vec<Seat> = (0..2).map(|_| story.passes(SPORT, Class::Commit, 0)).collect();
+    let waiter = story.waits(SPORT, Class::Read, 1);
+    assert!(story.orders(HORSE, PARK, 2).refused.is_empty());
+    assert_eq!(story.state(SPORT), State::Open);
+    // What horse racing gives back is lent to sport.
+    let mut admitted = Vec::new();
+    for seat in horse.into_iter().chain(sport) {
+        admitted.extend(story.ends(seat, 3).admitted_places());
+    }
+    assert_eq!(admitted, [waiter]);
+    let _bet = story.passes(SPORT, Class::Commit, 4);
+}
+
+#[test]
+fn protected_and_settle_are_served_from_their_reserve_in_every_state() {
+    let mut story = Story::horses_on(1);
+    let busy = story.passes(HORSE, Class::Commit, 0);
+    for order in [None, Some(PARK), Some(CLOSE)] {
+        if let Some(order) = order {
+            story.orders(HORSE, order, 1);
+        }
+        let seats = [story.passes(HORSE, Class::Protected, 2), story.passes(HORSE, Class::Settle, 2)];
+        assert_eq!(story.domain.product(HORSE).reserve_in_use(), 2);
+        // Beyond the reserve they wait; they are not refused for the state.
+        let third = story.waits(HORSE, Class::Protected, 3);
+        let [first, second] = seats;
+        let told = story.ends(first, 4);
+        assert_eq!(told.admitted_places(), [third]);
+        story.ends(second, 5);
+        for (_, seat) in told.admitted {
+            story.ends(seat, 6);
+        }
+    }
+    assert_eq!(story.state(HORSE), State::Draining(ParkReason::Closed));
+    story.ends(busy, 7);
+    // In the reserve or not, they keep nobody from being parked.
+    assert_eq!(story.state(HORSE), State::Parked(ParkReason::Closed));
+    let _settled = story.passes(HORSE, Class::Settle, 8);
+}
+
+#[test]
+fn reopening_ramps_never_exceeds_the_ramp_and_ends() {
+    let mut story = Story::horses_on(40);
+    story.orders(HORSE, PARK, 0);
+    assert_eq!(story.state(HORSE), State::Parked(ParkReason::Parked));
+    let told = story.orders(HORSE, Order::Reopen, 100);
+    assert!(matches!(told.notes[..], [Event::StateChanged { to: State::Ramping, .. }]));
+    let first: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 100)).collect();
+    for _ in 0..76 {
+        story.waits(HORSE, Class::Commit, 100);
+    }
+    let (held, most) = serve(&mut story, first, 110, 8, 20);
+    assert!((6..40).contains(&most), "{most}");
+    assert_eq!(story.state(HORSE), State::Ramping);
+    // Healthy answers all the way: the ramp is over once the limit binds before it does.
+    let mut held = held;
+    for round in 0..20 {
+        for _ in 0..60 {
+            if let Verdict::Proceed(seat) = story.asks(HORSE, Class::Commit, 300 + round * 100) {
+                held.push(seat);
+            }
+        }
+        held = serve(&mut story, held, 300 + round * 100, 2, 40).0;
+    }
+    assert_eq!(story.state(HORSE), State::Open);
+    assert_eq!(story.domain.product(HORSE).ramp_seats(), None);
+    assert_eq!(story.domain.product(HORSE).in_flight(), 40);
+}
+
+#[test]
+fn a_backend_that_hangs_after_reopening_is_not_given_everybody() {
+    let mut story = Story::horses_on(400);
+    story.orders(HORSE, PARK, 0);
+    story.orders(HORSE, Order::Reopen, 100);
+    let _hang: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 100)).collect();
+    // A customer every 100 ms for ten seconds: nothing comes back, so nothing more may go out.
+    for tenth in 1..=100 {
+        story.waits(HORSE, Class::Commit, 100 + tenth * 100);
+        assert!(story.sleeps_until(199 + tenth * 100).admitted.is_empty(), "after {tenth} tenths of a second");
+    }
+    assert_eq!(story.state(HORSE), State::Ramping);
+}
+
+#[test]
+fn a_ramp_that_holds_nobody_up_ends_by_itself() {
+    let mut story = Story::horses_on(400);
+    story.orders(HORSE, PARK, 0);
+    story.orders(HORSE, Order::Reopen, 100);
+    let quiet = story.passes(HORSE, Class::Commit, 200);
+    story.ends(quiet, 210);
+    story.sleeps_until(2099);
+    assert_eq!(story.state(HORSE), State::Ramping);
+    story.sleeps_until(2100);
+    assert_eq!(story.state(HORSE), State::Open);
+    assert_eq!(story.domain.next_wake(), None);
+}
+
+#[test]
+fn the_ramp_begins_at_half_of_a_known_knee_or_at_what_is_held() {
+    let mut story = Story::new(vec![climbing(8)], vec![product(50, &[0])]);
+    story.domain.recall(0, 60.0);
+    story.orders(HORSE, PARK, 0);
+    story.orders(HORSE, Order::Reopen, 1);
+    assert_eq!(story.domain.product(HORSE).ramp_seats(), Some(30));
+    // Reopened while 35 are still in flight: they are not counted against those who wait.
+    story.orders(HORSE, Order::Open, 2);
+    let _held: Vec<Seat> = (0..35).map(|_| story.passes(HORSE, Class::Read, 3)).collect();
+    story.orders(HORSE, PARK, 4);
+    assert_eq!(story.state(HORSE), State::Draining(ParkReason::Parked));
+    story.orders(HORSE, Order::Reopen, 5);
+    assert_eq!(story.domain.product(HORSE).ramp_seats(), Some(35));
+}
+
+#[test]
+fn an_order_to_open_skips_the_ramp() {
+    let mut story = Story::horses_on(40);
+    story.orders(HORSE, PARK, 0);
+    story.orders(HORSE, Order::Open, 1);
+    assert_eq!(story.state(HORSE), State::Open);
+    let seats: Vec<Seat> = (0..40).map(|_| story.passes(HORSE, Class::Read, 2)).collect();
+    assert_eq!(seats.len(), 40);
+    assert!(!story.domain.order(HORSE, Order::Open, at(3)));
+    assert!(!story.domain.order(HORSE, Order::Reopen, at(3)));
+}
+
+#[test]
+fn a_restart_while_parked_comes_up_parked() {
+    for state in [State::Parked(ParkReason::Closed), State::Draining(ParkReason::Closed)] {
+        let mut story = Story::horses_on(4);
+        story.domain.restore(HORSE, state);
+        assert_eq!(story.state(HORSE), State::Parked(ParkReason::Closed));
+        assert_eq!(story.is_refused(HORSE, Class::Commit, 0), Refusal::Closed);
+        let served = story.passes(HORSE, Class::Protected, 0);
+        story.ends(served, 1);
+        story.orders(HORSE, Order::Reopen, 2);
+        assert!(matches!(story.state(HORSE), State::Ramping | State::Open));
+    }
+}
+
+#[test]
+fn bypass_lets_everybody_through_and_counts_them_so_that_it_can_be_taken_back() {
+    let mut story = Story::horses_on(40);
+    let mut held: Vec<Seat> = (0..40).map(|_| story.passes(HORSE, Class::Read, 0)).collect();
+    let waiting: Vec<Place> = (0..70).map(|_| story.waits(HORSE, Class::Commit, 2)).collect();
+    story.domain.bypass(true, at(3));
+    assert!(story.domain.is_bypassed());
+    // Those who wait pass as well, more than one call lets through.
+    let told = story.sleeps_until(3);
+    assert_eq!(told.admitted_places(), waiting);
+    held.extend(told.admitted.into_iter().map(|(_, seat)| seat));
+    story.orders(HORSE, PARK, 4);
+    held.extend((0..10).map(|_| story.passes(HORSE, Class::Background, 5)));
+    assert_eq!(story.domain.resources()[0].in_use(), 120);
+    story.domain.bypass(false, at(6));
+    assert_eq!(story.is_refused(HORSE, Class::Commit, 7), Refusal::Parked);
+    story.orders(HORSE, Order::Open, 8);
+    let waiter = story.waits(HORSE, Class::Commit, 9);
+    while held.len() > 40 {
+        let seat = held.pop().expect("more than 40");
+        assert!(story.ends(seat, 10).admitted.is_empty());
+    }
+    let seat = held.pop().expect("40 are left");
+    assert_eq!(story.ends(seat, 11).admitted_places(), [waiter]);
+}
+
+#[test]
+fn going_down_tells_everybody_and_cuts_nothing() {
+    let mut story = Story::horses_on(1);
+    let seat = story.passes(HORSE, Class::Commit, 0);
+    let waiter = story.waits(HORSE, Class::Commit, 1);
+    story.domain.shut_down(at(2));
+    assert_eq!(story.told().refused, [(waiter, Refusal::ShuttingDown)]);
+    assert_eq!(story.is_refused(HORSE, Class::Protected, 3), Refusal::ShuttingDown);
+    story.ends(seat, 4);
+    assert!(story.is_empty());
+}

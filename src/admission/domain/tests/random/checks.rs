@@ -1,0 +1,175 @@
+//! The promises, each said once more in other words.
+
+use super::model::Model;
+use super::*;
+
+impl Model {
+    /// Why `arrival` may not reach a backend now, from what operators and signals said.
+    pub(super) fn forbidden(&self, arrival: &Arrival) -> Option<Refusal> {
+        if self.bypass {
+            return None;
+        }
+        if self.shutting_down {
+            return Some(Refusal::ShuttingDown);
+        }
+        if !matches!(arrival.class, Class::Protected | Class::Settle) {
+            match self.shut[arrival.product.index()] {
+                Some(ParkReason::Parked) => return Some(Refusal::Parked),
+                Some(ParkReason::Closed) => return Some(Refusal::Closed),
+                None => {}
+            }
+        }
+        if arrival.class != Class::Commit {
+            return None;
+        }
+        let entry = self.events.get(&arrival.event?)?;
+        if entry.state == EventState::Closed {
+            Some(Refusal::EventClosed)
+        } else if self.now >= entry.stop {
+            Some(Refusal::PastBettingStop)
+        } else {
+            (entry.state == EventState::Parked).then_some(Refusal::EventParked)
+        }
+    }
+
+    /// Whether everything that one more of `class` needs is free.
+    pub(super) fn could_start(&self, domain: &Domain, product: usize, class: Class) -> bool {
+        if self.bypass || self.takes_reserve(product, class) {
+            return true;
+        }
+        let ramp = domain.product(ProductId(product as u16)).ramp_seats().unwrap_or(u32::MAX);
+        let free = |need: usize| self.in_use(need) < domain.resources()[need].limit();
+        self.shut[product].is_none()
+            && self.in_flight[product] < ramp
+            && self.needs(product, class).into_iter().all(free)
+    }
+
+    /// Where one more seat would take `product` above its guarantee.
+    fn borrows(&self, domain: &Domain, product: usize, class: Class) -> Vec<usize> {
+        let uses = |other: usize, resource: usize| {
+            self.settings.products[other].needs.iter().any(|needs| needs.iter().any(|need| need == resource))
+        };
+        let above = |need: &usize| {
+            let shared = (0..self.settings.products.len()).filter(|other| uses(*other, *need)).count() > 1;
+            let guarantee = u64::from(self.settings.products[product].guarantee.max(1));
+            let owed = guarantee * u64::from(domain.resources()[*need].limit());
+            shared && u64::from(self.taken[*need][product] + 1) * 100 > owed
+        };
+        self.needs(product, class).into_iter().filter(above).collect()
+    }
+
+    /// Somebody starts now; `from_line` says whether they waited for it. Called before the seat is counted.
+    pub(super) fn may_start(&mut self, domain: &Domain, arrival: &Arrival, from_line: bool) {
+        let (product, class) = (arrival.product.index(), arrival.class);
+        assert_eq!(self.forbidden(arrival), None, "{arrival:?} starts though it is forbidden");
+        assert!(self.could_start(domain, product, class), "{arrival:?} starts without all that it needs");
+        if self.bypass && !from_line {
+            self.seen.bypassed += 1;
+            return;
+        }
+        for rank in Class::ALL {
+            let waits = !self.lines[product][rank.index()].is_empty();
+            if waits && rank < class {
+                assert!(!self.could_start(domain, product, rank), "{class:?} overtakes {rank:?}");
+                self.seen.passed_over += 1;
+            }
+        }
+        self.check_guarantees(domain, product, class);
+    }
+
+    /// Nobody borrows what somebody is owed: whoever would be next in another product, needs the same thing and would
+    /// stay within the guarantee with everything taken.
+    fn check_guarantees(&mut self, domain: &Domain, product: usize, class: Class) {
+        if self.takes_reserve(product, class) {
+            return;
+        }
+        let borrowed = self.borrows(domain, product, class);
+        for other in (0..self.settings.products.len()).filter(|other| *other != product) {
+            let waits = |rank: &Class| !self.lines[other][rank.index()].is_empty();
+            let could = |rank: &Class| waits(rank) && self.could_start(domain, other, *rank);
+            let Some(next) = Class::ALL.into_iter().find(could) else { continue };
+            let owed = self.borrows(domain, other, next).is_empty();
+            let contends = self.needs(other, next).iter().any(|need| borrowed.contains(need));
+            assert!(!owed || !contends, "{product} borrows while {other} waits with {next:?} for what it is owed");
+            self.seen.before_a_borrower += u64::from(borrowed.is_empty() && !owed);
+        }
+    }
+
+    /// `arrival` was refused at the door.
+    pub(super) fn may_refuse(&mut self, domain: &Domain, arrival: &Arrival, refusal: Refusal, put_off: bool) {
+        self.seen.refused[refusal.index()] += 1;
+        let (product, class) = (arrival.product.index(), arrival.class);
+        let line = self.lines[product][class.index()].len();
+        let at_once = line == 0 && !put_off && self.could_start(domain, product, class);
+        let forbidden = self.forbidden(arrival);
+        assert!(forbidden.is_none() || forbidden == Some(refusal), "{refusal:?}, and not {forbidden:?}");
+        match refusal {
+            Refusal::OverCustomerShare => {
+                let most = match arrival.customer {
+                    Customer::Account(_) => self.settings.at_once_per_customer,
+                    Customer::Address(_) => self.settings.at_once_per_address,
+                };
+                assert!(!at_once && self.count(arrival.customer) >= most.get());
+            }
+            Refusal::QueueFull => {
+                let seats = self.needs(product, class).into_iter().map(|need| domain.resources()[need].limit()).min();
+                let long = line >= 2 * seats.unwrap_or(1) as usize;
+                let lower = Class::ALL.into_iter().filter(|rank| *rank > class);
+                let lowest = lower.map(|rank| self.lines[product][rank.index()].len()).sum::<usize>() == 0;
+                let full = self.waiters(product) >= self.settings.products[product].queue.length.get();
+                assert!(!at_once && (long || full && lowest), "no reason to call the queue full");
+            }
+            other => assert_eq!(forbidden, Some(other)),
+        }
+    }
+
+    /// Who waited is told no. `arriving` is who came just now.
+    pub(super) fn may_turn_away(&mut self, place: Place, refusal: Refusal, arriving: Option<&Arrival>) {
+        self.seen.refused[refusal.index()] += 1;
+        let waiting = self.waiting.get(&place).copied().unwrap_or_else(|| panic!("nobody waits at {place:?}"));
+        let lines = &self.lines[waiting.arrival.product.index()];
+        match refusal {
+            Refusal::WaitedTooLong => assert!(self.now >= waiting.until, "told too early"),
+            Refusal::QueueFull => {
+                let newcomer = arriving.expect("only a newcomer takes somebody's place");
+                assert!(newcomer.product == waiting.arrival.product && newcomer.class < waiting.arrival.class);
+                assert_eq!(lines[waiting.arrival.class.index()].back(), Some(&place), "not the youngest");
+                let lower = &lines[waiting.arrival.class.index() + 1..];
+                assert!(lower.iter().all(|line| line.is_empty()), "not the lowest");
+                self.seen.displaced += 1;
+            }
+            other => assert_eq!(self.forbidden(&waiting.arrival), Some(other)),
+        }
+    }
+
+    /// Everything that must hold between two calls.
+    pub(super) fn check(&self, domain: &Domain) {
+        for (index, resource) in domain.resources().iter().enumerate() {
+            assert_eq!(resource.in_use(), self.in_use(index), "seats of resource {index}");
+        }
+        for product in 0..self.settings.products.len() {
+            let seen = domain.product(ProductId(product as u16));
+            assert_eq!(seen.in_flight(), self.in_flight[product]);
+            assert_eq!(seen.reserve_in_use(), self.reserve[product]);
+            assert!(self.reserve[product] <= self.settings.products[product].reserve.get());
+            assert_eq!(seen.state(), self.states[product], "every move is noted");
+            assert_eq!(seen.state().shut(), self.shut[product]);
+            assert!(self.waiters(product) <= self.settings.products[product].queue.length.get());
+            for class in Class::ALL {
+                assert_eq!(seen.waiting(class) as usize, self.lines[product][class.index()].len());
+            }
+        }
+        let first = self.waiting.values().map(|waiting| waiting.until).min();
+        assert!(first.is_none() || domain.next_wake() <= first && domain.next_wake().is_some(), "an expiry is missed");
+    }
+
+    /// What must hold once the driver has been woken as often as it asked.
+    pub(super) fn check_at_rest(&self, domain: &Domain) {
+        assert!(self.waiting.values().all(|waiting| waiting.until > self.now), "somebody waits too long");
+        for product in 0..self.settings.products.len() {
+            for class in Class::ALL.into_iter().filter(|class| !self.lines[product][class.index()].is_empty()) {
+                assert!(!self.could_start(domain, product, class), "{product} {class:?} waits for nothing");
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a driver does: wakes the domain in time, and takes what it has to say.
+
+use super::super::super::super::Refused;
+use super::player::Player;
+use super::*;
+
+impl Player {
+    /// Wakes the domain until it asks for no more. Each time it asked to be woken at once it must get on.
+    pub(super) fn rest(&mut self) {
+        while let Some(due) = self.domain.next_wake().filter(|due| *due <= self.model.now) {
+            self.model.seen.put_off += u64::from(due == Timestamp::ZERO);
+            self.domain.wake(self.model.now);
+            let heard = self.hear(None);
+            let still = self.domain.next_wake().is_some_and(|due| due <= self.model.now);
+            assert!(heard > 0 || !still, "woken for nothing");
+        }
+        self.model.check_at_rest(&self.domain);
+    }
+
+    /// Takes what the domain has to say, each word checked at the moment it was said.
+    pub(super) fn hear(&mut self, arriving: Option<&Arrival>) -> u32 {
+        let mut heard = 0;
+        while let Some(output) = self.domain.poll_output() {
+            heard += 1;
+            match output {
+                Output::Admit(place, seat) => {
+                    self.note(4, place.slot() as u64);
+                    let waiting = *self.model.waiting.get(&place).expect("somebody waits at this place");
+                    let line = &self.model.lines[waiting.arrival.product.index()][waiting.arrival.class.index()];
+                    assert_eq!(line.front(), Some(&place), "not the oldest of its class");
+                    assert!(self.model.now < waiting.until, "let through too late");
+                    self.model.may_start(&self.domain, &waiting.arrival, true);
+                    self.model.stops_waiting(place);
+                    self.stale.push(place);
+                    assert_eq!(seat.started(), self.model.now);
+                    self.model.sits(waiting.arrival, seat);
+                    self.model.seen.admitted += 1;
+                }
+                Output::Refuse(place, refused) => {
+                    self.note(5, refused.retry_after.as_nanos() as u64);
+                    self.check_retry(&refused);
+                    self.model.may_turn_away(place, refused.refusal, arriving);
+                    self.model.stops_waiting(place);
+                    self.stale.push(place);
+                }
+                Output::Note(event) => self.moved(event),
+            }
+        }
+        if arriving.is_none() {
+            self.model.check(&self.domain);
+        }
+        heard
+    }
+
+    fn moved(&mut self, event: Event) {
+        match event {
+            Event::StateChanged { product, from, to } => {
+                let index = product.index();
+                self.note(6, to.index() as u64);
+                assert_eq!(self.model.states[index], from);
+                let legal = match (from, to) {
+                    (State::Open | State::Ramping, State::Draining(_)) => true,
+                    (State::Draining(old), State::Parked(new)) => old == new && self.model.in_flight[index] == 0,
+                    (State::Draining(old), State::Draining(new)) => old != new,
+                    (State::Parked(old), State::Parked(new)) => old != new,
+                    (State::Draining(_) | State::Parked(_) | State::Open, State::Ramping) => true,
+                    (State::Draining(_) | State::Parked(_) | State::Ramping, State::Open) => true,
+                    _ => false,
+                };
+                assert!(legal, "{from:?} to {to:?}");
+                self.model.states[index] = to;
+                self.model.seen.ramps += u64::from(to == State::Ramping);
+            }
+            Event::RampMoved { from, to, .. } => {
+                self.note(7, u64::from(to));
+                assert!(to >= 4 && to <= from * 3 / 2 + 1, "{from} to {to}");
+            }
+            Event::EventChanged { event, to } => {
+                self.note(8, event.0);
+                assert_eq!(self.model.events.get(&event).map(|entry| entry.state), Some(to));
+            }
+        }
+    }
+
+    pub(super) fn check_retry(&self, refused: &Refused) {
+        let over = matches!(refused.refusal, Refusal::EventClosed | Refusal::PastBettingStop);
+        let bounds = Duration::from_secs(1)..=Duration::from_secs(30);
+        assert!(over && refused.retry_after.is_zero() || !over && bounds.contains(&refused.retry_after), "{refused:?}");
+    }
+}

@@ -1,0 +1,191 @@
+//! What the house should look like, kept by plain counting.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::*;
+
+/// Somebody who waits, as this side remembers it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) arrival: Arrival,
+    pub(super) until: Timestamp,
+}
+
+/// A seat that is out, as this side remembers it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) seat: Seat,
+    pub(super) arrival: Arrival,
+    pub(super) reserved: bool,
+}
+
+pub(super) struct Model {
+    pub(super) settings: Settings,
+    pub(super) now: Timestamp,
+    pub(super) bypass: bool,
+    pub(super) shutting_down: bool,
+    /// By product: what operators last said, the state as noted, who waits by class, what is held.
+    pub(super) shut: Vec<Option<ParkReason>>,
+    pub(super) states: Vec<State>,
+    pub(super) lines: Vec<[VecDeque<Place>; Class::COUNT]>,
+    pub(super) in_flight: Vec<u32>,
+    pub(super) reserve: Vec<u32>,
+    /// By resource and product.
+    pub(super) taken: Vec<Vec<u32>>,
+    pub(super) waiting: HashMap<Place, Waiting>,
+    pub(super) held: Vec<Held>,
+    pub(super) customers: HashMap<(bool, u64), u32>,
+    pub(super) events: BTreeMap<EventKey, Entry>,
+    pub(super) seen: Seen,
+}
+
+/// How often the corners were reached.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) refused: [u64; Refusal::COUNT],
+    pub(super) admitted: u64,
+    pub(super) passed_over: u64,
+    pub(super) before_a_borrower: u64,
+    pub(super) displaced: u64,
+    pub(super) put_off: u64,
+    pub(super) ramps: u64,
+    pub(super) bypassed: u64,
+    pub(super) left: u64,
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, other: &Seen) {
+        for (mine, theirs) in self.refused.iter_mut().zip(other.refused) {
+            *mine += theirs;
+        }
+        self.admitted += other.admitted;
+        self.passed_over += other.passed_over;
+        self.before_a_borrower += other.before_a_borrower;
+        self.displaced += other.displaced;
+        self.put_off += other.put_off;
+        self.ramps += other.ramps;
+        self.bypassed += other.bypassed;
+        self.left += other.left;
+    }
+
+    pub(super) fn corners(&self) -> [(&'static str, u64); 8] {
+        [
+            ("let through from the queue", self.admitted),
+            ("passed over a class that lacked something", self.passed_over),
+            ("a product under its guarantee went before a borrower", self.before_a_borrower),
+            ("a high class took the place of a low one", self.displaced),
+            ("a call put off the rest", self.put_off),
+            ("a ramp began", self.ramps),
+            ("served in bypass", self.bypassed),
+            ("left the queue", self.left),
+        ]
+    }
+}
+
+fn who(customer: Customer) -> (bool, u64) {
+    match customer {
+        Customer::Account(key) => (true, key),
+        Customer::Address(key) => (false, key),
+    }
+}
+
+impl Model {
+    pub(super) fn new(settings: Settings) -> Model {
+        let products = settings.products.len();
+        Model {
+            now: at(0),
+            bypass: false,
+            shutting_down: false,
+            shut: vec![None; products],
+            states: vec![State::Open; products],
+            lines: (0..products).map(|_| Default::default()).collect(),
+            in_flight: vec![0; products],
+            reserve: vec![0; products],
+            taken: vec![vec![0; products]; settings.resources.len()],
+            waiting: HashMap::new(),
+            held: Vec::new(),
+            customers: HashMap::new(),
+            events: BTreeMap::new(),
+            seen: Seen::default(),
+            settings,
+        }
+    }
+
+    pub(super) fn needs(&self, product: usize, class: Class) -> Vec<usize> {
+        self.settings.products[product].needs[class.index()].iter().collect()
+    }
+
+    pub(super) fn in_use(&self, resource: usize) -> u32 {
+        self.taken[resource].iter().sum()
+    }
+
+    pub(super) fn waiters(&self, product: usize) -> u32 {
+        self.lines[product].iter().map(|line| line.len() as u32).sum()
+    }
+
+    pub(super) fn count(&self, customer: Customer) -> u32 {
+        self.customers.get(&who(customer)).copied().unwrap_or(0)
+    }
+
+    pub(super) fn come(&mut self, customer: Customer) {
+        *self.customers.entry(who(customer)).or_default() += 1;
+    }
+
+    pub(super) fn go(&mut self, customer: Customer) {
+        let count = self.customers.get_mut(&who(customer)).expect("came before");
+        *count -= 1;
+    }
+
+    /// Would a seat of the reserve do?
+    pub(super) fn takes_reserve(&self, product: usize, class: Class) -> bool {
+        let reserve = self.settings.products[product].reserve.get();
+        matches!(class, Class::Protected | Class::Settle) && self.reserve[product] < reserve
+    }
+
+    pub(super) fn stands(&mut self, place: Place, arrival: Arrival) {
+        let wait = self.settings.products[arrival.product.index()].queue.longest_wait;
+        let before = self.waiting.insert(place, Waiting { arrival, until: self.now + wait });
+        assert!(before.is_none(), "{place:?} was given to two");
+        self.lines[arrival.product.index()][arrival.class.index()].push_back(place);
+        self.come(arrival.customer);
+    }
+
+    /// Out of the line, wherever in it.
+    pub(super) fn stops_waiting(&mut self, place: Place) -> Waiting {
+        let waiting = self.waiting.remove(&place).expect("somebody waits at this place");
+        let line = &mut self.lines[waiting.arrival.product.index()][waiting.arrival.class.index()];
+        line.retain(|other| *other != place);
+        self.go(waiting.arrival.customer);
+        waiting
+    }
+
+    pub(super) fn sits(&mut self, arrival: Arrival, seat: Seat) {
+        let product = arrival.product.index();
+        let reserved = self.takes_reserve(product, arrival.class);
+        if reserved {
+            self.reserve[product] += 1;
+        } else {
+            self.in_flight[product] += 1;
+            for need in self.needs(product, arrival.class) {
+                self.taken[need][product] += 1;
+            }
+        }
+        self.come(arrival.customer);
+        self.held.push(Held { seat, arrival, reserved });
+    }
+
+    pub(super) fn stands_up(&mut self, index: usize) -> Seat {
+        let Held { seat, arrival, reserved } = self.held.swap_remove(index);
+        let product = arrival.product.index();
+        if reserved {
+            self.reserve[product] -= 1;
+        } else {
+            self.in_flight[product] -= 1;
+            for need in self.needs(product, arrival.class) {
+                self.taken[need][product] -= 1;
+            }
+        }
+        self.go(arrival.customer);
+        seat
+    }
+}

@@ -1,0 +1,81 @@
+//! What a stretch under one limit showed.
+
+use super::super::{Sample, Timestamp};
+use crate::admission::Outcome;
+
+/// What came back since the limit last moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// Answers still to come of those let through under the previous limit: they say nothing of this one.
+    skip: u32,
+    since: Timestamp,
+    pub(super) done: u32,
+    answered: u32,
+    slow: u32,
+    failed: u32,
+}
+
+/// Sums over the windows below the level, or over those above it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Side {
+    pub(super) ln_rate: f64,
+    pub(super) done: u32,
+    slow: u32,
+    failed: u32,
+}
+
+impl Window {
+    /// A window after a change to `seats`.
+    pub(super) fn after(seats: u32) -> Window {
+        Window { skip: seats, since: Timestamp::NEVER, done: 0, answered: 0, slow: 0, failed: 0 }
+    }
+
+    pub(super) fn count(&mut self, sample: &Sample, now: Timestamp) {
+        if self.skip > 0 {
+            self.skip -= 1;
+        } else if !sample.saturated {
+            *self = Window::after(0);
+        } else if self.since == Timestamp::NEVER {
+            self.since = now;
+        } else {
+            self.done += 1;
+            self.answered += u32::from(sample.outcome == Outcome::Answered);
+            self.failed += u32::from(sample.outcome == Outcome::Failed);
+            self.slow += u32::from(sample.slow && sample.outcome != Outcome::Abandoned);
+        }
+    }
+
+    /// How long it has lasted.
+    pub(super) fn age(&self, now: Timestamp) -> std::time::Duration {
+        now.since(self.since)
+    }
+
+    /// Good answers per second; never zero, for its logarithm is asked.
+    pub(super) fn rate(&self, now: Timestamp) -> f64 {
+        (f64::from(self.answered) + 0.5) / self.age(now).as_secs_f64().max(1e-6)
+    }
+
+    /// Whether most answers were late, or none.
+    pub(super) fn is_swamped(&self) -> bool {
+        self.failed * 2 > self.done || self.slow * 2 > self.done
+    }
+}
+
+impl Side {
+    pub(super) fn add(&mut self, window: &Window, rate: f64) {
+        self.ln_rate += rate.ln();
+        self.done += window.done;
+        self.slow += window.slow;
+        self.failed += window.failed;
+    }
+
+    /// The part of the answers that missed the latency objective.
+    pub(super) fn slow(&self) -> f64 {
+        f64::from(self.slow) / f64::from(self.done.max(1))
+    }
+
+    /// The part of the answers that were failures.
+    pub(super) fn failed(&self) -> f64 {
+        f64::from(self.failed) / f64::from(self.done.max(1))
+    }
+}

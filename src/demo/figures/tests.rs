@@ -1,0 +1,90 @@
+//! Handmade records, sums done by hand.
+
+use super::*;
+use crate::demo::customers::records::JourneyRecord;
+
+fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const WINDOW: Window = Window { from: Duration::from_secs(10), to: Duration::from_secs(60) };
+
+fn journey(arrived: u64, left: u64, fate: Fate) -> JourneyRecord {
+    JourneyRecord { product: Product::Sport, arrived: secs(arrived), left: secs(left), fate }
+}
+
+fn attempt(sent: u64, ended: u64, how: Ended) -> AttemptRecord {
+    let product = Product::Sport;
+    AttemptRecord { product, step: Step::Odds, event: Event::Another, sent: secs(sent), ended: secs(ended), how }
+}
+
+#[test]
+fn finished_counts_those_who_had_room_to_finish_and_bets_those_who_heard_in_the_window() {
+    let journeys = vec![
+        journey(9, 11, Fate::Finished), // came before, heard in it: a bet, not counted as customer
+        journey(10, 12, Fate::Finished), // counted, finished
+        journey(20, 59, Fate::Finished), // counted, finished late
+        journey(20, 61, Fate::Finished), // counted, finished after the end: not finished
+        journey(30, 45, Fate::GaveUp),  // counted, not finished
+        journey(49, 49, Fate::UnderWay), // counted, not finished
+        journey(50, 52, Fate::Finished), // came too late to be counted; a bet
+        journey(55, 55, Fate::UnderWay), // came too late to be counted
+    ];
+    let records = Records { journeys, ..Records::default() };
+    let figures = Figures::of(&records, Product::Sport, WINDOW);
+    assert_eq!((figures.bets, figures.customers, figures.finished), (4, 5, 2));
+    assert!((figures.finished_percent - 40.0).abs() < 1e-9);
+    assert!((figures.bets_per_s - 0.08).abs() < 1e-9);
+    assert!((figures.bets_per_s_first_10_s - 0.2).abs() < 1e-9);
+    assert_eq!(Figures::of(&records, Product::Casino, WINDOW).customers, 0);
+}
+
+#[test]
+fn attempts_belong_to_the_window_they_ended_in_and_only_answers_have_times() {
+    let refused = Ended::Refused { retry_after: None };
+    let attempts = vec![
+        attempt(8, 9, Ended::Answered), // before
+        attempt(9, 11, Ended::Answered),
+        attempt(12, 13, refused),
+        attempt(14, 19, Ended::TimedOut),
+        attempt(20, 20, Ended::Failed),
+        attempt(58, 63, Ended::TimedOut), // after
+    ];
+    let records = Records { attempts, ..Records::default() };
+    let figures = Figures::of(&records, Product::Sport, WINDOW);
+    assert_eq!((figures.attempts, figures.answered, figures.refused), (4, 1, 1));
+    assert_eq!((figures.timed_out, figures.failed), (1, 1));
+    assert_eq!(figures.attempts_per_step, Some(4.0));
+    let p50 = figures.answer_ms.p50.expect("one answer");
+    assert!((p50 - 2_000.0).abs() < 2.0, "{p50}");
+}
+
+#[test]
+fn nothing_measured_is_nothing_and_not_zero() {
+    let figures = Figures::of(&Records::default(), Product::HorseRacing, WINDOW);
+    assert_eq!(figures.answer_ms, Spread { p50: None, p99: None });
+    assert_eq!(figures.attempts_per_step, None);
+}
+
+#[test]
+fn while_the_race_is_closed_its_bets_are_told_from_the_others() {
+    let bet = |event, how| {
+        let (product, step) = (Product::HorseRacing, Step::Bet);
+        AttemptRecord { product, step, event, sent: secs(12), ended: secs(13), how }
+    };
+    let refused = Ended::Refused { retry_after: Some(secs(5)) };
+    let records = Records {
+        attempts: vec![
+            bet(Event::Jackpot, refused),
+            bet(Event::Jackpot, refused),
+            bet(Event::Another, Ended::Answered),
+            attempt(12, 13, Ended::Answered),
+            attempt(12, 13, Ended::TimedOut),
+        ],
+        ..Records::default()
+    };
+    let closed = Closed::of(&records, WINDOW);
+    assert_eq!((closed.bets_on_it, closed.of_these_refused, closed.of_these_answered), (2, 2, 0));
+    assert_eq!(closed.bets_on_others_answered, 1);
+    assert!((closed.sport_and_casino_percent - 50.0).abs() < 1e-9);
+}

@@ -1,0 +1,133 @@
+//! HTTP in front of the model: what is asked is read from path and headers, nothing else is looked at.
+
+use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::{Driver, Report};
+use crate::sim::plant::{Answer, Ask};
+use crate::sim::{Product, Step};
+
+/// Serves one product's backend for as long as the plant stands.
+pub(super) async fn backend(listener: TcpListener, product: Product, driver: Rc<Driver>) {
+    loop {
+        let Some(stream) = accept(&listener).await else {
+            continue;
+        };
+        let driver = Rc::clone(&driver);
+        let service = service_fn(move |request| {
+            let driver = Rc::clone(&driver);
+            async move { Ok::<_, Infallible>(work(&driver, product, request).await) }
+        });
+        tokio::task::spawn_local(http1::Builder::new().serve_connection(stream, service));
+    }
+}
+
+/// Serves whoever watches: `GET /` tells how the plant feels and what it has counted, `POST /cool` makes horse racing
+/// cold from now on.
+pub(super) async fn control(listener: TcpListener, driver: Rc<Driver>) {
+    loop {
+        let Some(stream) = accept(&listener).await else {
+            continue;
+        };
+        let driver = Rc::clone(&driver);
+        let service = service_fn(move |request: Request<Incoming>| {
+            if request.method() == Method::POST {
+                driver.plant.borrow_mut().cool(Product::HorseRacing, driver.began.elapsed());
+            }
+            let report = serde_json::to_string(&Report::of(&driver.plant.borrow()));
+            std::future::ready(report.map(|json| answer(StatusCode::OK, json)))
+        });
+        tokio::task::spawn_local(http1::Builder::new().serve_connection(stream, service));
+    }
+}
+
+async fn accept(listener: &TcpListener) -> Option<TokioIo<tokio::net::TcpStream>> {
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            // Answers are one small write; there is nothing to gather.
+            let _ = stream.set_nodelay(true);
+            Some(TokioIo::new(stream))
+        }
+        Err(_) => {
+            // Out of descriptors, most likely. Without a pause this would be a busy loop.
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            None
+        }
+    }
+}
+
+async fn work(driver: &Driver, product: Product, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let Some(step) = step(product, request.method(), request.uri().path()) else {
+        return answer(StatusCode::NOT_FOUND, r#"{"error":"no such page"}"#.into());
+    };
+    let headers = request.headers();
+    let attempt = text(headers, "x-attempt").and_then(|id| id.parse().ok());
+    let key = text(headers, "idempotency-key").map(as_number);
+    if request.into_body().collect().await.is_err() {
+        return answer(StatusCode::BAD_REQUEST, r#"{"error":"half a request"}"#.into());
+    }
+    match driver.ask(Ask { product, step, attempt, key }).await {
+        Answer::Done => answer(StatusCode::OK, page(product, step, key)),
+        Answer::Full => answer(StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"too many are waiting"}"#.into()),
+    }
+}
+
+fn step(product: Product, method: &Method, path: &str) -> Option<Step> {
+    let page = path.strip_prefix('/')?.strip_prefix(prefix(product))?;
+    match (method, page) {
+        (&Method::GET | &Method::HEAD, "/odds") => Some(Step::Odds),
+        (&Method::POST, "/login") => Some(Step::Login),
+        (&Method::POST, "/bets") => Some(Step::Bet),
+        _ => None,
+    }
+}
+
+/// First part of a product's paths.
+pub(in crate::demo) fn prefix(product: Product) -> &'static str {
+    match product {
+        Product::HorseRacing => "horse",
+        Product::Sport => "sport",
+        Product::Casino => "casino",
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Keys are opaque: a number is itself, anything else is hashed, for those who play with curl.
+fn as_number(key: &str) -> u64 {
+    key.parse().unwrap_or_else(|_| {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        hasher.finish()
+    })
+}
+
+fn page(product: Product, step: Step, key: Option<u64>) -> String {
+    let product = product.name();
+    match step {
+        Step::Odds => format!(r#"{{"product":"{product}","odds":[2.10,3.40,4.75,6.00,8.50,11.00,15.00,21.00]}}"#),
+        Step::Login => {
+            format!(r#"{{"product":"{product}","session":"open","balance_ore":125000}}"#)
+        }
+        Step::Bet => format!(r#"{{"product":"{product}","placed":true,"receipt":"{}"}}"#, key.unwrap_or(0)),
+    }
+}
+
+fn answer(status: StatusCode, json: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(json)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,162 @@
+//! One exchange: a request between its sending and the end of its answer.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::admit::Admitted;
+use super::body::AnswerBody;
+use super::fault::Fault;
+use super::headers;
+use super::patience::BodyError;
+use super::upload::RequestBody;
+use super::upstream::{Borrowed, Pool};
+use crate::admission::{Outcome, Timestamp};
+
+/// A request between its sending and the end of its answer: it holds the seat and the connection.
+pub(crate) struct Exchange {
+    pool: Rc<Pool>,
+    admitted: Option<Admitted>,
+    connection: Option<Borrowed>,
+    outcome: Outcome,
+    carried: bool,
+}
+
+/// The head of a backend's answer, and what is still under way.
+pub(crate) struct Answered {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) exchange: Exchange,
+    /// When the whole answer must have been relayed.
+    pub(crate) end: Instant,
+}
+
+impl Exchange {
+    /// A request with this method is about to be sent.
+    pub(super) fn new(pool: Rc<Pool>, admitted: Admitted, method: &Method) -> Exchange {
+        let carried = is_carried(method);
+        Exchange { pool, admitted: Some(admitted), connection: None, outcome: Outcome::Failed, carried }
+    }
+
+    /// It is sent over this connection.
+    pub(super) fn over(&mut self, connection: Option<Borrowed>) {
+        self.connection = connection;
+    }
+
+    /// Who goes on with it when the client hangs up; nobody when it may as well be broken off.
+    pub(crate) fn carried_by(&self) -> Option<Rc<Pool>> {
+        self.carried.then(|| self.pool.clone())
+    }
+
+    /// The head of the answer has come.
+    pub(super) fn answered(
+        mut self,
+        response: Response<Incoming>,
+        started: Timestamp,
+        end: Instant,
+    ) -> Result<Answered, Fault> {
+        let status = response.status();
+        if !headers::is_relayable(status, response.headers()) {
+            self.broke();
+            return Err(Fault::BrokenAnswer);
+        }
+        // A backend that says it is overloaded has not answered, as far as its limit is concerned.
+        if !matches!(status.as_u16(), 502..=504) {
+            self.outcome = Outcome::Answered;
+        }
+        self.pool.metrics.answered(status, self.pool.clock.now().since(started));
+        if headers::has_two_lengths(response.headers()) {
+            // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
+            self.connection = None;
+        }
+        Ok(Answered { response, exchange: self, end })
+    }
+
+    /// The answer has ended as it should.
+    pub(crate) fn completed(&mut self) {
+        let now = self.pool.clock.now();
+        if let Some(Borrowed { sender, backend, outstanding, .. }) = self.connection.take() {
+            drop(outstanding);
+            self.pool.put_back(backend, sender, now);
+        }
+        if let Some(admitted) = self.admitted.take() {
+            admitted.finish(self.outcome, now);
+        }
+    }
+
+    /// The backend broke off before or within its answer.
+    pub(crate) fn broke(&mut self) {
+        self.pool.metrics.broken.increment(1);
+        self.end(Outcome::Failed);
+    }
+
+    /// Broken off before an answer: by the client, when its body broke off, else by the backend.
+    pub(super) fn broken_by(mut self, client: Option<BodyError>) -> Fault {
+        match client {
+            Some(error) => {
+                self.end(Outcome::Abandoned);
+                error.into()
+            }
+            None => {
+                self.broke();
+                Fault::BrokenAnswer
+            }
+        }
+    }
+
+    /// Over, and the connection with it.
+    pub(super) fn end(&mut self, outcome: Outcome) {
+        self.connection = None;
+        if let Some(admitted) = self.admitted.take() {
+            admitted.finish(outcome, self.pool.clock.now());
+        }
+    }
+}
+
+/// What may change something is carried to its end even when the client hangs up: the backend goes on with it
+/// anyway, so its seat is not free, and a bet must not be cut half-way.
+pub(crate) fn is_carried(method: &Method) -> bool {
+    !method.is_safe()
+}
+
+/// An exchange that goes on when whoever waits for it has gone: its answer is then read to the end and
+/// thrown away, and the seat given back when the backend is done.
+pub(crate) struct Carried {
+    pool: Rc<Pool>,
+    exchange: Option<Exchanging>,
+}
+
+type Exchanging = Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>;
+
+impl Carried {
+    pub(crate) fn new(pool: Rc<Pool>, request: Request<RequestBody>, admitted: Admitted) -> Carried {
+        let by = pool.clone();
+        Carried { pool, exchange: Some(Box::pin(async move { by.exchange(request, admitted).await })) }
+    }
+}
+
+impl Future for Carried {
+    type Output = Result<Answered, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let exchange = self.exchange.as_mut().expect("a future is not polled after it is ready");
+        let result = std::task::ready!(exchange.as_mut().poll(context));
+        self.exchange = None;
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        let Some(exchange) = self.exchange.take() else { return };
+        let idle = self.pool.timeouts().idle;
+        self.pool.carry(async move {
+            if let Ok(Answered { response, exchange, end }) = exchange.await {
+                AnswerBody::relay(response.into_body(), exchange, idle, end).read_out().await;
+            }
+        });
+    }
+}

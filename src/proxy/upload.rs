@@ -1,0 +1,191 @@
+//! A request's body on its way to the backend: bounded, watched while the request waits, and read to its end
+//! when it is small and nobody wants it.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::EXPECT;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::patience::{BodyError, Patience, poll_watched};
+use super::settings::ListenSettings;
+use super::watch::Watch;
+
+/// What a backend gets. Most requests have no body, and then this is nothing but a null pointer.
+pub(crate) struct RequestBody(Option<Box<Upload>>);
+
+struct Upload {
+    /// What was read while the request waited.
+    read: VecDeque<Frame<Bytes>>,
+    rest: Option<Incoming>,
+    left: u64,
+    patience: Patience,
+    fate: Fate,
+    /// The client sends it only when told to (`Expect`), and has not been told.
+    unasked: bool,
+    watch: Rc<Watch>,
+}
+
+/// How a request's body fared, for whoever has given the body away: hyper's error does not tell whether the
+/// client or the backend broke off.
+#[derive(Clone, Default)]
+pub(crate) struct Fate(Option<Rc<Cell<Option<BodyError>>>>);
+
+/// Bytes of an unwanted body that are read so that the connection can go on.
+const MOST_SWALLOWED: u64 = 64 * 1024;
+
+impl RequestBody {
+    /// The body of a request with these headers.
+    pub(crate) fn new(
+        incoming: Incoming,
+        headers: &HeaderMap,
+        listen: &ListenSettings,
+        watch: &Rc<Watch>,
+    ) -> RequestBody {
+        if incoming.is_end_stream() {
+            return RequestBody(None);
+        }
+        RequestBody(Some(Box::new(Upload {
+            read: VecDeque::new(),
+            rest: Some(incoming),
+            left: listen.limits.body_bytes,
+            patience: Patience::new(listen.timeouts.body, None),
+            fate: Fate(Some(Rc::default())),
+            unasked: headers.contains_key(EXPECT),
+            watch: watch.clone(),
+        })))
+    }
+
+    /// How this body fares, to be asked after it was given away.
+    pub(crate) fn fate(&self) -> Fate {
+        self.0.as_ref().map(|upload| upload.fate.clone()).unwrap_or_default()
+    }
+
+    /// Read up to `most` bytes ahead, so that the end of the connection is seen while the request waits
+    /// (hyper does not look for it while a body is unread). Never ends but by an error: whoever calls
+    /// drops it when the wait is over.
+    pub(crate) async fn read_ahead(&mut self, most: usize) -> BodyError {
+        if let Some(upload) = &mut self.0 {
+            let mut held = 0;
+            while held < most {
+                match poll_fn(|context| upload.poll_rest(context)).await {
+                    Some(Ok(frame)) => {
+                        held += frame.data_ref().map_or(0, Bytes::len);
+                        upload.read.push_back(frame);
+                    }
+                    Some(Err(error)) => return error,
+                    None => break,
+                }
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl Upload {
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(incoming) = &mut self.rest else { return Poll::Ready(None) };
+        // hyper tells the client to send it when it is first asked for.
+        self.unasked = false;
+        let polled = ready!(poll_watched(incoming, &mut self.patience, context));
+        let bytes = match &polled {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
+            None | Some(Err(_)) => 0,
+        };
+        if incoming.is_end_stream() || !matches!(polled, Some(Ok(_))) {
+            self.rest = None;
+        }
+        let Some(left) = self.left.checked_sub(bytes) else {
+            self.rest = None;
+            self.watch.leave_unread();
+            self.fate.is(BodyError::TooLarge);
+            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+        };
+        self.left = left;
+        if let Some(Err(error)) = &polled {
+            self.fate.is(*error);
+        }
+        Poll::Ready(polled)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let read: u64 = self.read.iter().filter_map(Frame::data_ref).map(|bytes| bytes.len() as u64).sum();
+        let rest = self.rest.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint);
+        let mut hint = SizeHint::new();
+        hint.set_lower(read + rest.lower());
+        // Trailers need chunks to stand behind, even where all of the data is known.
+        let trailers = self.read.iter().any(Frame::is_trailers);
+        if let Some(upper) = rest.upper().filter(|_| !trailers) {
+            hint.set_upper(read + upper);
+        }
+        hint
+    }
+}
+
+impl Drop for Upload {
+    /// Nobody wants the rest. If it is small it is read nevertheless, so that the connection can go on: a
+    /// refusal must not cost the client a new one.
+    fn drop(&mut self) {
+        let Some(rest) = self.rest.take() else { return };
+        let small = rest.size_hint().upper().is_none_or(|length| length <= MOST_SWALLOWED);
+        if small && !self.unasked {
+            let patience = Patience::new(self.patience.each, None);
+            tokio::task::spawn_local(swallow(rest, patience, self.watch.clone()));
+        } else {
+            self.watch.leave_unread();
+        }
+    }
+}
+
+async fn swallow(mut rest: Incoming, mut patience: Patience, watch: Rc<Watch>) {
+    let mut left = MOST_SWALLOWED;
+    while let Some(Ok(frame)) = poll_fn(|context| poll_watched(&mut rest, &mut patience, context)).await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+        let Some(fewer) = left.checked_sub(bytes) else { return watch.leave_unread() };
+        left = fewer;
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
+        match upload.read.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None => upload.poll_rest(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|upload| upload.read.is_empty() && upload.rest.is_none())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or(SizeHint::with_exact(0), |upload| upload.size_hint())
+    }
+}
+
+impl Fate {
+    /// Why the body broke off, if it did.
+    pub(crate) fn error(&self) -> Option<BodyError> {
+        self.0.as_ref().and_then(|fate| fate.get())
+    }
+
+    fn is(&self, error: BodyError) {
+        if let Some(fate) = &self.0 {
+            fate.set(Some(error));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The whole proxy in this process, between scripted backends and raw clients.
+#![allow(unreachable_pub, reason = "what one module of a test offers, others of the same test use")]
+
+use std::time::{Duration, Instant};
+
+mod wire;
+mod client;
+mod backend;
+mod proxy;
+
+mod requests;
+mod answers;
+mod bodies;
+mod connections;
+mod smuggling;
+mod bounds;
+mod slow_clients;
+mod leaving;
+mod backend_faults;
+mod balance;
+mod broken_answers;
+mod queue;
+mod handover;
+
+/// Wait for something that happens soon; only what hangs takes long.
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + wire::GUARD;
+    while !holds() {
+        assert!(Instant::now() < end, "never came true: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

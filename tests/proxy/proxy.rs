@@ -1,0 +1,195 @@
+//! A whole proxy in this process.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use sluss::admin::status::{ProductStatus, Status};
+use sluss::config::{self, ThisMachine};
+use sluss::run::{self, Running, StartError};
+
+use super::backend::Backend;
+use super::client::Client;
+use super::until;
+use super::wire::Message;
+
+/// What a proxy is told, in the words of its configuration.
+#[derive(Clone, Default)]
+pub struct Setup {
+    top: String,
+    listen: String,
+    admin: String,
+    rest: String,
+}
+
+/// A running proxy; it goes down when it is dropped.
+pub struct Proxy(Option<Running>);
+
+impl Setup {
+    pub fn new() -> Setup {
+        Setup { top: "journal = \"off\"\n".into(), ..Setup::default() }
+    }
+
+    /// Keep a journal in this file.
+    pub fn journal(mut self, path: &Path) -> Setup {
+        self.top = format!("journal = {:?}\n", path.display().to_string());
+        self
+    }
+
+    /// Lines for `[listen]`.
+    pub fn listen(mut self, lines: &str) -> Setup {
+        writeln!(self.listen, "{lines}").expect("a string takes any text");
+        self
+    }
+
+    /// Lines for `[admin]`.
+    pub fn admin(mut self, lines: &str) -> Setup {
+        writeln!(self.admin, "{lines}").expect("a string takes any text");
+        self
+    }
+
+    /// Whole tables, in front of products that are added later.
+    pub fn with(mut self, tables: &str) -> Setup {
+        writeln!(self.rest, "{tables}").expect("a string takes any text");
+        self
+    }
+
+    /// A product with this path: its bets are posted to `bets`, and `logout` is protected.
+    pub fn product(self, name: &str, path: &str, backends: &[SocketAddr], keys: &str) -> Setup {
+        let backends: Vec<String> = backends.iter().map(|address| format!("http://{address}")).collect();
+        self.with(&format!(
+            "[[product]]\nname = {name:?}\nmatch = [{{ path = {path:?} }}]\nbackends = {backends:?}\n{keys}\n\
+             [[product.class]]\nclass = \"protected\"\nmatch = [{{ path = \"{path}logout\" }}]\n\
+             [[product.class]]\nclass = \"commit\"\nmatch = [{{ method = \"POST\", path = \"{path}bets\" }}]"
+        ))
+    }
+
+    /// The usual product in front of one backend, with these keys.
+    pub fn horse(self, backend: &Backend, keys: &str) -> Setup {
+        self.product("horse-racing", "/horse/", &[backend.address], keys)
+    }
+
+    #[track_caller]
+    pub fn start(&self) -> Proxy {
+        Proxy(Some(self.try_to_start().unwrap_or_else(|error| panic!("{error}"))))
+    }
+
+    #[track_caller]
+    pub fn try_to_start(&self) -> Result<Running, StartError> {
+        let address = "address = \"127.0.0.1:0\"";
+        let Setup { top, listen, admin, rest } = self;
+        // A test that fails with a request in flight should not take half a minute to say so.
+        let drain = if listen.contains("drain") { "" } else { "drain = \"5s\"" };
+        let text = format!("{top}[listen]\n{address}\n{drain}\n{listen}[admin]\n{address}\n{admin}{rest}");
+        let config = config::parse(&text, Path::new("test.toml"), &ThisMachine);
+        run::start(config.unwrap_or_else(|error| panic!("{error}\n\nin\n{text}")))
+    }
+}
+
+impl Proxy {
+    /// One product, horse racing, with everything as it is by default.
+    #[track_caller]
+    pub fn before(backend: &Backend) -> Proxy {
+        Setup::new().horse(backend, "").start()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.running().address
+    }
+
+    /// A client's connection.
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        Client::to(self.address())
+    }
+
+    /// An operator's connection.
+    #[track_caller]
+    pub fn admin(&self) -> Client {
+        Client::to(self.running().admin)
+    }
+
+    pub fn status(&self) -> Status {
+        self.running().control.status()
+    }
+
+    #[track_caller]
+    pub fn product(&self, name: &str) -> ProductStatus {
+        let found = self.status().products.into_iter().find(|product| product.name == name);
+        found.unwrap_or_else(|| panic!("no product {name}"))
+    }
+
+    /// Wait until so many requests of all products are in flight.
+    #[track_caller]
+    pub fn until_in_flight(&self, seats: u32) {
+        let held = || self.status().products.iter().map(|product| product.in_flight).sum::<u32>();
+        until(&format!("{seats} in flight"), || held() == seats);
+    }
+
+    /// Wait until so many requests of all products wait.
+    #[track_caller]
+    pub fn until_waiting(&self, many: u32) {
+        let waiting = || self.status().products.iter().map(|product| product.waiting).sum::<u32>();
+        until(&format!("{many} waiting"), || waiting() == many);
+    }
+
+    /// Wait until no client is connected.
+    #[track_caller]
+    pub fn until_alone(&self) {
+        until("nobody is connected", || self.status().connections == 0);
+    }
+
+    /// An order about one product.
+    #[track_caller]
+    pub fn order(&self, order: &str, product: &str) -> Message {
+        self.post("/api/v1/orders", &json!({"order": order, "product": product, "reason": "a test", "who": "anna"}))
+    }
+
+    /// An order about one event.
+    #[track_caller]
+    pub fn order_event(&self, order: &str, event: &str) -> Message {
+        self.post("/api/v1/orders", &json!({"order": order, "event": event, "reason": "a test", "who": "anna"}))
+    }
+
+    /// A close signal for one event.
+    #[track_caller]
+    pub fn signal(&self, event: &str) -> Message {
+        self.post("/api/v1/signals", &json!({"signal": "close", "event": event, "source": "the tote"}))
+    }
+
+    /// A document for the admin API.
+    #[track_caller]
+    pub fn post(&self, path: &str, document: &Value) -> Message {
+        let body = document.to_string();
+        self.admin().ask(format!(
+            "POST {path} HTTP/1.1\r\nhost: admin\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
+    /// The value of a metric; `series` is its name with its labels. Nothing counts as zero.
+    #[track_caller]
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.admin().get("/metrics").text();
+        let found = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+        found.unwrap_or(0.0)
+    }
+
+    /// Go down, and come back when down.
+    pub fn stop(mut self) {
+        self.0.take().expect("it goes down once").stop();
+    }
+
+    fn running(&self) -> &Running {
+        self.0.as_ref().expect("it runs until it is dropped")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if let Some(running) = self.0.take() {
+            running.stop();
+        }
+    }
+}

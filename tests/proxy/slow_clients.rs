@@ -1,0 +1,130 @@
+//! Clients that take too long over something are closed, and hold nothing from others.
+
+use std::time::Duration;
+
+use super::backend::{Backend, OK};
+use super::client::get;
+use super::proxy::{Proxy, Setup};
+use super::until;
+
+fn impatient(backend: &Backend, listen: &str, keys: &str) -> Proxy {
+    Setup::new().listen(listen).horse(backend, keys).start()
+}
+
+const ONE_AT_A_TIME: &str = "limit = 1\nqueue = { longest_wait = \"30s\" }";
+const TOO_SLOW: &str = "sluss_proxy_connections_closed_total{reason=\"too_slow\"}";
+
+#[test]
+fn a_client_that_connects_and_says_nothing_is_closed() {
+    let backend = Backend::answering(OK);
+    let proxy = impatient(&backend, "header_timeout = \"200ms\"", "");
+    proxy.client().is_closed();
+    assert_eq!(proxy.metric(TOO_SLOW), 1.0);
+    proxy.until_alone();
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_is_given_up() {
+    let backend = Backend::answering(OK);
+    let proxy = impatient(&backend, "header_timeout = \"400ms\"", "");
+    let mut fresh = proxy.client();
+    let mut used = proxy.client();
+    assert_eq!(used.get("/horse/odds").status(), 200);
+    for client in [&mut fresh, &mut used] {
+        let mut twin = client.wire().twin();
+        let drip = std::thread::spawn(move || {
+            for byte in get("/horse/odds").bytes().take(40).cycle() {
+                if twin.say(&[byte]).is_err() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        client.is_closed();
+        drip.join().unwrap();
+    }
+    assert_eq!(proxy.metric(TOO_SLOW), 2.0);
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
+fn a_connection_that_rests_too_long_is_closed_and_one_that_is_used_is_not() {
+    let backend = Backend::answering(OK);
+    let proxy = impatient(&backend, "idle_timeout = \"300ms\"", "");
+    let mut client = proxy.client();
+    assert_eq!(client.get("/horse/odds").status(), 200);
+    client.is_closed();
+}
+
+#[test]
+fn half_a_body_and_silence_is_told_so_and_frees_the_seat() {
+    let backend = Backend::answering(OK);
+    let proxy = impatient(&backend, "body_timeout = \"300ms\"", ONE_AT_A_TIME);
+    for framing in ["content-length: 10\r\n\r\nhalf", "transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        let mut client = proxy.client();
+        let answer = client.ask(format!("POST /horse/bets HTTP/1.1\r\nhost: h\r\n{framing}"));
+        assert_eq!((answer.status(), answer.json()["fault"].as_str()), (408, Some("client_timeout")));
+        client.is_closed();
+        proxy.until_in_flight(0);
+    }
+    assert_eq!(proxy.client().get("/horse/odds").status(), 200);
+    assert_eq!(proxy.metric("sluss_upstream_broken_total{pool=\"horse-racing\"}"), 0.0);
+}
+
+#[test]
+fn half_a_body_and_silence_frees_the_place_of_who_waits() {
+    let door = super::backend::Door::default();
+    let backend = Backend::behind(&door);
+    let proxy = impatient(&backend, "body_timeout = \"300ms\"", ONE_AT_A_TIME);
+    let mut first = proxy.client();
+    first.say(get("/horse/odds"));
+    proxy.until_in_flight(1);
+    let mut second = proxy.client();
+    let answer = second.ask("POST /horse/bets HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nhalf");
+    assert_eq!((answer.status(), answer.json()["fault"].as_str()), (408, Some("client_timeout")));
+    second.is_closed();
+    proxy.until_waiting(0);
+    door.open();
+    assert_eq!(first.answer().status(), 200);
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answer_is_closed() {
+    let backend = Backend::new(|connection| {
+        connection.request()?;
+        connection.say("HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n")?;
+        connection.say(vec![7; 100_000_000])
+    });
+    let proxy = impatient(&backend, "send_timeout = \"500ms\"", ONE_AT_A_TIME);
+    for (asked, method) in [(1, "GET"), (2, "POST")] {
+        let mut client = proxy.client();
+        client.say(format!("{method} /horse/film HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n"));
+        backend.until_asked(asked);
+        proxy.until_alone();
+        proxy.until_in_flight(0);
+    }
+    assert_eq!(proxy.metric(TOO_SLOW), 2.0);
+}
+
+#[test]
+fn a_client_that_reads_slowly_gets_all_of_it() {
+    let backend = Backend::new(|connection| {
+        while connection.request()?.is_some() {
+            connection.say("HTTP/1.1 200 OK\r\ncontent-length: 30000000\r\n\r\n")?;
+            connection.say(vec![7; 30_000_000])?;
+        }
+        Ok(())
+    });
+    let proxy = impatient(&backend, "send_timeout = \"1s\"", "");
+    let mut client = proxy.client();
+    client.say(get("/horse/film"));
+    let wire = client.wire();
+    wire.head().unwrap().unwrap();
+    // Longer in all than may pass between two pieces.
+    for _ in 0..30 {
+        assert_eq!(wire.exactly(1_000_000).unwrap().len(), 1_000_000);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    until("the seat is free", || proxy.product("horse-racing").in_flight == 0);
+}

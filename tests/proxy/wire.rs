@@ -1,0 +1,206 @@
+//! HTTP/1.1 as bytes, for both ends of a test: nothing is added, nothing is put right.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+/// Nothing in these tests takes so long unless it hangs.
+pub const GUARD: Duration = Duration::from_secs(30);
+
+/// A request or an answer as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Message {
+    /// Start line and header lines, without the empty line at their end.
+    pub head: String,
+    /// What followed, with its chunks joined.
+    pub body: Vec<u8>,
+    /// Lines behind the last chunk.
+    pub trailers: Vec<String>,
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    held: Vec<u8>,
+}
+
+impl Message {
+    /// The request line, or the status line.
+    pub fn start(&self) -> &str {
+        self.head.split("\r\n").next().unwrap_or_default()
+    }
+
+    /// The status of an answer.
+    #[track_caller]
+    pub fn status(&self) -> u16 {
+        let status = self.start().split(' ').nth(1).and_then(|status| status.parse().ok());
+        status.unwrap_or_else(|| panic!("no status in {:?}", self.start()))
+    }
+
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Every header of this name, in order.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.headers().filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.text()))
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.head
+            .split("\r\n")
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name, value.trim()))
+    }
+
+    fn length(&self) -> Option<usize> {
+        self.header("content-length").and_then(|length| length.parse().ok())
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    }
+}
+
+impl Wire {
+    pub fn new(stream: TcpStream) -> Wire {
+        stream.set_read_timeout(Some(GUARD)).expect("a guard that is not zero");
+        stream.set_write_timeout(Some(GUARD)).expect("a guard that is not zero");
+        stream.set_nodelay(true).expect("a connected socket");
+        Wire { stream, held: Vec::new() }
+    }
+
+    pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Another handle on the same connection, to write on while this one reads.
+    pub fn twin(&self) -> Wire {
+        Wire { stream: self.stream.try_clone().expect("a descriptor"), held: Vec::new() }
+    }
+
+    /// No more will be said from this end.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// The next head, without what follows it; nothing when the other end has closed.
+    pub fn head(&mut self) -> io::Result<Option<Message>> {
+        let end = loop {
+            if let Some(end) = self.held.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end;
+            }
+            match self.more()? {
+                0 if self.held.is_empty() => return Ok(None),
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                _ => {}
+            }
+        };
+        let head: Vec<u8> = self.held.drain(..end + 4).take(end).collect();
+        Ok(Some(Message { head: String::from_utf8_lossy(&head).into_owned(), ..Message::default() }))
+    }
+
+    /// The next request, whole.
+    pub fn request(&mut self) -> io::Result<Option<Message>> {
+        let Some(mut request) = self.head()? else { return Ok(None) };
+        if request.is_chunked() {
+            self.chunks_into(&mut request)?;
+        } else {
+            request.body = self.exactly(request.length().unwrap_or(0))?;
+        }
+        Ok(Some(request))
+    }
+
+    /// The next answer, whole; `to_head` when it was asked for with HEAD.
+    pub fn answer(&mut self, to_head: bool) -> io::Result<Option<Message>> {
+        let Some(mut answer) = self.head()? else { return Ok(None) };
+        if to_head || matches!(answer.status(), 100..=199 | 204 | 304) {
+            return Ok(Some(answer));
+        }
+        if answer.is_chunked() {
+            self.chunks_into(&mut answer)?;
+        } else if let Some(length) = answer.length() {
+            answer.body = self.exactly(length)?;
+        } else {
+            answer.body = self.rest()?;
+        }
+        Ok(Some(answer))
+    }
+
+    /// So many bytes.
+    pub fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.held.len() < length {
+            if self.more()? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.held.drain(..length).collect())
+    }
+
+    /// One chunk; empty at the end, before the trailers.
+    pub fn chunk(&mut self) -> io::Result<Vec<u8>> {
+        let size = self.line()?;
+        let size = usize::from_str_radix(&size, 16).map_err(|_| io::Error::other(format!("chunk size {size:?}")))?;
+        let data = self.exactly(size)?;
+        if size > 0 {
+            self.exactly(2)?;
+        }
+        Ok(data)
+    }
+
+    /// Everything until the other end closes.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        while self.more()? > 0 {}
+        Ok(std::mem::take(&mut self.held))
+    }
+
+    fn chunks_into(&mut self, message: &mut Message) -> io::Result<()> {
+        loop {
+            let data = self.chunk()?;
+            if data.is_empty() {
+                break;
+            }
+            message.body.extend(data);
+        }
+        loop {
+            let line = self.line()?;
+            if line.is_empty() {
+                return Ok(());
+            }
+            message.trailers.push(line);
+        }
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(end) = self.held.windows(2).position(|two| two == b"\r\n") {
+                let line: Vec<u8> = self.held.drain(..end + 2).take(end).collect();
+                return Ok(String::from_utf8_lossy(&line).into_owned());
+            }
+            if self.more()? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn more(&mut self) -> io::Result<usize> {
+        let mut piece = [0; 16 * 1024];
+        let read = self.stream.read(&mut piece)?;
+        self.held.extend_from_slice(&piece[..read]);
+        Ok(read)
+    }
+}

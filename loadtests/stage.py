@@ -159,6 +159,17 @@ def status(admin_port):
     return json.loads(ask(admin_port, "/api/v1/status")[2])
 
 
+def wait_until_ready(admin_port, patience_s=10.0):
+    """Return when Sluss takes requests and orders."""
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if ask(admin_port, "/readyz")[0] == 200:
+                return
+        time.sleep(0.02)
+    raise Failed("Sluss did not become ready")
+
+
 def samples(admin_port):
     """Everything on /metrics, as {'name{labels}': value}."""
     lines = ask(admin_port, "/metrics")[2].decode().splitlines()

@@ -91,6 +91,7 @@ class Bench:
     def start_all(self):
         self.start("backend", [self.nginx, "-p", self.here.folder, "-c", self.config("backend.conf")], self.backend_port)
         self.start(OURS, [self.binary, "run", "--config", self.config("sluss.toml", PORT=self.ports[OURS])], self.ports[OURS])
+        stage.wait_until_ready(self.admin_port)
         stage.order(self.admin_port, "park", "horse-racing", "the refused scenario")
         self.wait_until_parked()
         # The others say no in exactly our words, so that all three send as much.

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use http::header::{COOKIE, HOST};
 use http::request::Parts;
 
-use super::headers::{self, Peer};
+use super::headers::{self, Peer, Seen};
 use super::settings::{CustomerSource, EventSource, ProductSettings, Rule, Settings};
 use crate::admission::{Class, Customer, EventKey};
 
@@ -22,6 +22,8 @@ pub(crate) struct Classified {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) event: Option<EventKey>,
+    /// What was seen in its headers.
+    pub(crate) seen: Seen,
 }
 
 /// Turns names that customers and events go by into numbers nobody can turn back.
@@ -49,14 +51,20 @@ impl Hashes {
 }
 
 /// What the request is; `None` when no product serves it.
-pub(crate) fn classify(settings: &Settings, hashes: &Hashes, request: &Parts, peer: &Peer) -> Option<Classified> {
+pub(crate) fn classify(
+    settings: &Settings,
+    hashes: &Hashes,
+    request: &Parts,
+    seen: Seen,
+    peer: &Peer,
+) -> Option<Classified> {
     let path = as_served(request.uri.path());
     let (product, found) =
         settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path))?;
     let class = class_of(found, request, &path);
-    let customer = customer(settings, hashes, request, peer);
+    let customer = customer(settings, hashes, request, seen, peer);
     let event = if class == Class::Commit { event(settings, hashes, request, &path) } else { None };
-    Some(Classified { product, class, customer, event })
+    Some(Classified { product, class, customer, event, seen })
 }
 
 fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> Class {
@@ -89,17 +97,21 @@ fn host_is(request: &Parts, host: &str) -> bool {
     name.eq_ignore_ascii_case(host.as_bytes())
 }
 
-fn customer(settings: &Settings, hashes: &Hashes, request: &Parts, peer: &Peer) -> Customer {
+fn customer(settings: &Settings, hashes: &Hashes, request: &Parts, seen: Seen, peer: &Peer) -> Customer {
     for (index, source) in settings.customer.iter().enumerate() {
         let name = match source {
             CustomerSource::Header(name) if peer.trusted => request.headers.get(name).map(|value| value.as_bytes()),
             CustomerSource::Header(_) => None,
+            CustomerSource::Cookie(_) if !seen.cookie => None,
             CustomerSource::Cookie(name) => cookie(request, name),
             CustomerSource::Address => break,
         };
         if let Some(name) = name.filter(|name| !name.is_empty()) {
             return hashes.account(index, name);
         }
+    }
+    if !seen.forwarding {
+        return hashes.address(peer.address);
     }
     hashes.address(headers::client_address(peer, &request.headers, &settings.listen.trusted))
 }
@@ -123,8 +135,17 @@ fn event(settings: &Settings, hashes: &Hashes, request: &Parts, path: &str) -> O
 
 /// The path as a backend would serve it: percent-decoded, without empty and dot segments.
 fn as_served(path: &str) -> Cow<'_, str> {
-    let plain = !path.contains('%') && !path.contains("//") && !path.contains("/.");
-    if plain { Cow::Borrowed(path) } else { Cow::Owned(normalised(path)) }
+    if is_plain(path) { Cow::Borrowed(path) } else { Cow::Owned(normalised(path)) }
+}
+
+/// Whether a path is in its plainest form already: no `%`, `//` or `/.`.
+fn is_plain(path: &str) -> bool {
+    let mut after_slash = false;
+    path.bytes().all(|byte| {
+        let plain = byte != b'%' && !(after_slash && matches!(byte, b'/' | b'.'));
+        after_slash = byte == b'/';
+        plain
+    })
 }
 
 fn normalised(path: &str) -> String {

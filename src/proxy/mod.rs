@@ -65,10 +65,10 @@ async fn serve(
             watch.leave_unread();
             worker.fault(Fault::BadRequest(bad), None)
         }
-        Ok(()) => {
+        Ok(seen) => {
             let body = RequestBody::new(incoming, &parts.headers, &worker.settings.listen, &watch);
             // 2  which product, class, customer, event
-            match worker.classify(&parts, &peer) {
+            match worker.classify(&parts, seen, &peer) {
                 None => worker.fault(Fault::NoProduct, None),
                 Some(what) => handle(&worker, &peer, what, parts, body).await,
             }
@@ -113,7 +113,7 @@ async fn admitted(
     body: &mut RequestBody,
     arrived: Timestamp,
 ) -> Result<Admitted, No> {
-    let Classified { product, class, customer, event } = what;
+    let Classified { product, class, customer, event, .. } = what;
     let (gate, id) = worker.gate(product);
     let metrics = &worker.metrics.products[product];
     metrics.arrivals[class.index()].increment(1);
@@ -162,7 +162,7 @@ async fn forward(
     admitted: Admitted,
 ) -> Result<Answered, Fault> {
     let pool = worker.pool(what.product).clone();
-    let request = receive::to_backend(parts, body, peer, &worker.identities, pool.host());
+    let request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if exchange::is_carried(request.method()) {
         exchange::Carried::new(pool, request, admitted).await
     } else {

@@ -23,7 +23,7 @@ use super::classify::{self, Classified, Hashes};
 use super::clock::Clock;
 use super::exchange::Answered;
 use super::fault::Fault;
-use super::headers::{self, Peer};
+use super::headers::{self, Peer, Seen};
 use super::listener::{self, Connections};
 use super::settings::{CustomerSource, Settings};
 use super::upstream::Pool;
@@ -179,8 +179,8 @@ impl Worker {
         })
     }
 
-    pub(crate) fn classify(&self, parts: &Parts, peer: &Peer) -> Option<Classified> {
-        classify::classify(&self.settings, &self.shared.hashes, parts, peer)
+    pub(crate) fn classify(&self, parts: &Parts, seen: Seen, peer: &Peer) -> Option<Classified> {
+        classify::classify(&self.settings, &self.shared.hashes, parts, seen, peer)
     }
 
     pub(crate) fn gate(&self, product: usize) -> (&Arc<Gate>, ProductId) {

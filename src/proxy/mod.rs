@@ -60,7 +60,7 @@ async fn serve(
     // The connection rests again when the answer has been written.
     let resting = watch.busy();
     let (mut parts, incoming) = request.into_parts();
-    let answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
+    let mut answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
         Err(bad) => {
             watch.leave_unread();
             worker.fault(Fault::BadRequest(bad), None)
@@ -74,7 +74,8 @@ async fn serve(
             }
         }
     };
-    Ok(answer.map(|body| body.resting(resting)))
+    answer.body_mut().rests(resting);
+    Ok(answer)
 }
 
 /// A request that belongs to a product.

@@ -105,7 +105,18 @@ fn offers_only_h2c(upgrade: &HeaderValue) -> bool {
     upgrade.as_bytes().split(|byte| *byte == b',').all(|offer| offer.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
-/// Characters that no host has, and that would mean something else where we write it.
 fn is_host(host: &HeaderValue) -> bool {
-    !host.as_bytes().iter().any(|byte| matches!(byte, b' ' | b'\t' | b',' | b'/' | b'\\' | b'@' | b'"' | b'?' | b'#'))
+    !host.as_bytes().iter().any(|byte| IN_NO_HOST[usize::from(*byte)])
 }
+
+/// Characters that no host has, and that would mean something else where we write it.
+const IN_NO_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let bytes = b" \t,/\\@\"?#";
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] = true;
+        at += 1;
+    }
+    table
+};

@@ -45,7 +45,6 @@ pub struct Shared {
     pub(crate) open: Arc<AtomicUsize>,
     metrics: Arc<ProxyMetrics>,
     upstream_metrics: Vec<Arc<UpstreamMetrics>>,
-    answers: Answers,
 }
 
 /// One thread's part.
@@ -58,6 +57,7 @@ pub(crate) struct Worker {
     pub(crate) draining: Cell<bool>,
     pub(crate) identities: Vec<HeaderName>,
     pools: Vec<Rc<Pool>>,
+    answers: Answers,
 }
 
 /// The running workers.
@@ -90,7 +90,6 @@ impl Shared {
                 .iter()
                 .map(|pool| Arc::new(UpstreamMetrics::new(registry, &pool.name)))
                 .collect(),
-            answers: Answers::new(names()),
             settings: Arc::new(settings),
         }
     }
@@ -174,6 +173,7 @@ impl Worker {
             draining: Cell::new(false),
             identities: settings.customer.iter().filter_map(identity).collect(),
             pools: settings.pools.iter().enumerate().map(pool).collect(),
+            answers: Answers::new(settings.products.iter().map(|product| product.name.as_str())),
             settings,
             shared,
         })
@@ -193,7 +193,7 @@ impl Worker {
     }
 
     pub(crate) fn answers(&self) -> &Answers {
-        &self.shared.answers
+        &self.answers
     }
 
     /// Our own answer where a backend's should have been.

@@ -248,7 +248,7 @@ def provenance(programs):
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release()},
         "commit": git("rev-parse", "--short=12", "HEAD"),
-        "changed_since_commit": bool(git("status", "--porcelain", "--", "src", "Cargo.toml", "Cargo.lock", "loadtests")),
+        "changed_since_commit": bool(git("status", "--porcelain", "--", "src", "Cargo.toml", "Cargo.lock")),
         "versions": versions,
     }
 

@@ -44,21 +44,21 @@ def main():
     options = arguments()
     with stage.Stage() as here:
         bench = Bench(here, options)
+        who = stage.provenance({"sluss": [bench.binary, "--version"], "nginx": [bench.nginx, "-v"],
+                                "haproxy": [bench.haproxy, "-v"], "wrk": [bench.wrk, "-v"]})
         bench.start_all()
         rounds = bench.rounds()
         document = {
             "what": "processor time of the whole proxy process per request",
+            "provenance": who,
             "options": {key: value for key, value in vars(options).items() if key != "keep"},
             "commands": bench.commands,
-            "rounds": rounds,
             "summary": summary(rounds),
-            "provenance": stage.provenance({
-                "sluss": [bench.binary, "--version"], "nginx": [bench.nginx, "-v"], "haproxy": [bench.haproxy, "-v"],
-                "wrk": [bench.wrk, "-v"]}),
+            "rounds": rounds,
         }
         show(document)
         if options.keep:
-            print(f"\nwritten to {stage.keep('peers', document, here.folder)}")
+            print(f"\nwritten to {stage.keep('peers-browser' if options.browser else 'peers', document, here.folder)}")
 
 
 def arguments():

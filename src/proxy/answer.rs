@@ -1,21 +1,22 @@
 //! The one place where a refusal or a fault becomes HTTP.
 //!
-//! Bodies are RFC 9457 problems, rendered once when the proxy starts; what is made per answer is a
-//! handful of header values, most of them shared too, because refusing must stay cheap when nearly
-//! everything is refused. A refusal keeps the connection.
+//! Bodies are RFC 9457 problems, rendered with their headers when the proxy starts; an answer is a copy of
+//! them with one value changed, because refusing must stay cheap when nearly everything is refused. A refusal
+//! keeps the connection.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use super::body::AnswerBody;
 use super::fault::Fault;
 use crate::admission::{Class, Refusal, Refused};
 
-/// Every answer the proxy gives by itself.
+/// Every answer the proxy gives by itself. Each worker has its own: those of all would be counted references,
+/// and workers would take turns at counting.
 pub(crate) struct Answers {
     /// By product, then by refusal; for bets and for everything else.
     refusals: Vec<[Canned; Refusal::COUNT]>,
@@ -28,7 +29,7 @@ pub(crate) struct Answers {
 struct Canned {
     status: StatusCode,
     body: Bytes,
-    proxy_status: HeaderValue,
+    headers: HeaderMap,
 }
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -56,6 +57,8 @@ impl Answers {
         if refused.retry_after > Duration::ZERO {
             let seconds = (whole_seconds(refused.retry_after)).min(MOST_SECONDS);
             response.headers_mut().insert(RETRY_AFTER, self.retry_after[seconds].clone());
+        } else {
+            response.headers_mut().remove(RETRY_AFTER);
         }
         if refused.refusal == Refusal::ShuttingDown {
             response.headers_mut().insert(CONNECTION, CLOSE);
@@ -84,10 +87,7 @@ impl Canned {
     fn response(&self) -> Response<AnswerBody> {
         let mut response = Response::new(AnswerBody::full(self.body.clone()));
         *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, PROBLEM);
-        headers.insert(CACHE_CONTROL, NO_STORE);
-        headers.insert(PROXY_STATUS, self.proxy_status.clone());
+        *response.headers_mut() = self.headers.clone();
         response
     }
 }
@@ -140,7 +140,10 @@ fn refusal(refusal: Refusal, product: &str, bet: bool) -> Canned {
         problem["detail"] = format!("{detail} Your bet was not placed and no money was taken.").into();
         problem["bet"] = "not_placed".into();
     }
-    canned(status, &problem, &format!("sluss; error=http_request_denied; details=\"{name}\""))
+    let mut canned = canned(status, &problem, &format!("sluss; error=http_request_denied; details=\"{name}\""));
+    // Written over in every answer: a header that is there already costs no room.
+    canned.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    canned
 }
 
 fn fault(index: usize) -> Canned {
@@ -166,7 +169,8 @@ fn unknown_outcome() -> Canned {
 
 fn canned(status: StatusCode, problem: &serde_json::Value, proxy_status: &str) -> Canned {
     let proxy_status = HeaderValue::from_str(proxy_status).expect("made of names that are plain ASCII");
-    Canned { status, body: Bytes::from(problem.to_string()), proxy_status }
+    let headers = [(CONTENT_TYPE, PROBLEM), (CACHE_CONTROL, NO_STORE), (PROXY_STATUS, proxy_status)];
+    Canned { status, body: Bytes::from(problem.to_string()), headers: headers.into_iter().collect() }
 }
 
 fn every_fault() -> [Fault; Fault::NAMES.len()] {
@@ -227,5 +231,7 @@ mod tests {
         let response = answers.refuse(0, Class::Start, refused);
         assert_eq!(response.headers()[RETRY_AFTER], "3");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        let for_good = Refused { refusal: Refusal::EventClosed, retry_after: Duration::ZERO };
+        assert!(!answers.refuse(0, Class::Start, for_good).headers().contains_key(RETRY_AFTER));
     }
 }

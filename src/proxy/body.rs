@@ -49,10 +49,9 @@ impl AnswerBody {
         AnswerKind::Relay(Box::new(Relay { incoming, exchange: Some(exchange), patience })).into()
     }
 
-    /// Drop `resting` with this body.
-    pub(crate) fn resting(mut self, resting: Resting) -> AnswerBody {
+    /// The connection rests when this body is dropped.
+    pub(crate) fn rests(&mut self, resting: Resting) {
         self.resting = Some(resting);
-        self
     }
 
     /// Read it to its end, for nobody.

@@ -14,7 +14,7 @@ use http::header::{COOKIE, HOST};
 use http::request::Parts;
 
 use super::fault::{BadRequest, Fault};
-use super::headers::{self, Peer};
+use super::headers::{self, Peer, Seen};
 use super::settings::{CustomerSource, EventSource, ProductSettings, Rule, Settings};
 use crate::admission::{Arrival, Class, Customer, EventKey, ProductId};
 
@@ -25,6 +25,8 @@ pub(crate) struct Classified {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) event: Option<EventKey>,
+    /// What was seen in its headers.
+    pub(crate) seen: Seen,
 }
 
 impl Classified {
@@ -64,15 +66,16 @@ pub(crate) fn classify(
     settings: &Settings,
     hashes: &Hashes,
     request: &Parts,
+    seen: Seen,
     peer: &Peer,
 ) -> Result<Classified, Fault> {
     let path = as_served(request.uri.path()).ok_or(Fault::BadRequest(BadRequest::Target))?;
     let found = settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path));
     let (product, found) = found.ok_or(Fault::NoProduct)?;
     let class = class_of(found, request, &path);
-    let customer = customer(settings, hashes, request, peer);
+    let customer = customer(settings, hashes, request, seen, peer);
     let event = if class == Class::Commit { event(settings, hashes, request, &path) } else { None };
-    Ok(Classified { product, class, customer, event })
+    Ok(Classified { product, class, customer, event, seen })
 }
 
 fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> Class {
@@ -105,17 +108,21 @@ fn host_is(request: &Parts, host: &str) -> bool {
     name.eq_ignore_ascii_case(host.as_bytes())
 }
 
-fn customer(settings: &Settings, hashes: &Hashes, request: &Parts, peer: &Peer) -> Customer {
+fn customer(settings: &Settings, hashes: &Hashes, request: &Parts, seen: Seen, peer: &Peer) -> Customer {
     for (index, source) in settings.customer.iter().enumerate() {
         let name = match source {
             CustomerSource::Header(name) if peer.trusted => request.headers.get(name).map(|value| value.as_bytes()),
             CustomerSource::Header(_) => None,
+            CustomerSource::Cookie(_) if !seen.cookie => None,
             CustomerSource::Cookie(name) => cookie(request, name),
             CustomerSource::Address => break,
         };
         if let Some(name) = name.filter(|name| !name.is_empty()) {
             return hashes.account(index, name);
         }
+    }
+    if !seen.forwarding {
+        return hashes.address(peer.address);
     }
     hashes.address(headers::client_address(peer, &request.headers, &settings.listen.trusted))
 }

@@ -57,9 +57,15 @@ impl Peer {
     }
 }
 
-/// Make a client's headers into those the backend gets. `identities` are the configured identity headers.
-pub(crate) fn to_backend(headers: &mut HeaderMap, version: Version, peer: &Peer, identities: &[HeaderName]) {
-    let mut seen = Seen::look(headers);
+/// Make a client's headers, in which `seen` was found, into those the backend gets. `identities` are the
+/// configured identity headers.
+pub(crate) fn to_backend(
+    headers: &mut HeaderMap,
+    mut seen: Seen,
+    version: Version,
+    peer: &Peer,
+    identities: &[HeaderName],
+) {
     let wants_trailers = seen.te && headers.get(TE).is_some_and(|te| says_trailers(te.as_bytes()));
     end_hop(headers, &seen);
     if wants_trailers {
@@ -127,37 +133,56 @@ pub(crate) fn has_two_lengths(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
 }
 
-/// What one walk over the names found: most messages carry none of it, and a walk costs less than a single
+/// What one walk over the headers found: most messages carry none of it, and a walk costs less than a single
 /// look-up by hash for each.
-#[derive(Default)]
-struct Seen {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
     connection: bool,
+    /// `Connection` says more than what becomes of the connection.
+    names_others: bool,
     transfer_encoding: bool,
     te: bool,
     trailer: bool,
     other_hop: bool,
-    forwarding: bool,
+    /// Somebody says for whom they ask.
+    pub(crate) forwarding: bool,
+    /// There are cookies.
+    pub(crate) cookie: bool,
 }
 
 impl Seen {
+    /// Take note of one header.
+    pub(crate) fn note(&mut self, name: &HeaderName, value: &HeaderValue) {
+        match name.as_str() {
+            "connection" => {
+                self.connection = true;
+                self.names_others |= !is_fate(value.as_bytes());
+            }
+            "transfer-encoding" => self.transfer_encoding = true,
+            "te" => self.te = true,
+            "trailer" => self.trailer = true,
+            "keep-alive" | "proxy-connection" | "upgrade" | "proxy-authenticate" | "proxy-authorization" => {
+                self.other_hop = true
+            }
+            // With an underscore: applications behind CGI or WSGI take `x_customer` for `x-customer`.
+            name if is_claim(name) || name.contains('_') => self.forwarding = true,
+            "cookie" => self.cookie = true,
+            _ => {}
+        }
+    }
+
     fn look(headers: &HeaderMap) -> Seen {
         let mut seen = Seen::default();
-        for name in headers.keys() {
-            match name.as_str() {
-                "connection" => seen.connection = true,
-                "transfer-encoding" => seen.transfer_encoding = true,
-                "te" => seen.te = true,
-                "trailer" => seen.trailer = true,
-                "keep-alive" | "proxy-connection" | "upgrade" | "proxy-authenticate" | "proxy-authorization" => {
-                    seen.other_hop = true
-                }
-                // With an underscore: applications behind CGI or WSGI take `x_customer` for `x-customer`.
-                name if is_claim(name) || name.contains('_') => seen.forwarding = true,
-                _ => {}
-            }
+        for (name, value) in headers {
+            seen.note(name, value);
         }
         seen
     }
+}
+
+/// What becomes of a connection, which is no header's name.
+fn is_fate(token: &[u8]) -> bool {
+    token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
 }
 
 /// Whether a header of this name tells who the client is or how it came.
@@ -178,21 +203,22 @@ fn remove_claims(headers: &mut HeaderMap, identities: &[HeaderName]) {
 }
 
 fn end_hop(headers: &mut HeaderMap, seen: &Seen) {
-    if seen.connection {
+    if seen.names_others {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
             .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close"))
-            .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|token| !is_fate(token))
+            .filter_map(|token| HeaderName::from_bytes(token).ok())
             // A client must not be able to take off what we or the backend rely on.
             .filter(|name| *name != HOST && *name != CONTENT_LENGTH && !FORWARDING.contains(name))
             .collect();
         for name in named {
             headers.remove(name);
         }
+    }
+    if seen.connection {
         headers.remove(CONNECTION);
     }
     if seen.te {
@@ -210,6 +236,8 @@ fn end_hop(headers: &mut HeaderMap, seen: &Seen) {
 }
 
 fn forward(headers: &mut HeaderMap, peer: &Peer, seen: &Seen) {
+    // Room for ours and `Via` at once, rather than growing on the way.
+    headers.reserve(5);
     let host = headers.get(HOST).cloned();
     let mut forwarded_for = peer.forwarded_for.clone();
     let (mut says_proto, mut says_host) = (false, false);
@@ -285,6 +313,11 @@ mod tests {
         Peer::new(IpAddr::from([192, 0, 2, 7]), trusted)
     }
 
+    fn send(headers: &mut HeaderMap, peer: &Peer, identities: &[HeaderName]) {
+        let seen = Seen::look(headers);
+        to_backend(headers, seen, Version::HTTP_11, peer, identities);
+    }
+
     const IDENTITY: [HeaderName; 1] = [HeaderName::from_static("x-customer")];
 
     #[test]
@@ -300,7 +333,7 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("accept", "*/*"),
         ]);
-        to_backend(&mut headers, Version::HTTP_11, &peer(true), &IDENTITY);
+        send(&mut headers, &peer(true), &IDENTITY);
         for gone in ["x-private", "keep-alive", "proxy-connection", "upgrade", "transfer-encoding"] {
             assert!(!headers.contains_key(gone), "{gone}");
         }
@@ -324,7 +357,7 @@ mod tests {
             ("x_customer", "anna"),
             ("x_other", "kept"),
         ]);
-        to_backend(&mut headers, Version::HTTP_11, &peer(false), &IDENTITY);
+        send(&mut headers, &peer(false), &IDENTITY);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
         assert_eq!(headers["forwarded"], "for=192.0.2.7;proto=http;host=\"h\"");
         for gone in ["x-customer", "x_customer", "x-forwarded-port", "x_forwarded_for", "x-real-ip"] {
@@ -342,7 +375,7 @@ mod tests {
             ("forwarded", "for=203.0.113.9"),
             ("x-customer", "anna"),
         ]);
-        to_backend(&mut headers, Version::HTTP_11, &peer(true), &IDENTITY);
+        send(&mut headers, &peer(true), &IDENTITY);
         assert_eq!(headers["x-forwarded-for"], "203.0.113.9, 192.0.2.7");
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-customer"], "anna");

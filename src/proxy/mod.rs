@@ -54,21 +54,22 @@ async fn serve(
     // The connection rests again when the answer has been written.
     let resting = watch.busy();
     let (mut parts, incoming) = request.into_parts();
-    let answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
+    let mut answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
         Err(bad) => {
             watch.leave_unread();
             worker.fault(Fault::BadRequest(bad), None)
         }
-        Ok(()) => {
+        Ok(seen) => {
             let body = RequestBody::new(incoming, &parts.headers, &worker.settings.listen, &watch);
             // 2  which product, class, customer, event
-            match worker.classify(&parts, &peer) {
+            match worker.classify(&parts, seen, &peer) {
                 Err(fault) => worker.fault(fault, None),
                 Ok(what) => handle(&worker, &peer, what, parts, body).await,
             }
         }
     };
-    Ok(answer.map(|body| body.resting(resting)))
+    answer.body_mut().rests(resting);
+    Ok(answer)
 }
 
 /// A request that belongs to a product.
@@ -164,7 +165,7 @@ async fn forward(
     admitted: Admitted,
 ) -> Result<Answered, Fault> {
     let pool = worker.pool(what.product).clone();
-    let request = receive::to_backend(parts, body, peer, &worker.identities, pool.host());
+    let request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if exchange::is_carried(request.method()) {
         exchange::Carried::new(pool, request, admitted).await
     } else {

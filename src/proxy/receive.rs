@@ -12,15 +12,15 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::fault::BadRequest;
-use super::headers::{self, Peer};
+use super::headers::{self, Peer, Seen};
 use super::settings::Limits;
 use super::upload::RequestBody;
 
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
-/// Whether the request may be considered at all. From here on its target is a path, and `Host` the host
-/// that it is for, however it was written.
-pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> Result<(), BadRequest> {
+/// Whether the request may be considered at all, and what was seen in its headers. From here on its target
+/// is a path, and `Host` the host that it is for, however it was written.
+pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> Result<Seen, BadRequest> {
     if parts.method == Method::CONNECT {
         return Err(BadRequest::Upgrade);
     }
@@ -34,7 +34,9 @@ pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> 
     }
     // One walk for all there is to see: a look-up by hash for each costs more.
     let (mut hosts, mut chunked) = (0, false);
+    let mut seen = Seen::default();
     for (name, value) in &parts.headers {
+        seen.note(name, value);
         match name.as_str() {
             "host" if !is_host(value) => return Err(BadRequest::Host),
             "host" => hosts += 1,
@@ -55,13 +57,14 @@ pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> 
     }
     match incoming.size_hint().exact() {
         Some(length) if length > limits.body_bytes => Err(BadRequest::LargeBody),
-        _ => Ok(()),
+        _ => Ok(seen),
     }
 }
 
 /// The request as the backend gets it; `host` is for requests that name none.
 pub(crate) fn to_backend(
     mut parts: Parts,
+    seen: Seen,
     body: RequestBody,
     peer: &Peer,
     identities: &[HeaderName],
@@ -72,7 +75,7 @@ pub(crate) fn to_backend(
         parts.headers.remove(EXPECT);
     }
     let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
-    headers::to_backend(&mut parts.headers, version, peer, identities);
+    headers::to_backend(&mut parts.headers, seen, version, peer, identities);
     if version == Version::HTTP_10 && !parts.headers.contains_key(HOST) {
         // HTTP/1.0 may leave it out; HTTP/1.1, which the backend is spoken to in, may not.
         parts.headers.insert(HOST, host.clone());
@@ -102,7 +105,18 @@ fn offers_only_h2c(upgrade: &HeaderValue) -> bool {
     upgrade.as_bytes().split(|byte| *byte == b',').all(|offer| offer.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
-/// Characters that no host has, and that would mean something else where we write it.
 fn is_host(host: &HeaderValue) -> bool {
-    !host.as_bytes().iter().any(|byte| matches!(byte, b' ' | b'\t' | b',' | b'/' | b'\\' | b'@' | b'"' | b'?' | b'#'))
+    !host.as_bytes().iter().any(|byte| IN_NO_HOST[usize::from(*byte)])
 }
+
+/// Characters that no host has, and that would mean something else where we write it.
+const IN_NO_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let bytes = b" \t,/\\@\"?#";
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] = true;
+        at += 1;
+    }
+    table
+};

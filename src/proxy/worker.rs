@@ -23,7 +23,7 @@ use super::classify::{self, Classified, Hashes};
 use super::clock::Clock;
 use super::exchange::Answered;
 use super::fault::Fault;
-use super::headers::{self, Peer};
+use super::headers::{self, Peer, Seen};
 use super::listener::{self, Connections};
 use super::settings::{CustomerSource, Settings};
 use super::upstream::Pool;
@@ -45,7 +45,6 @@ pub struct Shared {
     pub(crate) open: Arc<AtomicUsize>,
     metrics: Arc<ProxyMetrics>,
     upstream_metrics: Vec<Arc<UpstreamMetrics>>,
-    answers: Answers,
 }
 
 /// One thread's part.
@@ -58,6 +57,7 @@ pub(crate) struct Worker {
     pub(crate) draining: Cell<bool>,
     pub(crate) identities: Vec<HeaderName>,
     pools: Vec<Rc<Pool>>,
+    answers: Answers,
 }
 
 /// The running workers.
@@ -97,7 +97,6 @@ impl Shared {
                 .iter()
                 .map(|pool| Arc::new(UpstreamMetrics::new(registry, &pool.name)))
                 .collect(),
-            answers: Answers::new(names()),
             settings: Arc::new(settings),
         }
     }
@@ -184,13 +183,14 @@ impl Worker {
             draining: Cell::new(false),
             identities: settings.customer.iter().filter_map(identity).collect(),
             pools: settings.pools.iter().enumerate().map(pool).collect(),
+            answers: Answers::new(settings.products.iter().map(|product| product.name.as_str())),
             settings,
             shared,
         })
     }
 
-    pub(crate) fn classify(&self, parts: &Parts, peer: &Peer) -> Result<Classified, Fault> {
-        classify::classify(&self.settings, &self.shared.hashes, parts, peer)
+    pub(crate) fn classify(&self, parts: &Parts, seen: Seen, peer: &Peer) -> Result<Classified, Fault> {
+        classify::classify(&self.settings, &self.shared.hashes, parts, seen, peer)
     }
 
     pub(crate) fn gate(&self, product: usize) -> (&Arc<Gate>, ProductId) {
@@ -203,7 +203,7 @@ impl Worker {
     }
 
     pub(crate) fn answers(&self) -> &Answers {
-        &self.shared.answers
+        &self.answers
     }
 
     /// Our own answer where a backend's should have been.

@@ -274,19 +274,3 @@ fn the_surge_is_served_as_well_as_with_the_best_fixed_limit_and_the_others_do_no
 fn the_same_seed_is_the_same_saturday() {
     assert_eq!(play(5, found()), play(5, found()));
 }
-
-#[test]
-#[ignore = "for the desk: the figures over many seeds"]
-#[expect(clippy::print_stdout, reason = "this is what it is for")]
-fn figures() {
-    let fixed = [8, 9, 10, 12, 14, 16].map(|seats| (format!("{seats} seats"), LimitSettings::Fixed(n(seats))));
-    for (name, wallet) in fixed.into_iter().chain([("found".to_owned(), found())]) {
-        let runs: Vec<[Tally; 3]> = (1..=24).map(|seed| play(seed, wallet.clone())).collect();
-        let bets: u32 = runs.iter().map(|run| run[0].bets).sum();
-        let others: Vec<f64> = runs.iter().flat_map(|run| &run[1..]).map(Tally::success).collect();
-        let mean = others.iter().sum::<f64>() / others.len() as f64;
-        let worst = others.iter().copied().fold(1.0, f64::min);
-        let below = others.iter().filter(|success| **success < 0.995).count();
-        println!("{name}: {} bets; others {mean:.4}, worst {worst:.4}, {below} of 48 below 0.995", bets / 24);
-    }
-}

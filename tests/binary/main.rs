@@ -1,0 +1,132 @@
+//! The real executable: started, told, killed; with a real nginx behind it and curl in front.
+
+mod nginx;
+mod process;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use process::{Sluss, config, sluss, sluss_fails};
+
+/// A backend that takes so long over each answer.
+fn slow_backend(takes: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || answer_slowly(stream, takes));
+        }
+    });
+    address
+}
+
+fn answer_slowly(mut stream: TcpStream, takes: Duration) {
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(n @ 1..) = stream.read(&mut buffer) {
+        seen.extend_from_slice(&buffer[..n]);
+        if seen.windows(4).any(|window| window == b"\r\n\r\n") {
+            seen.clear();
+            thread::sleep(takes);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole");
+        }
+    }
+}
+
+/// One request on a connection of its own; everything that comes back.
+fn get(address: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: bet.example\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn sigterm_alone_drains_and_cuts_no_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend = slow_backend(Duration::from_millis(100));
+    let running = Sluss::start(&config(folder.path(), &backend, "limit = 4\nqueue = { longest_wait = \"5s\" }"));
+    let whole = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..16)
+        .map(|_| {
+            let (address, whole) = (running.address.clone(), whole.clone());
+            thread::spawn(move || {
+                loop {
+                    // Refused by the kernel: the sockets are closed, and that is the end.
+                    let Ok(answer) = get(&address, "/horse/odds") else { return Vec::new() };
+                    if answer.ends_with("\r\n\r\nwhole") {
+                        whole.fetch_add(1, Ordering::Relaxed);
+                    } else if answer.contains("shutting_down") && answer.starts_with("HTTP/1.1 503 ") {
+                        return Vec::new();
+                    } else {
+                        return answer.into_bytes();
+                    }
+                }
+            })
+        })
+        .collect();
+    while whole.load(Ordering::Relaxed) < 20 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(running.terminate().success());
+    for client in clients {
+        let cut = client.join().expect("no client panics");
+        assert!(cut.is_empty(), "an answer was cut: {:?}", String::from_utf8_lossy(&cut));
+    }
+}
+
+#[test]
+fn a_restart_while_parked_comes_up_parked_even_after_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend = slow_backend(Duration::ZERO);
+    let path = config(folder.path(), &backend, "");
+    let running = Sluss::start(&path);
+    assert!(get(&running.address, "/horse/odds").expect("an answer").ends_with("whole"));
+    let said = sluss(&["park", "horse-racing", "--reason", "a test", "--admin", &running.admin]);
+    assert!(said.starts_with("horse-racing: "), "{said}");
+    running.kill();
+    let again = Sluss::start(&path);
+    let answer = get(&again.address, "/horse/odds").expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\"refusal\":\"parked\""), "{answer}");
+    assert!(sluss(&["status", "--admin", &again.admin]).contains("parked"));
+}
+
+#[test]
+fn a_port_in_use_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Sluss::start(&config(folder.path(), "127.0.0.1:9", ""));
+    let other = tempfile::tempdir().expect("a folder");
+    let path = config(other.path(), "127.0.0.1:9", "");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    for taken in [&running.address, &running.admin] {
+        std::fs::write(&path, text.replacen("127.0.0.1:0", taken, 1)).expect("a disk");
+        let said = sluss_fails(&["run", "--config", &path.display().to_string()], 1);
+        assert!(said.contains(taken.as_str()) && said.contains("choose another port"), "{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_said_and_told_by_the_exit_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty.toml");
+    std::fs::write(&empty, "").expect("a disk");
+    assert!(sluss_fails(&["check", &empty.display().to_string()], 1).contains("the file is empty"));
+    let absent = folder.path().join("absent.toml").display().to_string();
+    assert!(sluss_fails(&["run", "--config", &absent], 1).contains("no such file"));
+    // A port that was free a moment ago: nobody answers there.
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let said = sluss_fails(&["status", "--admin", &nobody.to_string()], 1);
+    assert!(said.contains("no Sluss answers at"), "{said}");
+    let running = Sluss::start(&config(folder.path(), "127.0.0.1:9", ""));
+    let said = sluss_fails(&["park", "horse-raicing", "--reason", "r", "--admin", &running.admin], 1);
+    assert!(said.contains("Did you mean `horse-racing`"), "{said}");
+    let said = sluss_fails(&["close", "--event", "nowhere-1", "--reason", "r", "--admin", &running.admin], 1);
+    assert!(said.contains("nothing was changed"), "{said}");
+    sluss_fails(&["park", "horse-racing", "--admin", &running.admin], 2);
+}

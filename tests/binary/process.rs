@@ -1,0 +1,82 @@
+//! Processes that are gone when the test is.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// A running `sluss`.
+pub(crate) struct Sluss {
+    child: Child,
+    pub(crate) address: String,
+    pub(crate) admin: String,
+}
+
+/// A configuration with one product in front of `backend`, on ports that the system chooses.
+pub(crate) fn config(folder: &Path, backend: &str, keys: &str) -> PathBuf {
+    let path = folder.join("sluss.toml");
+    let text = format!(
+        "log = \"json\"\n[listen]\naddress = \"127.0.0.1:0\"\ndrain = \"10s\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
+         [[product]]\nname = \"horse-racing\"\nmatch = [{{ path = \"/\" }}]\nbackends = [\"http://{backend}\"]\n{keys}\n\
+         [[product.class]]\nclass = \"commit\"\nmatch = [{{ method = \"POST\", path = \"/horse/bets\" }}]\n"
+    );
+    std::fs::write(&path, text).expect("a disk");
+    path
+}
+
+/// Run `sluss` to its end: what it prints.
+#[track_caller]
+pub(crate) fn sluss(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_sluss")).args(arguments).output().expect("the executable");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Run `sluss` to its end, which must have this exit code: what it says is wrong.
+#[track_caller]
+pub(crate) fn sluss_fails(arguments: &[&str], code: i32) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_sluss")).args(arguments).output().expect("the executable");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
+}
+
+impl Sluss {
+    /// Start it and wait until it takes requests.
+    #[track_caller]
+    pub(crate) fn start(config: &Path) -> Sluss {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sluss"))
+            .args(["run", "--config"])
+            .arg(config)
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the executable");
+        let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let ready = log.by_ref().map_while(Result::ok).find(|line| line.contains("sluss takes requests"));
+        let ready: serde_json::Value = serde_json::from_str(&ready.expect("it starts")).expect("a line of JSON");
+        // Nobody reads on, but it must be able to write.
+        std::thread::spawn(move || log.for_each(drop));
+        let field = |name: &str| ready[name].as_str().expect("an address").to_owned();
+        Sluss { address: field("address"), admin: field("admin"), child }
+    }
+
+    /// SIGTERM, and wait.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        assert!(told.expect("kill").success());
+        self.child.wait().expect("our own child")
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("our own child");
+        self.child.wait().expect("our own child");
+    }
+}
+
+impl Drop for Sluss {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -57,16 +57,16 @@ class Stage:
         path.write_text(text)
         return path
 
-    def start(self, name, command, port=None, environment=None):
-        """Start a process; its output goes to NAME.log. With a port, wait until it listens there."""
+    def start(self, name, command, port=None, talk=False):
+        """Start a process; its output goes to NAME.log. With a port, wait until it listens there. With `talk`, its
+        standard input is a pipe."""
         log = open(self.folder / f"{name}.log", "wb")
         process = subprocess.Popen(
             [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if talk else subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **(environment or {})},
         )
         log.close()
         self.running.append(process)

@@ -9,6 +9,10 @@
 pub mod random;
 pub mod plant;
 pub mod customers;
+pub mod backend;
+pub mod law;
+pub mod scenario;
+pub mod record;
 
 /// A line of business of the modelled betting company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

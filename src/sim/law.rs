@@ -1,0 +1,115 @@
+//! What may stand between customers and plant: Sluss's own admission, or a law that others use.
+//!
+//! A law is asked once for each request, as a proxy would ask it, and told when the request ends. All laws meet the
+//! same customers and the same plant, drawn from the same seed, so what differs between two runs is the law.
+
+use std::time::Duration;
+
+use crate::admission::{Arrival, Domain, Order, Outcome, Refusal, Timestamp};
+
+/// A request that is alive in the simulated world. Small and dense, so that a law may keep what it knows of a request
+/// in a vector; given to another request once this one has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u32);
+
+impl RequestId {
+    /// As an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A request at the door.
+#[derive(Clone, Copy, Debug)]
+pub struct Knock {
+    /// Which.
+    pub request: RequestId,
+    /// Who asks, and for what.
+    pub arrival: Arrival,
+}
+
+/// What a law says to a knock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Word {
+    /// Go on to the plant. [`Law::finish`] follows, once.
+    Pass,
+    /// Wait: [`Law::poll`] will say more, unless [`Law::leave`] comes first.
+    Wait,
+    /// No.
+    Refuse(No),
+}
+
+/// A no.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct No {
+    /// Why, where the law has a name for it.
+    pub why: Option<Refusal>,
+    /// When to come back, if the law says so.
+    pub retry_after: Option<Duration>,
+    /// Said at a gate that admits customers and not requests: the customer has not begun, polls again when told, and
+    /// its attempt does not count as one.
+    pub at_the_gate: bool,
+}
+
+impl No {
+    /// A bare no, without a word about when to come back.
+    pub const BARE: No = No { why: None, retry_after: None, at_the_gate: false };
+}
+
+/// What a law has decided about a request that waited.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Said {
+    /// It may pass.
+    Pass(RequestId),
+    /// It is told no.
+    Refuse(RequestId, No),
+}
+
+/// What a product looks like from outside, for the curves of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Look {
+    /// Seats that may be in use at once at the product's pool; `None` where there is no limit.
+    pub limit: Option<f64>,
+    /// The product's requests at the plant, as the law counts them.
+    pub in_flight: u32,
+    /// The product's requests that wait.
+    pub waiting: u32,
+    /// The name of the product's state.
+    pub state: &'static str,
+    /// The ramp's ceiling, while there is one.
+    pub ramp: Option<u32>,
+}
+
+/// Something between customers and plant. See the [module](self).
+pub trait Law {
+    /// A request asks to pass.
+    fn arrive(&mut self, knock: Knock, now: Timestamp) -> Word;
+
+    /// A request that passed has ended, as far as the proxy is concerned.
+    fn finish(&mut self, request: RequestId, outcome: Outcome, now: Timestamp);
+
+    /// The client of a request that waits has hung up.
+    fn leave(&mut self, request: RequestId, now: Timestamp);
+
+    /// What was decided since the last call about those who wait. Taken until `None` after every call.
+    fn poll(&mut self) -> Option<Said>;
+
+    /// When to call [`wake`](Self::wake) at the latest.
+    fn next_wake(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Do what has become due.
+    fn wake(&mut self, _now: Timestamp) {}
+
+    /// An operator's order for one product, by its place in the scenario. Laws without states shut the door and open it.
+    fn order(&mut self, product: usize, order: Order, now: Timestamp);
+
+    /// What a product looks like now.
+    fn look(&self, product: usize) -> Look;
+
+    /// Sluss's admission, where that is what stands here: for checks, signals and events.
+    fn domain(&mut self) -> Option<&mut Domain> {
+        None
+    }
+}

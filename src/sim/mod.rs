@@ -13,6 +13,9 @@ pub mod backend;
 pub mod law;
 pub mod scenario;
 pub mod record;
+pub mod judge;
+pub mod rehearsal;
+pub mod report;
 
 /// A line of business of the modelled betting company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -16,6 +16,9 @@ pub mod law;
 pub mod scenario;
 pub mod record;
 pub mod world;
+pub mod judge;
+pub mod rehearsal;
+pub mod report;
 
 /// A line of business of the modelled betting company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

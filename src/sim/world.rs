@@ -80,7 +80,7 @@ impl<'a> World<'a> {
         let look_every = look_every(scenario.lasts);
         let crowds = scenario.crowds.iter().enumerate();
         let arrivals = |(place, crowd): (usize, &super::scenario::Crowd)| {
-            Arrivals::new(&crowd.coming, Random::nth(seed ^ 0xA221_7E5, place as u64))
+            Arrivals::new(&crowd.coming, Random::nth(seed ^ 0x0A22_17E5, place as u64))
         };
         let mut world = World {
             scenario,

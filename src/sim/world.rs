@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::agenda::Agenda;
 use super::backend::{Answer, Ask, JobId, Plant};
 use super::clients::{Ended, Next};
-use super::law::{Knock, Law, No, Said, Word};
+use super::law::{self, Knock, Law, No, RequestId, Said, Word};
 use super::random::Random;
 use super::record::Run;
 use super::scenario::Scenario;
@@ -36,6 +36,12 @@ pub fn run(scenario: &Scenario, name: &str, law: Box<dyn Law>, seed: u64, progre
     let mut world = World::new(scenario, name, law, seed);
     world.play(progress);
     world.end()
+}
+
+/// Plays `scenario` once under the law that `written` names; an error is a sentence about the law.
+pub fn play(scenario: &Scenario, written: &str, seed: u64, progress: &mut dyn FnMut(Timestamp)) -> Result<Run, String> {
+    let law = law::build(written, scenario, seed)?;
+    Ok(run(scenario, written, law, seed, progress))
 }
 
 /// What is on the agenda.
@@ -211,7 +217,7 @@ impl<'a> World<'a> {
         self.record.run.most_waiting = self.record.run.most_waiting.max(waiting);
     }
 
-    fn pass(&mut self, id: super::law::RequestId) {
+    fn pass(&mut self, id: RequestId) {
         let (attempt, now) = (self.attempts, self.now);
         self.attempts += 1;
         let request = self.requests.get(id);
@@ -222,7 +228,7 @@ impl<'a> World<'a> {
         self.requests.work(id, job);
     }
 
-    fn refused(&mut self, id: super::law::RequestId, no: No) {
+    fn refused(&mut self, id: RequestId, no: No) {
         let request = self.requests.end(id);
         self.record.refused(request.crowd, no, self.now);
         let told = no.retry_after;

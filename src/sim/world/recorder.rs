@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use crate::admission::{Refusal, Timestamp};
 use crate::sim::law::{No, Word};
 use crate::sim::record::{Counts, CrowdRecord, Mark, Run};
-use crate::sim::scenario::Scenario;
+use crate::sim::scenario::{Crowd, Scenario};
 
 /// The record in the making.
 pub(super) struct Recorder {
@@ -18,7 +18,8 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn new(scenario: &Scenario, law: &str, seed: u64, look_every: Duration) -> Recorder {
         let seconds = scenario.lasts.as_secs() as usize + 1;
-        let crowd = || CrowdRecord {
+        let crowd = |crowd: &Crowd| CrowdRecord {
+            product: usize::from(crowd.product.0),
             seconds: vec![Counts::default(); seconds],
             latency: histogram(),
             waited: histogram(),
@@ -31,7 +32,7 @@ impl Recorder {
         let run = Run {
             law: law.to_owned(),
             seed,
-            crowds: scenario.crowds.iter().map(|_| crowd()).collect(),
+            crowds: scenario.crowds.iter().map(crowd).collect(),
             looks: vec![Vec::new(); scenario.products.len()],
             knees: vec![Vec::new(); scenario.products.len()],
             look_every,

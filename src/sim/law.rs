@@ -3,6 +3,8 @@
 //! A law is asked once for each request, as a proxy would ask it, and told when the request ends. All laws meet the
 //! same customers and the same plant, drawn from the same seed, so what differs between two runs is the law.
 
+pub mod classic;
+
 use std::time::Duration;
 
 use crate::admission::{Arrival, Domain, Order, Outcome, Refusal, Timestamp};

@@ -272,3 +272,15 @@ pub enum Figure {
     /// Bets that reached the plant twice under one attempt.
     Duplicates,
 }
+
+impl Scenario {
+    /// A step of a crowd's journey, both by their places.
+    pub fn step(&self, crowd: u16, step: u8) -> &Step {
+        &self.crowds[usize::from(crowd)].journey[usize::from(step)]
+    }
+
+    /// The pool of each product.
+    pub fn pools(&self) -> Vec<usize> {
+        self.products.iter().map(|product| product.pool).collect()
+    }
+}

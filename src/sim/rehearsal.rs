@@ -12,7 +12,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::judge::{Measured, OURS, Verdict, judge};
+use super::judge::{Measured, Verdict, judge};
+use super::law::OURS;
 use super::record::Run;
 use super::scenario::Scenario;
 use crate::admission::Timestamp;

@@ -7,11 +7,13 @@ pub mod tables;
 mod curves;
 mod picture;
 mod panels;
+mod hero;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
+pub use self::hero::hero;
 use self::panels::{Key, Panels, panels, pen};
 use self::tables::Table;
 use super::judge::words;
@@ -22,8 +24,7 @@ pub fn page(rehearsals: &[Rehearsal]) -> String {
     let mut templates = Environment::new();
     templates.add_template("page.html", include_str!("report/page.html")).expect("the template is tested");
     templates.add_filter("thin", |text: &str| thin(text));
-    let stories: Vec<Value> =
-        rehearsals.iter().enumerate().map(|(n, one)| Value::from(Serde(story(one, n)))).collect();
+    let stories: Vec<Value> = rehearsals.iter().enumerate().map(|(n, one)| Value::from(Serde(story(one, n)))).collect();
     let held = rehearsals.iter().all(Rehearsal::held);
     let title = match rehearsals {
         [one] => one.story.scenario.name.clone(),

@@ -9,7 +9,7 @@ use crate::sim::record::{Counts, Run, Whose};
 pub(super) type Curve = Vec<Vec<(f64, f64)>>;
 
 /// More points than a picture can show are merged into their means.
-const MOST_POINTS: usize = 500;
+pub(super) const MOST_POINTS: usize = 500;
 
 /// Something about each second of a run, over everybody meant.
 pub(super) fn by_second(
@@ -33,9 +33,9 @@ pub(super) fn attempts(run: &Run, whose: Whose, lasts: Duration) -> Curve {
     by_second(run, whose, lasts, MOST_POINTS, |seconds| mean(seconds, |counts| counts.attempts.into()))
 }
 
-/// Attempts served in time per second.
-pub(super) fn served(run: &Run, whose: Whose, lasts: Duration) -> Curve {
-    by_second(run, whose, lasts, MOST_POINTS, |seconds| mean(seconds, |counts| counts.served.into()))
+/// Attempts served in time per second, in at most so many points.
+pub(super) fn served(run: &Run, whose: Whose, lasts: Duration, most: usize) -> Curve {
+    by_second(run, whose, lasts, most, |seconds| mean(seconds, |counts| counts.served.into()))
 }
 
 /// Journeys finished per second, in at most so many points.

@@ -80,7 +80,7 @@ impl Board<'_> {
         let lasts = self.rehearsal.story.scenario.lasts;
         let mut pictures = vec![
             self.compared("Arrivals", "attempts per second", |run| curves::attempts(run, whose, lasts)),
-            self.compared("Goodput", "served in time, per second", |run| curves::served(run, whose, lasts)),
+            self.compared("Goodput", "served in time, per second", |run| curves::served(run, whose, lasts, curves::MOST_POINTS)),
             self.seats(first),
             self.compared("In flight", "requests at the plant", |run| {
                 curves::looked(run, product, |look| Some(look.in_flight.into()))
@@ -154,7 +154,7 @@ impl Board<'_> {
 }
 
 /// When a product was shut and when it ramped.
-fn bands(run: &Run, product: usize) -> Vec<Band> {
+pub(super) fn bands(run: &Run, product: usize) -> Vec<Band> {
     let mut bands: Vec<Band> = Vec::new();
     let every = run.look_every.as_secs_f64();
     for (nth, look) in run.looks.get(product).into_iter().flatten().enumerate() {

@@ -36,6 +36,19 @@ pub fn page(rehearsals: &[Rehearsal]) -> String {
     page.expect("the template names only what it is given")
 }
 
+/// The tables as Markdown, for a document that is made anew by one command.
+pub fn markdown(rehearsals: &[Rehearsal]) -> String {
+    let one = |rehearsal: &Rehearsal| {
+        let (story, scenario) = (&rehearsal.story, &rehearsal.story.scenario);
+        let head = format!("### {}\n\n`{}`, scale {}; ", scenario.name, story.file, scenario.scale);
+        let mut tables = vec![head + &tables::basis(rehearsal) + ".\n", tables::laws(rehearsal).markdown()];
+        let expectations = tables::expectations(rehearsal);
+        tables.extend((!expectations.rows.is_empty()).then(|| expectations.markdown()));
+        tables.join("\n")
+    };
+    rehearsals.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
 /// A story as the template wants it.
 #[derive(Debug, Serialize)]
 struct Shown {

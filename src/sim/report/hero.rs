@@ -38,8 +38,8 @@ struct Hero<'a> {
     scenario: &'a Scenario,
     product: &'a str,
     seed: u64,
-    /// What is counted, as a noun.
-    counted: &'static str,
+    /// What is counted, in full and where there is little room.
+    counted: (&'static str, &'static str),
     closed: Vec<Band>,
     ours: Told,
     other: Told,
@@ -69,7 +69,7 @@ impl<'a> Hero<'a> {
             scenario,
             product: &scenario.products[0].name,
             seed: ours.seed,
-            counted: if ends_in_bets { "bets placed" } else { "requests served" },
+            counted: if ends_in_bets { ("bets placed", "bets placed") } else { ("requests served", "served") },
             closed: bands(ours, 0).into_iter().filter(|band| band.colour == SHUT).collect(),
             ours: told(ours, "with Sluss".into()),
             other: told(other, if other.law == "none" { "without".into() } else { format!("with {}", other.law) }),
@@ -77,48 +77,52 @@ impl<'a> Hero<'a> {
     }
 
     fn draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) {
-        let (seconds, top) = (self.scenario.lasts.as_secs_f64(), 1.1 * self.highest());
+        let seconds = self.scenario.lasts.as_secs_f64();
+        // A board does not count in seconds once there are minutes.
+        let (unit, called) = if seconds >= 300.0 { (60.0, "min") } else { (1.0, "s") };
+        let (end, top) = (seconds / unit, 1.1 * self.highest());
         let mut chart = ChartBuilder::on(area)
             .margin_right(370)
             .margin_top(170)
-            .margin_bottom(30)
+            .margin_bottom(70)
             .margin_left(30)
             .x_label_area_size(60)
             .y_label_area_size(100)
-            .build_cartesian_2d(0.0..seconds, 0.0..top)
+            .build_cartesian_2d(0.0..end, 0.0..top)
             .expect(STRING);
-        let bands =
-            self.closed.iter().map(|band| Rectangle::new([(band.from, 0.0), (band.to, top)], SHUT.mix(0.25).filled()));
+        let bands = self
+            .closed
+            .iter()
+            .map(|band| Rectangle::new([(band.from / unit, 0.0), (band.to / unit, top)], SHUT.mix(0.25).filled()));
         chart.draw_series(bands).expect(STRING);
         let text = |at| styled(32, SOFT, at);
-        // Minutes as soon as there are some: a board does not count in seconds.
-        let minutes = seconds >= 300.0;
         chart
             .configure_mesh()
             .disable_x_mesh()
             .bold_line_style(GRID.stroke_width(2))
             .light_line_style(TRANSPARENT)
             .axis_style(SOFT.stroke_width(2))
-            .x_labels(if minutes { 2 * (seconds / 60.0) as usize } else { 8 })
+            .x_labels(9)
             .y_labels(6)
             .x_label_style(text(Pos::new(HPos::Center, VPos::Top)))
             .y_label_style(text(Pos::new(HPos::Right, VPos::Center)))
-            .x_label_formatter(&|at| format!("{} s", words::number(*at)))
+            .x_label_formatter(&|at| format!("{} {called}", words::number(*at)))
             .y_label_formatter(&|value| words::number(*value))
             .draw()
             .expect(STRING);
         for (told, pen, width) in [(&self.other, PENS[1], 6), (&self.ours, PENS[0], 9)] {
             for piece in &told.curve {
-                let line = LineSeries::new(piece.iter().copied(), pen.stroke_width(width));
+                let line =
+                    LineSeries::new(piece.iter().map(|(at, value)| (at / unit, *value)), pen.stroke_width(width));
                 chart.draw_series(line).expect(STRING);
             }
         }
         for band in &self.closed {
             let centred = styled(32, SOFT, Pos::new(HPos::Center, VPos::Top));
-            let place = EmptyElement::at(((band.from + band.to) / 2.0, top));
+            let place = EmptyElement::at(((band.from + band.to) / 2.0 / unit, top));
             chart.draw_series([place + Text::new("closed", (0, 16), centred)]).expect(STRING);
         }
-        let height = |told: &Told| chart.backend_coord(&(seconds, told.ends_at())).1;
+        let height = |told: &Told| chart.backend_coord(&(end, told.ends_at())).1;
         self.name(area, height(&self.ours), height(&self.other));
         self.head(area);
     }
@@ -141,7 +145,7 @@ impl<'a> Hero<'a> {
             let left = SIZE.0 as i32 - 355;
             let name = bold(styled(44, pen, Pos::new(HPos::Left, VPos::Center)));
             area.draw(&Text::new(told.name.clone(), (left, height - 20), name)).expect(STRING);
-            let total = format!("{} {}", words::number(told.total), self.counted);
+            let total = format!("{} {}", words::number(told.total), self.counted.1);
             let plain = styled(32, INK, Pos::new(HPos::Left, VPos::Center));
             area.draw(&Text::new(total, (left, height + 24), plain)).expect(STRING);
         }
@@ -152,12 +156,11 @@ impl<'a> Hero<'a> {
         let Scenario { name, scale, measured: (from, to), .. } = self.scenario;
         let title = Text::new(name.clone(), (50, 36), bold(styled(58, INK, top)));
         area.draw(&title).expect(STRING);
+        let below = format!("{}: {} per second", self.product, self.counted.0);
+        area.draw(&Text::new(below, (50, 108), styled(34, SOFT, top))).expect(STRING);
         let [from, to] = [from, to].map(|time| words::number(time.as_secs_f64()));
-        let below = format!(
-            "{}, {} per second; totals from {from} to {to} s. Simulated, scale {scale}, seed {}.",
-            self.product, self.counted, self.seed
-        );
-        area.draw(&Text::new(below, (50, 108), styled(31, SOFT, top))).expect(STRING);
+        let made = format!("Simulated at a scale of {scale}, seed {}. Totals are from {from} to {to} s.", self.seed);
+        area.draw(&Text::new(made, (50, SIZE.1 as i32 - 50), styled(26, SOFT, top))).expect(STRING);
     }
 
     fn on_a_card(&self, drawn: &str) -> String {
@@ -176,7 +179,7 @@ impl<'a> Hero<'a> {
              fill=\"#FFFFFF\" stroke=\"#D0D4D9\" stroke-width=\"3\"/>{body}",
             escaped(&self.scenario.name),
             escaped(self.product),
-            self.counted,
+            self.counted.0,
             number(ours.total),
             ours.name,
             number(other.total),
@@ -199,7 +202,7 @@ impl Told {
 }
 
 const NAME_HEIGHT: i32 = 110;
-const LOWEST_NAME: i32 = SIZE.1 as i32 - 120;
+const LOWEST_NAME: i32 = SIZE.1 as i32 - 160;
 
 fn styled(size: u32, colour: RGBColor, pos: Pos) -> TextStyle<'static> {
     // Plotters writes font sizes that are 1.24 times smaller than asked for.

@@ -80,7 +80,9 @@ impl Board<'_> {
         let lasts = self.rehearsal.story.scenario.lasts;
         let mut pictures = vec![
             self.compared("Arrivals", "attempts per second", |run| curves::attempts(run, whose, lasts)),
-            self.compared("Goodput", "served in time, per second", |run| curves::served(run, whose, lasts, curves::MOST_POINTS)),
+            self.compared("Goodput", "served in time, per second", |run| {
+                curves::served(run, whose, lasts, curves::MOST_POINTS)
+            }),
             self.seats(first),
             self.compared("In flight", "requests at the plant", |run| {
                 curves::looked(run, product, |look| Some(look.in_flight.into()))

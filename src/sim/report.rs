@@ -14,7 +14,8 @@ use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 pub use self::hero::hero;
-use self::panels::{Key, Panels, panels, pen};
+use self::panels::{Key, Panels, panels};
+use self::picture::PENS;
 use self::tables::Table;
 use super::judge::words;
 use super::rehearsal::Rehearsal;
@@ -66,6 +67,8 @@ struct Shown {
     failures: Vec<(String, String)>,
     keys: Vec<Key>,
     seed: Option<u64>,
+    /// Laws that are in the tables and not in the pictures.
+    undrawn: usize,
     products: Vec<Panels>,
 }
 
@@ -85,7 +88,7 @@ impl From<Table> for TableShown {
 fn story(rehearsal: &Rehearsal, place: usize) -> Shown {
     let (story, verdicts) = (&rehearsal.story, rehearsal.verdicts());
     let scenario = &story.scenario;
-    let keys = story.laws.iter().enumerate().map(|(nth, law)| Key::new(law, pen(nth), nth == 0));
+    let keys = story.laws.iter().take(story.drawn).enumerate().map(|(nth, law)| Key::new(law, PENS[nth], nth == 0));
     Shown {
         name: scenario.name.clone(),
         about: scenario.about.clone(),
@@ -100,6 +103,7 @@ fn story(rehearsal: &Rehearsal, place: usize) -> Shown {
         expectations: tables::expectations(rehearsal).into(),
         failures: tables::failures(rehearsal),
         keys: keys.collect(),
+        undrawn: story.laws.len() - story.drawn,
         seed: rehearsal.shown.first().map(|run| run.seed),
         products: (0..scenario.products.len()).filter_map(|product| panels(rehearsal, place, product)).collect(),
     }

@@ -43,11 +43,6 @@ impl Key {
     }
 }
 
-/// The pen of the law in this place of the story's list.
-pub(super) fn pen(place: usize) -> RGBColor {
-    PENS[place % PENS.len()]
-}
-
 /// Everything about one product, by its place; `None` when no run was kept to show.
 pub(super) fn panels(rehearsal: &Rehearsal, story: usize, product: usize) -> Option<Panels> {
     let first = rehearsal.shown.first()?;
@@ -101,9 +96,10 @@ impl Board<'_> {
     /// The same of every law.
     fn compared(&self, title: &'static str, unit: &'static str, of: impl Fn(&Run) -> Curve) -> Panel {
         let laws = self.rehearsal.shown.iter().map(|run| {
+            // By its name: a run that came down left nothing to draw, and those after it keep their pens.
             let place = self.rehearsal.story.laws.iter().position(|law| *law == run.law).unwrap_or(0);
             let width = if place == 0 { 6 } else { 3 };
-            (run.law.as_str(), Line { pen: pen(place), width, filled: false, curve: of(run) })
+            (run.law.as_str(), Line { pen: PENS[place], width, filled: false, curve: of(run) })
         });
         self.panel(title, unit, laws.collect(), Vec::new())
     }

@@ -13,9 +13,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::curves::Curve;
 use crate::sim::judge::words;
+use crate::sim::rehearsal::MOST_DRAWN;
 
 /// Lines of laws: ours first. After Okabe and Ito, whose eight colours all can tell apart; two more for long comparisons.
-pub(super) const PENS: [RGBColor; 10] = [
+pub(super) const PENS: [RGBColor; MOST_DRAWN] = [
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0xD5, 0x5E, 0x00),
     RGBColor(0x00, 0x9E, 0x73),

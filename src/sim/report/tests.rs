@@ -59,7 +59,8 @@ fn every_colour_that_is_drawn_is_known_to_the_stylesheet() {
     let page = page(&[rehearsal()]);
     let (_, drawn) = page.split_once("</style>").unwrap();
     let style = include_str!("style.css");
-    let colours = drawn.split(['"']).filter(|part| part.starts_with('#') && part.len() == 7 && !part.starts_with("#story"));
+    let colours =
+        drawn.split(['"']).filter(|part| part.starts_with('#') && part.len() == 7 && !part.starts_with("#story"));
     let pens = PENS.map(|pen| Key::new("", pen, false).colour);
     for colour in colours.map(str::to_owned).chain(pens) {
         assert!(style.contains(&format!("=\"{colour}\"]")), "{colour}");

@@ -105,7 +105,7 @@ fn grouped(digits: &str) -> String {
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
         let left = digits.len() - place;
-        if place > 0 && left % 3 == 0 {
+        if place > 0 && left.is_multiple_of(3) {
             grouped.push(' ');
         }
         grouped.push(digit);

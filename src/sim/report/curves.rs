@@ -31,7 +31,7 @@ pub(super) fn by_second(
 }
 
 /// Something that is counted, per second.
-pub(super) fn rate(run: &Run, whose: Whose, within: Range<usize>, most: usize, of: fn(&Counts) -> u32) -> Curve {
+pub(super) fn rate(run: &Run, whose: Whose, within: Range<usize>, most: usize, of: impl Fn(&Counts) -> u32) -> Curve {
     let seconds = |counts: &[Counts]| mean(counts, |counts| of(counts).into());
     by_second(run, whose, within, most, seconds)
 }

@@ -12,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::closures::shaded;
 use super::curves::{self, Curve};
-use super::picture::{Band, PENS, SHUT, clock, escaped, unit};
+use super::picture::{Band, PENS, SHUT, clock, escaped, short, unit};
 use crate::sim::judge::words;
 use crate::sim::record::{Counts, Run, Whose};
 use crate::sim::rehearsal::Rehearsal;
@@ -39,13 +39,22 @@ struct Hero<'a> {
     scenario: &'a Scenario,
     product: &'a str,
     seed: u64,
-    /// What is counted, in full and where there is little room.
-    counted: (&'static str, &'static str),
+    /// What is counted.
+    counted: Counted,
     closed: Option<Band>,
     /// What is seen of the run, in seconds.
     seen: Range<usize>,
     ours: Told,
     other: Told,
+}
+
+/// What a line counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// Journeys finished, where the last step is a bet.
+    Bets,
+    /// Requests served in time.
+    Requests,
 }
 
 /// A line and what is said where it ends.
@@ -59,7 +68,8 @@ impl<'a> Hero<'a> {
     fn new(scenario: &'a Scenario, ours: &Run, other: &Run) -> Self {
         let crowds = scenario.crowds.iter().filter(|crowd| crowd.product.index() == 0);
         let ends_in_bets = crowds.filter_map(|crowd| crowd.journey.last()).any(|step| step.bet);
-        let of: fn(&Counts) -> u32 = if ends_in_bets { |counts| counts.finished } else { |counts| counts.served };
+        let counted = if ends_in_bets { Counted::Bets } else { Counted::Requests };
+        let of = |counts: &Counts| counted.of(counts);
         let closed = shaded(scenario, ours, 0).into_iter().find(|band| band.colour == SHUT);
         let (seen, counted_from) = around(scenario, closed);
         let told = |run: &Run, name: String| {
@@ -71,7 +81,7 @@ impl<'a> Hero<'a> {
             scenario,
             product: &scenario.products[0].name,
             seed: ours.seed,
-            counted: if ends_in_bets { ("bets placed", "bets placed") } else { ("requests served", "served") },
+            counted,
             closed,
             ours: told(ours, "with Sluss".into()),
             other: told(other, if other.law == "none" { "without".into() } else { format!("with {}", other.law) }),
@@ -113,7 +123,7 @@ impl<'a> Hero<'a> {
             .x_label_style(text(Pos::new(HPos::Center, VPos::Top)))
             .y_label_style(text(Pos::new(HPos::Right, VPos::Center)))
             .x_label_formatter(&|at| clock(at * unit, seconds))
-            .y_label_formatter(&|value| words::number(*value))
+            .y_label_formatter(&|value| short(*value))
             .draw()
             .expect(STRING);
         for (told, pen, width) in [(&self.other, PENS[1], 6), (&self.ours, PENS[0], 9)] {
@@ -146,7 +156,7 @@ impl<'a> Hero<'a> {
             let left = SIZE.0 as i32 - 355;
             let name = bold(styled(44, pen, Pos::new(HPos::Left, VPos::Center)));
             area.draw(&Text::new(told.name.clone(), (left, height - 20), name)).expect(STRING);
-            let total = format!("{} {}", words::number(told.total), self.counted.1);
+            let total = self.counted.told(told.total);
             let plain = styled(32, INK, Pos::new(HPos::Left, VPos::Center));
             area.draw(&Text::new(total, (left, height + 24), plain)).expect(STRING);
         }
@@ -157,7 +167,7 @@ impl<'a> Hero<'a> {
         let Scenario { name, scale, .. } = self.scenario;
         let title = Text::new(name.clone(), (50, 36), bold(styled(58, INK, top)));
         area.draw(&title).expect(STRING);
-        let below = format!("{}: {} per second", self.product, self.counted.0);
+        let below = format!("{}: {} per second", self.product, self.counted.name());
         area.draw(&Text::new(below, (50, 108), styled(34, SOFT, top))).expect(STRING);
         let totals = if self.closed.is_some() { "Totals are from the reopening on. " } else { "" };
         let made = format!("{totals}Simulated at a scale of {scale}, with seed {}.", self.seed);
@@ -180,7 +190,7 @@ impl<'a> Hero<'a> {
              fill=\"#FFFFFF\" stroke=\"#D0D4D9\" stroke-width=\"3\"/>{body}",
             escaped(&self.scenario.name),
             escaped(self.product),
-            self.counted.0,
+            self.counted.name(),
             number(ours.total),
             ours.name,
             number(other.total),
@@ -190,6 +200,32 @@ impl<'a> Hero<'a> {
         )
         .expect(STRING);
         svg
+    }
+}
+
+impl Counted {
+    fn of(self, counts: &Counts) -> u32 {
+        match self {
+            Counted::Bets => counts.finished,
+            Counted::Requests => counts.served,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Counted::Bets => "bets placed",
+            Counted::Requests => "requests served",
+        }
+    }
+
+    /// So many, in few words.
+    fn told(self, total: f64) -> String {
+        let number = words::number(total);
+        match self {
+            Counted::Bets if total == 1.0 => "1 bet placed".into(),
+            Counted::Bets => format!("{number} bets placed"),
+            Counted::Requests => format!("{number} served"),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::closures::shaded;
 use super::curves::{self, Curve};
 use super::picture::{Band, KNEE, LIMIT, Line, PENS, Picture, RAMP, RAMPING, SHUT, clock};
 use crate::sim::judge::words;
-use crate::sim::record::{Run, Whose};
+use crate::sim::record::{Counts, Run, Whose};
 use crate::sim::rehearsal::Rehearsal;
 
 /// A product's part of the page.
@@ -74,7 +74,7 @@ impl Board<'_> {
     fn pictures(&self, first: &Run) -> Vec<Panel> {
         let (product, whose) = (self.product, Whose::Product(self.product));
         let seconds = self.rehearsal.story.scenario.lasts.as_secs() as usize;
-        let rate = |run: &Run, of| curves::rate(run, whose, 0..seconds, curves::MOST_POINTS, of);
+        let rate = |run: &Run, of: fn(&Counts) -> u32| curves::rate(run, whose, 0..seconds, curves::MOST_POINTS, of);
         let mut pictures = vec![
             self.compared("Arrivals", "attempts per second", |run| rate(run, |counts| counts.attempts)),
             self.compared("Goodput", "served in time, per second", |run| rate(run, |counts| counts.served)),

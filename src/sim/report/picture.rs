@@ -165,7 +165,7 @@ fn axes(chart: &mut Chart<'_, '_>, seconds: f64) {
         .x_label_style(text(Pos::new(HPos::Center, VPos::Top)))
         .y_label_style(text(Pos::new(HPos::Right, VPos::Center)))
         .x_label_formatter(&|at| clock(at * unit(seconds), seconds))
-        .y_label_formatter(&|value| words::number(*value))
+        .y_label_formatter(&|value| short(*value))
         .draw()
         .expect(STRING);
 }
@@ -201,9 +201,25 @@ pub(super) fn unit(seconds: f64) -> f64 {
     if seconds < 300.0 { 1.0 } else { 60.0 }
 }
 
+/// A number beside an axis, where there is little room: thousands of thousands are short ones.
+pub(super) fn short(value: f64) -> String {
+    if value < 10_000.0 { words::number(value) } else { format!("{} k", words::number(value / 1_000.0)) }
+}
+
 /// For text between tags and in attributes.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const STRING: &str = "a picture is drawn into a string, which takes everything";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_short_and_in_the_unit_of_their_run() {
+        assert_eq!([0.5, 9_000.0, 400_000.0].map(short), ["0.50", "9 000", "400 k"]);
+        assert_eq!([clock(90.0, 299.0), clock(90.0, 300.0), clock(3_960.0, 4_000.0)], ["90 s", "1:30", "66:00"]);
+    }
+}

@@ -22,8 +22,9 @@ const SIZE: (u32, u32) = (1_600, 800);
 const INK: RGBColor = RGBColor(0x1B, 0x1F, 0x24);
 const SOFT: RGBColor = RGBColor(0x59, 0x62, 0x6D);
 const GRID: RGBColor = RGBColor(0xE4, 0xE7, 0xEA);
-/// Few enough that the chance of single seconds does not hide what happens.
-const POINTS: usize = 120;
+/// Few enough, and far enough apart in seconds, that the chance of single seconds does not hide what happens.
+const POINTS: usize = 90;
+const APART: usize = 3;
 
 /// The picture of a story's first product around its first closure, from the runs that were kept: ours and the first law it was compared with.
 /// `None` when there is nothing to compare.
@@ -73,7 +74,7 @@ impl<'a> Hero<'a> {
         let closed = shaded(scenario, ours, 0).into_iter().find(|band| band.colour == SHUT);
         let (seen, counted_from) = around(scenario, closed);
         let told = |run: &Run, name: String| {
-            let curve = curves::rate(run, Whose::Product(0), seen.clone(), POINTS, of);
+            let curve = curves::rate(run, Whose::Product(0), seen.clone(), (seen.len() / APART).clamp(1, POINTS), of);
             let counts = (counted_from..seen.end).map(|second| of(&run.second(Whose::Product(0), second)));
             Told { curve, name, total: counts.map(f64::from).sum() }
         };

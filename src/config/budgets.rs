@@ -5,57 +5,65 @@ use toml::Spanned;
 use crate::admission::Class;
 use crate::admission::settings::{LimitSettings, Needs};
 
-use super::backends::Pool;
 use super::check::{Check, Span, items};
 use super::file;
-use super::products::{Draft, Guarantee, who};
+use super::products::{Guarantee, who};
 use super::{limits, names};
+
+/// A product, as those see it who share something with it.
+#[derive(Debug)]
+pub(crate) struct Sharer<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) at: Span,
+    pub(crate) guarantee: Guarantee,
+    pub(crate) guarantee_at: Span,
+}
 
 /// A budget on something behind the backends.
 #[derive(Debug)]
-pub(super) struct Budget {
-    pub(super) name: String,
-    pub(super) at: Span,
-    pub(super) classes: Vec<Class>,
+pub(crate) struct Budget {
+    pub(crate) name: String,
+    pub(crate) at: Span,
+    pub(crate) classes: Vec<Class>,
     /// Who draws on it, by index.
-    pub(super) products: Vec<usize>,
-    pub(super) limit: LimitSettings,
+    pub(crate) products: Vec<usize>,
+    pub(crate) limit: LimitSettings,
 }
 
-pub(super) fn check(check: &mut Check<'_>, written: &[Spanned<file::Budget>], drafts: &[Draft<'_>]) -> Vec<Budget> {
+pub(crate) fn check(check: &mut Check<'_>, written: &[Spanned<file::Budget>], sharers: &[Sharer<'_>]) -> Vec<Budget> {
     if let Some(first) = written.get(MOST_BUDGETS) {
         let what = format!("there are {} budgets", written.len());
         check.wrong(first.span(), what, format!("one proxy takes at most {MOST_BUDGETS}"));
     }
     let mut budgets: Vec<Budget> = Vec::new();
     for spanned in written.iter().take(MOST_BUDGETS) {
-        let budget = budget(check, spanned, drafts);
+        let budget = budget(check, spanned, sharers);
         let name = &spanned.get_ref().name;
-        if let Some(first) = drafts.iter().find(|draft| draft.name == budget.name) {
+        if let Some(first) = sharers.iter().find(|sharer| sharer.name == budget.name) {
             names::taken(check, name, "the product", &first.at);
         } else if let Some(first) = budgets.iter().find(|first| first.name == budget.name) {
             names::taken(check, name, "the budget", &first.at);
         }
         budgets.push(budget);
     }
-    for (index, draft) in drafts.iter().enumerate() {
-        not_too_many(check, &budgets, index, draft);
+    for (index, sharer) in sharers.iter().enumerate() {
+        not_too_many(check, &budgets, index, sharer);
     }
     budgets
 }
 
-fn budget(check: &mut Check<'_>, spanned: &Spanned<file::Budget>, drafts: &[Draft<'_>]) -> Budget {
+fn budget(check: &mut Check<'_>, spanned: &Spanned<file::Budget>, sharers: &[Sharer<'_>]) -> Budget {
     let (written, at) = (spanned.get_ref(), spanned.span());
     let name = names::check(check, "budget", &at, &written.name);
     if written.classes.is_none() {
         check.missing(at.clone(), "this budget", "budget.classes");
     }
-    let known: Vec<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
+    let known: Vec<&str> = sharers.iter().map(|sharer| sharer.name).collect();
     check.list("budget.classes", &written.classes);
     check.list("budget.products", &written.products);
     let classes = once(check, items(&written.classes), |check, class| check.class(class));
     let named = once(check, items(&written.products), |check, name| names::product(check, name, &known));
-    let mut products = if written.products.is_some() { named } else { (0..drafts.len()).collect() };
+    let mut products = if written.products.is_some() { named } else { (0..sharers.len()).collect() };
     products.sort_unstable();
     let limit = limits::settings(limits::check(check, &written.limit));
     Budget { name, at, classes, products, limit }
@@ -80,12 +88,12 @@ fn once<T: Copy + PartialEq>(
 }
 
 /// A request takes all it needs at once, and room for that is fixed.
-fn not_too_many(check: &mut Check<'_>, budgets: &[Budget], product: usize, draft: &Draft<'_>) {
+fn not_too_many(check: &mut Check<'_>, budgets: &[Budget], product: usize, sharer: &Sharer<'_>) {
     for class in Class::ALL {
         let mut drawn =
             budgets.iter().filter(|budget| budget.classes.contains(&class) && budget.products.contains(&product));
         if let Some(budget) = drawn.nth(Needs::MOST - 1) {
-            let what = format!("`{}` of {} draws on {} budgets or more", class.name(), who(&draft.name), Needs::MOST);
+            let what = format!("`{}` of {} draws on {} budgets or more", class.name(), who(sharer.name), Needs::MOST);
             let help =
                 format!("a request draws on at most {}: give budgets fewer classes or products", Needs::MOST - 1);
             check.wrong(budget.at.clone(), what, help);
@@ -101,12 +109,17 @@ struct Shared<'a> {
 }
 
 /// The share of each product in per cent. Those who ask for none get even parts of what is left.
-pub(super) fn guarantees(check: &mut Check<'_>, drafts: &[Draft<'_>], pools: &[Pool], budgets: &[Budget]) -> Vec<u32> {
-    let pools = pools.iter().map(|pool| Shared { what: "their backends".to_owned(), products: &pool.members });
+pub(crate) fn guarantees(
+    check: &mut Check<'_>,
+    sharers: &[Sharer<'_>],
+    pools: &[&[usize]],
+    budgets: &[Budget],
+) -> Vec<u32> {
+    let pools = pools.iter().map(|members| Shared { what: "their backends".to_owned(), products: members });
     let budgets =
         budgets.iter().map(|budget| Shared { what: format!("`{}`", budget.name), products: &budget.products });
     let several = |shared: &Shared<'_>| shared.products.len() > 1;
-    let mut shares: Vec<u32> = drafts.iter().map(|draft| given(draft).unwrap_or(100)).collect();
+    let mut shares: Vec<u32> = sharers.iter().map(|sharer| given(sharer).unwrap_or(100)).collect();
     let mut told: Vec<&[usize]> = Vec::new();
     for shared in pools.chain(budgets).filter(several) {
         // What two budgets of the same products have to say is said once.
@@ -114,8 +127,8 @@ pub(super) fn guarantees(check: &mut Check<'_>, drafts: &[Draft<'_>], pools: &[P
             continue;
         }
         told.push(shared.products);
-        if let Some(even) = even_share(check, drafts, &shared) {
-            let asking = shared.products.iter().filter(|product| drafts[**product].guarantee == Guarantee::Even);
+        if let Some(even) = even_share(check, sharers, &shared) {
+            let asking = shared.products.iter().filter(|product| sharers[**product].guarantee == Guarantee::Even);
             asking.for_each(|product| shares[*product] = shares[*product].min(even));
         }
     }
@@ -123,16 +136,16 @@ pub(super) fn guarantees(check: &mut Check<'_>, drafts: &[Draft<'_>], pools: &[P
 }
 
 /// The part of each who asks for none; `None` when nobody does, or when the sum is wrong.
-fn even_share(check: &mut Check<'_>, drafts: &[Draft<'_>], shared: &Shared<'_>) -> Option<u32> {
-    let sharers: Vec<&Draft<'_>> = shared.products.iter().map(|product| &drafts[*product]).collect();
-    if sharers.iter().any(|draft| draft.guarantee == Guarantee::Wrong) {
+fn even_share(check: &mut Check<'_>, sharers: &[Sharer<'_>], shared: &Shared<'_>) -> Option<u32> {
+    let sharers: Vec<&Sharer<'_>> = shared.products.iter().map(|product| &sharers[*product]).collect();
+    if sharers.iter().any(|sharer| sharer.guarantee == Guarantee::Wrong) {
         return None;
     }
-    let asked: Vec<&Draft<'_>> = sharers.iter().copied().filter(|draft| given(draft).is_some()).collect();
-    let sum: u32 = asked.iter().filter_map(|draft| given(draft)).sum();
-    let last = asked.last().and_then(|draft| draft.written.guarantee.as_ref()).map_or(0..0, Spanned::span);
+    let asked: Vec<&Sharer<'_>> = sharers.iter().copied().filter(|sharer| given(sharer).is_some()).collect();
+    let sum: u32 = asked.iter().filter_map(|sharer| given(sharer)).sum();
+    let last = asked.last().map_or(0..0, |sharer| sharer.guarantee_at.clone());
     let names: Vec<String> =
-        asked.iter().map(|draft| format!("{} ({})", who(&draft.name), given(draft).unwrap_or(0))).collect();
+        asked.iter().map(|sharer| format!("{} ({})", who(sharer.name), given(sharer).unwrap_or(0))).collect();
     let names = names::list(&names.iter().map(String::as_str).collect::<Vec<_>>());
     if sum > 100 {
         let what = format!("{names} are guaranteed {sum} per cent of {} together", shared.what);
@@ -140,7 +153,7 @@ fn even_share(check: &mut Check<'_>, drafts: &[Draft<'_>], shared: &Shared<'_>) 
         return None;
     }
     let others: Vec<String> =
-        sharers.iter().filter(|draft| given(draft).is_none()).map(|draft| who(&draft.name)).collect();
+        sharers.iter().filter(|sharer| given(sharer).is_none()).map(|sharer| who(sharer.name)).collect();
     let even = (100 - sum).checked_div(others.len() as u32)?;
     if even == 0 {
         let others = names::list(&others.iter().map(String::as_str).collect::<Vec<_>>());
@@ -150,8 +163,8 @@ fn even_share(check: &mut Check<'_>, drafts: &[Draft<'_>], shared: &Shared<'_>) 
     Some(even)
 }
 
-fn given(draft: &Draft<'_>) -> Option<u32> {
-    match draft.guarantee {
+fn given(sharer: &Sharer<'_>) -> Option<u32> {
+    match sharer.guarantee {
         Guarantee::Given(share) => Some(share),
         Guarantee::Even | Guarantee::Wrong => None,
     }

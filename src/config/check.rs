@@ -13,45 +13,47 @@ use crate::admission::Class;
 
 use super::error::{Problem, Source, Wrong, shown};
 use super::file::{List, Opt};
-use super::keys::{self, nearest};
+use super::keys::{Reference, nearest};
 use super::surroundings::{self, Surroundings};
 use super::units;
 
 /// A place in the text, in bytes.
-pub(super) type Span = Range<usize>;
+pub(crate) type Span = Range<usize>;
 
 /// A check on its way. Whoever finds something wrong says so here and goes on with a default, so that one
 /// mistake does not hide the next; with any problem, what was built is thrown away.
-pub(super) struct Check<'a> {
-    pub(super) source: &'a Source,
-    pub(super) around: &'a dyn Surroundings,
-    pub(super) problems: Vec<Problem>,
+pub(crate) struct Check<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) around: &'a dyn Surroundings,
+    /// What such a file may have in it.
+    pub(crate) reference: &'static Reference,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(source: &'a Source, around: &'a dyn Surroundings) -> Check<'a> {
-        Check { source, around, problems: Vec::new() }
+    pub(crate) fn new(source: &'a Source, around: &'a dyn Surroundings, reference: &'static Reference) -> Check<'a> {
+        Check { source, around, reference, problems: Vec::new() }
     }
 
-    pub(super) fn wrong(&mut self, at: Span, what: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn wrong(&mut self, at: Span, what: impl Into<String>, help: impl Into<String>) {
         self.problems.push(self.source.at(at, Wrong::new(what, help)));
     }
 
     /// The value of a result; what is wrong with it is said with its key.
-    fn told<T>(&mut self, key: &str, at: Span, result: Result<T, Wrong>) -> Option<T> {
+    pub(crate) fn told<T>(&mut self, key: &str, at: Span, result: Result<T, Wrong>) -> Option<T> {
         result.map_err(|Wrong { what, help }| self.wrong(at, format!("{key}: {what}"), help)).ok()
     }
 
-    pub(super) fn duration(&mut self, key: &str, written: &Opt<String>, default: Duration) -> Duration {
+    pub(crate) fn duration(&mut self, key: &str, written: &Opt<String>, default: Duration) -> Duration {
         self.given_duration(key, written).unwrap_or(default)
     }
 
-    pub(super) fn given_duration(&mut self, key: &str, written: &Opt<String>) -> Option<Duration> {
+    pub(crate) fn given_duration(&mut self, key: &str, written: &Opt<String>) -> Option<Duration> {
         let text = written.as_ref()?;
         self.told(key, text.span(), units::duration(text.get_ref()))
     }
 
-    pub(super) fn size(&mut self, key: &str, written: &Opt<String>, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(crate) fn size(&mut self, key: &str, written: &Opt<String>, range: RangeInclusive<u64>) -> Option<u64> {
         let text = written.as_ref()?;
         let bytes = self.told(key, text.span(), units::size(text.get_ref()))?;
         if range.contains(&bytes) {
@@ -63,11 +65,11 @@ impl<'a> Check<'a> {
         None
     }
 
-    pub(super) fn count(&mut self, key: &str, written: &Opt<i64>, most: u32, default: NonZeroU32) -> NonZeroU32 {
+    pub(crate) fn count(&mut self, key: &str, written: &Opt<i64>, most: u32, default: NonZeroU32) -> NonZeroU32 {
         self.given_count(key, written, most).unwrap_or(default)
     }
 
-    pub(super) fn given_count(&mut self, key: &str, written: &Opt<i64>, most: u32) -> Option<NonZeroU32> {
+    pub(crate) fn given_count(&mut self, key: &str, written: &Opt<i64>, most: u32) -> Option<NonZeroU32> {
         let number = written.as_ref()?;
         let fits = u32::try_from(*number.get_ref()).ok().filter(|number| *number <= most).and_then(NonZeroU32::new);
         if fits.is_none() {
@@ -77,22 +79,22 @@ impl<'a> Check<'a> {
         fits
     }
 
-    pub(super) fn address(&mut self, key: &str, written: &Opt<String>, default: SocketAddr) -> SocketAddr {
+    pub(crate) fn address(&mut self, key: &str, written: &Opt<String>, default: SocketAddr) -> SocketAddr {
         let Some(text) = written else { return default };
         self.told(key, text.span(), units::address(text.get_ref())).unwrap_or(default)
     }
 
-    pub(super) fn network(&mut self, key: &str, written: &Spanned<String>) -> Option<IpNet> {
+    pub(crate) fn network(&mut self, key: &str, written: &Spanned<String>) -> Option<IpNet> {
         self.told(key, written.span(), units::network(written.get_ref()))
     }
 
-    pub(super) fn class(&mut self, written: &Spanned<String>) -> Option<Class> {
+    pub(crate) fn class(&mut self, written: &Spanned<String>) -> Option<Class> {
         let names = Class::ALL.map(Class::name);
         self.one_of("class", written, &names).map(|index| Class::ALL[index])
     }
 
     /// The index of the word that is written.
-    pub(super) fn one_of(&mut self, what: &str, written: &Spanned<String>, words: &[&str]) -> Option<usize> {
+    pub(crate) fn one_of(&mut self, what: &str, written: &Spanned<String>, words: &[&str]) -> Option<usize> {
         let word = written.get_ref();
         let found = words.iter().position(|known| known == word);
         if found.is_none() {
@@ -106,22 +108,28 @@ impl<'a> Check<'a> {
     }
 
     /// What is in a list that, when it is there, has something in it.
-    pub(super) fn list<'w, T>(&mut self, path: &str, written: &'w List<T>) -> &'w [Spanned<T>] {
+    pub(crate) fn list<'w, T>(&mut self, path: &str, written: &'w List<T>) -> &'w [Spanned<T>] {
         if let Some(list) = written.as_ref().filter(|list| list.get_ref().is_empty()) {
             let name = path.rsplit('.').next().unwrap_or(path);
-            self.wrong(list.span(), format!("`{name}` is an empty list"), example(path));
+            self.wrong(list.span(), format!("`{name}` is an empty list"), self.example(path));
         }
         items(written)
     }
 
     /// Something that must be written is not; `at` is where it is missed.
-    pub(super) fn missing(&mut self, at: Span, whose: &str, path: &str) {
+    pub(crate) fn missing(&mut self, at: Span, whose: &str, path: &str) {
         let name = path.rsplit('.').next().unwrap_or(path);
-        self.wrong(at, format!("{whose} has no `{name}`"), example(path));
+        self.wrong(at, format!("{whose} has no `{name}`"), self.example(path));
+    }
+
+    /// How a key is written.
+    pub(crate) fn example(&self, path: &str) -> String {
+        let key = self.reference.keys.iter().find(|key| key.path == path);
+        key.map_or_else(String::new, |key| format!("write it like this: {}", key.written()))
     }
 
     /// The text of a file named in this one, if it can be had.
-    pub(super) fn text_of(&mut self, named: &Spanned<String>) -> Option<(PathBuf, String)> {
+    pub(crate) fn text_of(&mut self, named: &Spanned<String>) -> Option<(PathBuf, String)> {
         let path = self.beside(named.get_ref());
         match surroundings::read_text(self.around, &path) {
             Ok(text) => Some((path, text)),
@@ -133,24 +141,19 @@ impl<'a> Check<'a> {
     }
 
     /// The line on which something stands.
-    pub(super) fn line(&self, at: &Span) -> usize {
+    pub(crate) fn line(&self, at: &Span) -> usize {
         1 + self.source.text[..at.start].matches('\n').count()
     }
 
     /// A path as written in this file is meant from where the file lies.
-    pub(super) fn beside(&self, path: &str) -> PathBuf {
+    pub(crate) fn beside(&self, path: &str) -> PathBuf {
         self.source.path.parent().unwrap_or(Path::new("")).join(path)
     }
 }
 
 /// What is in a list, which may be empty.
-pub(super) fn items<T>(written: &List<T>) -> &[Spanned<T>] {
+pub(crate) fn items<T>(written: &List<T>) -> &[Spanned<T>] {
     written.as_ref().map_or(&[], |list| list.get_ref())
-}
-
-fn example(path: &str) -> String {
-    let key = keys::CONFIG.iter().chain(keys::SCHEDULE).find(|key| key.path == path);
-    key.map_or_else(String::new, |key| format!("write it like this: {}", key.written()))
 }
 
 /// A size as it would be written.

@@ -9,13 +9,13 @@ use crate::proxy::settings::{CustomerSource, EventSource};
 
 use super::check::{Check, items};
 use super::error::shown;
-use super::file::{self, TextOr};
+use super::file::{self, Opt, TextOr};
 
 /// How many requests of one customer, and of one address, run or wait at once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AtOnce {
-    pub(super) customer: NonZeroU32,
-    pub(super) address: NonZeroU32,
+pub(crate) struct AtOnce {
+    pub(crate) customer: NonZeroU32,
+    pub(crate) address: NonZeroU32,
 }
 
 pub(super) fn customers(
@@ -39,9 +39,13 @@ pub(super) fn customers(
     if !sources.contains(&CustomerSource::Address) {
         sources.push(CustomerSource::Address);
     }
-    let customer = check.count("at_once", &file.at_once, MOST_AT_ONCE, AT_ONCE);
-    let address = check.count("at_once_per_address", &file.at_once_per_address, MOST_AT_ONCE, AT_ONCE_PER_ADDRESS);
-    (sources, AtOnce { customer, address })
+    (sources, at_once(check, &file.at_once, &file.at_once_per_address))
+}
+
+pub(crate) fn at_once(check: &mut Check<'_>, customer: &Opt<i64>, address: &Opt<i64>) -> AtOnce {
+    let customer = check.count("at_once", customer, MOST_AT_ONCE, AT_ONCE);
+    let address = check.count("at_once_per_address", address, MOST_AT_ONCE, AT_ONCE_PER_ADDRESS);
+    AtOnce { customer, address }
 }
 
 fn source(check: &mut Check<'_>, written: &Spanned<TextOr<file::CustomerSource>>) -> Option<CustomerSource> {

@@ -23,16 +23,16 @@ pub struct Problem {
 
 /// What is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
-    pub(super) what: String,
-    pub(super) help: String,
+pub(crate) struct Wrong {
+    pub(crate) what: String,
+    pub(crate) help: String,
 }
 
 /// A text and where it came from.
 #[derive(Debug)]
-pub(super) struct Source {
-    pub(super) path: PathBuf,
-    pub(super) text: String,
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +45,14 @@ struct Place {
 }
 
 impl ConfigError {
-    pub(super) fn new(mut problems: Vec<Problem>) -> ConfigError {
+    pub(crate) fn new(mut problems: Vec<Problem>) -> ConfigError {
         // Steps look at one thing at a time; a reader goes from the top of the file down.
         problems.sort_by(|a, b| (&a.file, a.line(), a.column()).cmp(&(&b.file, b.line(), b.column())));
         problems.dedup();
         ConfigError { problems }
     }
 
-    pub(super) fn about_file(path: &Path, wrong: Wrong) -> ConfigError {
+    pub(crate) fn about_file(path: &Path, wrong: Wrong) -> ConfigError {
         ConfigError { problems: vec![Problem { file: path.display().to_string(), place: None, wrong }] }
     }
 
@@ -119,30 +119,30 @@ impl fmt::Display for Problem {
 }
 
 impl Wrong {
-    pub(super) fn new(what: impl Into<String>, help: impl Into<String>) -> Wrong {
+    pub(crate) fn new(what: impl Into<String>, help: impl Into<String>) -> Wrong {
         Wrong { what: what.into(), help: help.into() }
     }
 }
 
 impl Source {
-    pub(super) fn new(path: &Path, text: &str) -> Source {
+    pub(crate) fn new(path: &Path, text: &str) -> Source {
         Source { path: path.to_owned(), text: text.to_owned() }
     }
 
     /// What is written there; nothing that must not be said.
-    pub(super) fn written(&self, span: Range<usize>) -> &str {
+    pub(crate) fn written(&self, span: Range<usize>) -> &str {
         let text = self.text.get(span.clone()).unwrap_or_default();
         let (_, line) = line_at(&self.text, self.text.floor_char_boundary(span.start));
         if token_at(line).is_some() { "..." } else { text }
     }
 
     /// Something is wrong at these bytes of the text.
-    pub(super) fn at(&self, span: Range<usize>, wrong: Wrong) -> Problem {
+    pub(crate) fn at(&self, span: Range<usize>, wrong: Wrong) -> Problem {
         Problem { file: self.path.display().to_string(), place: Some(Place::new(&self.text, span)), wrong }
     }
 
     /// Something is wrong with the text as a whole.
-    pub(super) fn whole(&self, wrong: Wrong) -> Problem {
+    pub(crate) fn whole(&self, wrong: Wrong) -> Problem {
         Problem { file: self.path.display().to_string(), place: None, wrong }
     }
 }
@@ -182,7 +182,7 @@ fn line_at(text: &str, at: usize) -> (usize, &str) {
 }
 
 /// What somebody wrote, in a sentence of ours.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     match text.char_indices().nth(LONGEST_SHOWN) {
         None if text.is_empty() => "an empty text".to_owned(),
         None => format!("`{}`", text.escape_debug().to_string().replace("\\\"", "\"")),

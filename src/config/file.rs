@@ -12,8 +12,8 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use toml::Spanned;
 use toml::value::Datetime;
 
-pub(super) type Opt<T> = Option<Spanned<T>>;
-pub(super) type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
+pub(crate) type Opt<T> = Option<Spanned<T>>;
+pub(crate) type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,15 +64,15 @@ pub(super) struct Admin {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Customer {
-    pub(super) from: List<TextOr<CustomerSource>>,
-    pub(super) at_once: Opt<i64>,
-    pub(super) at_once_per_address: Opt<i64>,
+pub(crate) struct Customer {
+    pub(crate) from: List<TextOr<CustomerSource>>,
+    pub(crate) at_once: Opt<i64>,
+    pub(crate) at_once_per_address: Opt<i64>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CustomerSource {
+pub(crate) struct CustomerSource {
     pub(super) header: Opt<String>,
     pub(super) cookie: Opt<String>,
 }
@@ -98,11 +98,11 @@ pub(super) struct Schedule {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Budget {
-    pub(super) name: Opt<String>,
-    pub(super) classes: List<String>,
-    pub(super) products: List<String>,
-    pub(super) limit: Opt<Limit>,
+pub(crate) struct Budget {
+    pub(crate) name: Opt<String>,
+    pub(crate) classes: List<String>,
+    pub(crate) products: List<String>,
+    pub(crate) limit: Opt<Limit>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,20 +153,20 @@ pub(super) struct HeaderRule {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Queue {
-    pub(super) longest_wait: Opt<String>,
-    pub(super) length: Opt<i64>,
-    pub(super) retry_after: List<String>,
+pub(crate) struct Queue {
+    pub(crate) longest_wait: Opt<String>,
+    pub(crate) length: Opt<i64>,
+    pub(crate) retry_after: List<String>,
 }
 
-pub(super) type Limit = NumberOr<LimitRange>;
+pub(crate) type Limit = NumberOr<LimitRange>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LimitRange {
-    pub(super) initial: Opt<i64>,
-    pub(super) least: Opt<i64>,
-    pub(super) most: Opt<i64>,
+pub(crate) struct LimitRange {
+    pub(crate) initial: Opt<i64>,
+    pub(crate) least: Opt<i64>,
+    pub(crate) most: Opt<i64>,
 }
 
 /// The schedule file beside the configuration.
@@ -188,14 +188,14 @@ pub(super) struct ScheduledEvent {
 
 /// A text, or something with keys. Not `#[serde(untagged)]`, which would lose the places of what is inside.
 #[derive(Debug)]
-pub(super) enum TextOr<T> {
+pub(crate) enum TextOr<T> {
     Text(String),
     Table(T),
 }
 
 /// A number, or something with keys.
 #[derive(Debug)]
-pub(super) enum NumberOr<T> {
+pub(crate) enum NumberOr<T> {
     Number(i64),
     Table(T),
 }

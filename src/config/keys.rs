@@ -1,5 +1,7 @@
 //! Every key that a configuration may have, with an example of its value.
 //!
+//! Other files that people write are held against tables of their own in the same way: a [`Reference`] says which.
+//!
 //! The reference in `docs/configuration.md` lists the same keys; tests hold this table, the reference and
 //! `file` together.
 
@@ -16,6 +18,17 @@ pub struct Key {
     pub example: &'static str,
 }
 
+/// What a kind of file may have in it, and where that is described.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference {
+    /// What such a file is called in a sentence.
+    pub(crate) what: &'static str,
+    /// Its keys.
+    pub(crate) keys: &'static [Key],
+    /// The page that describes them.
+    pub(crate) page: &'static str,
+}
+
 /// What the value of a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -27,6 +40,10 @@ pub enum Kind {
     Size,
     /// A whole number.
     Number,
+    /// A number, whole or not.
+    Real,
+    /// Yes or no.
+    Switch,
     /// Several texts.
     Texts,
     /// Several of what stands in braces.
@@ -35,6 +52,10 @@ pub enum Kind {
     TextsOrTables,
     /// A text, or what stands in braces.
     TextOrTable,
+    /// What stands in braces.
+    Table,
+    /// A number, or several of what stands in braces.
+    RealOrTables,
     /// A number of seats, or a range to look in.
     Limit,
     /// A date and time with an offset.
@@ -47,16 +68,20 @@ pub enum Kind {
 
 impl Kind {
     /// What it is, to be read after "should be".
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Text => "text in quotes",
             Duration => "a duration with its unit, in quotes",
             Size => "a size with its unit, in quotes",
             Number => "a whole number",
+            Real => "a number",
+            Switch => "true or false",
             Texts => "a list of texts in quotes",
             Tables => "a list of tables in braces",
             TextsOrTables => "a list of tables in braces, or words in quotes",
             TextOrTable => "text in quotes, or a table in braces",
+            Table => "a table in braces",
+            RealOrTables => "a number, or a list of tables in braces",
             Limit => "a whole number, or a table in braces",
             Time => "a date and time",
             Section => "a section",
@@ -77,7 +102,7 @@ impl Key {
     }
 
     /// How it is written, as a line.
-    pub(super) fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         match self.kind {
             Section | Sections => self.example.to_owned(),
             _ => format!("{} = {}", self.name(), self.example),
@@ -85,7 +110,7 @@ impl Key {
     }
 }
 
-const fn key(path: &'static str, kind: Kind, example: &'static str) -> Key {
+pub(crate) const fn key(path: &'static str, kind: Kind, example: &'static str) -> Key {
     Key { path, kind, example }
 }
 
@@ -179,6 +204,13 @@ pub const SCHEDULE: &[Key] = &[
     key("event.stop", Time, "2024-08-24T16:20:00+02:00"),
     key("event.believed_before_stop", Duration, r#""2m""#),
 ];
+
+/// The configuration.
+pub(crate) const CONFIG_FILE: Reference =
+    Reference { what: "configuration", keys: CONFIG, page: "docs/configuration.md" };
+
+/// The schedule file. Its products are those of the configuration.
+pub(crate) const SCHEDULE_FILE: Reference = Reference { keys: SCHEDULE, ..CONFIG_FILE };
 
 /// What somebody may have meant by `word`: the nearest of `words`, if one is near.
 pub(crate) fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

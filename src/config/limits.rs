@@ -11,12 +11,12 @@ use super::file::{Limit, LimitRange, NumberOr, Opt};
 
 /// What was written, so that two products that share a pool can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seats {
+pub(crate) enum Seats {
     Fixed(NonZeroU32),
     Range { initial: NonZeroU32, least: NonZeroU32, most: NonZeroU32 },
 }
 
-pub(super) fn check(check: &mut Check<'_>, written: &Opt<Limit>) -> Option<Seats> {
+pub(crate) fn check(check: &mut Check<'_>, written: &Opt<Limit>) -> Option<Seats> {
     let written = written.as_ref()?;
     match written.get_ref() {
         NumberOr::Number(number) => {
@@ -45,7 +45,7 @@ fn range(check: &mut Check<'_>, written: &Spanned<Limit>, range: &LimitRange) ->
 }
 
 /// As admission takes it; found when nothing was written.
-pub(super) fn settings(seats: Option<Seats>) -> LimitSettings {
+pub(crate) fn settings(seats: Option<Seats>) -> LimitSettings {
     match seats {
         None => LimitSettings::Climb(ClimbSettings::default()),
         Some(Seats::Fixed(seats)) => LimitSettings::Fixed(seats),

@@ -10,24 +10,24 @@
 //! What is not in the text (files beside it, names to resolve, the number of cores) comes from
 //! [`Surroundings`], so that tests need neither files nor a resolver.
 
-mod shape;
-mod file;
+pub(crate) mod shape;
+pub(crate) mod file;
 pub mod keys;
-mod check;
-mod units;
+pub(crate) mod check;
+pub(crate) mod units;
 mod settings;
 mod listen;
-mod customer;
+pub(crate) mod customer;
 mod rules;
-mod products;
-mod names;
-mod limits;
+pub(crate) mod products;
+pub(crate) mod names;
+pub(crate) mod limits;
 mod backends;
-mod budgets;
+pub(crate) mod budgets;
 mod domains;
 mod schedule;
-mod surroundings;
-mod error;
+pub(crate) mod surroundings;
+pub(crate) mod error;
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use super::file::Opt;
 use super::keys::nearest;
 
 /// The name as written; what is wrong with it is in `check`. `at` is where it is missed.
-pub(super) fn check(check: &mut Check<'_>, what: &str, at: &Span, written: &Opt<String>) -> String {
+pub(crate) fn check(check: &mut Check<'_>, what: &str, at: &Span, written: &Opt<String>) -> String {
     let Some(name) = written else {
         check.missing(at.clone(), &format!("this {what}"), &format!("{what}.name"));
         return String::new();
@@ -30,7 +30,7 @@ pub(super) fn check(check: &mut Check<'_>, what: &str, at: &Span, written: &Opt<
 }
 
 /// Two things of one name cannot be told apart on any board.
-pub(super) fn taken(check: &mut Check<'_>, written: &Opt<String>, by: &str, first: &Span) {
+pub(crate) fn taken(check: &mut Check<'_>, written: &Opt<String>, by: &str, first: &Span) {
     let Some(name) = written.as_ref().filter(|name| !name.get_ref().is_empty()) else { return };
     let line = check.line(first);
     let what = format!("the name `{}` is taken: {by} on line {line} has it", name.get_ref());
@@ -38,14 +38,14 @@ pub(super) fn taken(check: &mut Check<'_>, written: &Opt<String>, by: &str, firs
 }
 
 /// The index of the product that is named.
-pub(super) fn product(check: &mut Check<'_>, written: &Spanned<String>, names: &[&str]) -> Option<usize> {
+pub(crate) fn product(check: &mut Check<'_>, written: &Spanned<String>, names: &[&str]) -> Option<usize> {
     let name = written.get_ref();
     let found = names.iter().position(|known| known == name);
     if found.is_none() {
         let named: Vec<&str> = names.iter().copied().filter(|name| !name.is_empty()).collect();
         let help = match nearest(name, named.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("products in this configuration: {}", list(&named)),
+            None => format!("products in this {}: {}", check.reference.what, list(&named)),
         };
         check.wrong(written.span(), format!("no product is called {}", shown(name)), help);
     }
@@ -53,7 +53,7 @@ pub(super) fn product(check: &mut Check<'_>, written: &Spanned<String>, names: &
 }
 
 /// `a, b and c`.
-pub(super) fn list(names: &[&str]) -> String {
+pub(crate) fn list(names: &[&str]) -> String {
     match names {
         [] => "none".to_owned(),
         [one] => (*one).to_owned(),

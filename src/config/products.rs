@@ -9,6 +9,7 @@ use crate::admission::Class;
 use crate::admission::settings::QueueSettings;
 
 use super::backends::Backend;
+use super::budgets::Sharer;
 use super::check::{Check, Span};
 use super::file::{ClassRules, Opt, Product, Queue};
 use super::rules::{self, Placed, covers, in_words, meet};
@@ -29,9 +30,17 @@ pub(super) struct Draft<'f> {
     pub(super) queue: QueueSettings,
 }
 
+impl Draft<'_> {
+    /// What a budget wants to know.
+    pub(super) fn sharer(&self) -> Sharer<'_> {
+        let guarantee_at = self.written.guarantee.as_ref().map_or(0..0, Spanned::span);
+        Sharer { name: &self.name, at: self.at.clone(), guarantee: self.guarantee, guarantee_at }
+    }
+}
+
 /// The share a product asks for, in per cent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guarantee {
+pub(crate) enum Guarantee {
     /// An even part of what the others leave.
     Even,
     Given(u32),
@@ -70,7 +79,7 @@ fn draft<'f>(check: &mut Check<'_>, spanned: &'f Spanned<Product>) -> Draft<'f> 
         backends: backends::check(check, &who(&name), &at, &written.backends),
         guarantee: guarantee(check, &written.guarantee),
         latency_objective: check.duration("latency_objective", &written.latency_objective, LATENCY_OBJECTIVE),
-        reserve: check.count("reserve", &written.reserve, 10_000, RESERVE),
+        reserve: check.count("reserve", &written.reserve, MOST_RESERVE, RESERVE),
         queue: queue(check, &written.queue),
         written,
         name,
@@ -160,7 +169,7 @@ fn default_class(check: &mut Check<'_>, written: &Opt<String>) -> Class {
     class
 }
 
-fn guarantee(check: &mut Check<'_>, written: &Opt<i64>) -> Guarantee {
+pub(crate) fn guarantee(check: &mut Check<'_>, written: &Opt<i64>) -> Guarantee {
     let Some(written) = written else { return Guarantee::Even };
     match u32::try_from(*written.get_ref()) {
         Ok(share @ 1..=100) => Guarantee::Given(share),
@@ -172,7 +181,7 @@ fn guarantee(check: &mut Check<'_>, written: &Opt<i64>) -> Guarantee {
     }
 }
 
-fn queue(check: &mut Check<'_>, written: &Queue) -> QueueSettings {
+pub(crate) fn queue(check: &mut Check<'_>, written: &Queue) -> QueueSettings {
     QueueSettings {
         longest_wait: check.duration("longest_wait", &written.longest_wait, Duration::from_secs(1)),
         length: check.count("length", &written.length, 1_000_000, LENGTH),
@@ -198,7 +207,7 @@ fn retry_after(check: &mut Check<'_>, written: &Queue) -> (Duration, Duration) {
 }
 
 /// A product in a sentence, also when it has no name.
-pub(super) fn who(name: &str) -> String {
+pub(crate) fn who(name: &str) -> String {
     if name.is_empty() { "this product".to_owned() } else { format!("`{name}`") }
 }
 
@@ -206,8 +215,9 @@ const PROTECTED: &str =
     "match only what must always work, such as self-exclusion, limits and logout, in a [[product.class]]";
 const RETRY_AFTER_HELP: &str = "write it like this: retry_after = [\"1s\", \"30s\"]";
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-const LATENCY_OBJECTIVE: Duration = Duration::from_millis(250);
+pub(crate) const LATENCY_OBJECTIVE: Duration = Duration::from_millis(250);
 const LENGTH: NonZeroU32 = NonZeroU32::new(1000).unwrap();
-const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();
+pub(crate) const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();
+pub(crate) const MOST_RESERVE: u32 = 10_000;
 /// Every request is held against their rules one after the other.
-const MOST_PRODUCTS: usize = 100;
+pub(crate) const MOST_PRODUCTS: usize = 100;

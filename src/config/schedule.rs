@@ -27,8 +27,8 @@ pub(super) fn check(check: &mut Check<'_>, config: &file::File, drafts: &[Draft<
         return Vec::new();
     }
     let source = Source::new(&path, &text);
-    let (events, problems) = match shape::read(&source, keys::SCHEDULE) {
-        Ok(file) => read(&mut Check::new(&source, check.around), &file, drafts),
+    let (events, problems) = match shape::read(&source, &keys::SCHEDULE_FILE) {
+        Ok(file) => read(&mut Check::new(&source, check.around, &keys::SCHEDULE_FILE), &file, drafts),
         Err(problems) => (Vec::new(), problems),
     };
     check.problems.extend(problems);

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use crate::proxy;
 
+use super::budgets::Sharer;
 use super::check::Check;
 use super::domains::Parts;
 use super::error::{ConfigError, Source, Wrong};
 use super::file::{File, Opt};
+use super::products::Draft;
 use super::surroundings::Surroundings;
 use super::{backends, budgets, customer, domains, keys, listen, products, schedule, shape};
 
@@ -74,12 +76,12 @@ impl fmt::Debug for AdminSettings {
 
 pub(super) fn check(text: &str, name: &Path, around: &dyn Surroundings) -> Result<Config, ConfigError> {
     let source = Source::new(name, text);
-    let file: File = shape::read(&source, keys::CONFIG).map_err(ConfigError::new)?;
+    let file: File = shape::read(&source, &keys::CONFIG_FILE).map_err(ConfigError::new)?;
     if file.product.is_empty() {
         let what = if text.trim().is_empty() { "the file is empty" } else { "there is no product in this file" };
         return Err(ConfigError::new(vec![source.whole(Wrong::new(what, LEAST))]));
     }
-    let mut check = Check::new(&source, around);
+    let mut check = Check::new(&source, around, &keys::CONFIG_FILE);
     whole(&mut check, &file).ok_or_else(|| ConfigError::new(check.problems))
 }
 
@@ -93,8 +95,10 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let drafts = products::check(check, &file.product);
     let pools = backends::pools(check, &drafts);
     backends::no_loops(check, &drafts, &listen, &admin);
-    let budgets = budgets::check(check, &file.budget, &drafts);
-    let shares = budgets::guarantees(check, &drafts, &pools, &budgets);
+    let sharers: Vec<Sharer<'_>> = drafts.iter().map(Draft::sharer).collect();
+    let budgets = budgets::check(check, &file.budget, &sharers);
+    let members: Vec<&[usize]> = pools.iter().map(|pool| pool.members.as_slice()).collect();
+    let shares = budgets::guarantees(check, &sharers, &members, &budgets);
     let events = schedule::check(check, file, &drafts);
     if !check.problems.is_empty() {
         return None;

@@ -9,23 +9,23 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::error::{Problem, Source, Wrong, shown};
-use super::keys::{Key, Kind, nearest};
+use super::keys::{Key, Kind, Reference, nearest};
 use super::units;
 
 /// What is written, or everything that is wrong with how it is written.
-pub(super) fn read<T: DeserializeOwned>(source: &Source, keys: &'static [Key]) -> Result<T, Vec<Problem>> {
+pub(crate) fn read<T: DeserializeOwned>(source: &Source, reference: &Reference) -> Result<T, Vec<Problem>> {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
         return Err(not_toml(source, &errors));
     }
-    let mut held = Held { source, keys, problems: Vec::new() };
+    let mut held = Held { source, keys: reference.keys, problems: Vec::new() };
     held.table(table.get_ref(), "");
     if !held.problems.is_empty() {
         return Err(held.problems);
     }
     T::deserialize(Deserializer::from(table)).map_err(|error| {
         let span = error.span().unwrap_or_default();
-        vec![source.at(span, Wrong::new(error.message(), "see docs/configuration.md"))]
+        vec![source.at(span, Wrong::new(error.message(), format!("see {}", reference.page)))]
     })
 }
 
@@ -51,20 +51,27 @@ impl Held<'_> {
 
     fn value(&mut self, key: &'static Key, value: &Value<'_>) {
         match (key.kind, value.get_ref()) {
-            (Kind::Texts | Kind::Tables | Kind::TextsOrTables | Kind::Sections, DeValue::Array(elements)) => {
-                elements.iter().for_each(|element| self.element(key, element));
+            (
+                Kind::Texts | Kind::Tables | Kind::TextsOrTables | Kind::RealOrTables | Kind::Sections,
+                DeValue::Array(elements),
+            ) => elements.iter().for_each(|element| self.element(key, element)),
+            (Kind::Section | Kind::Table | Kind::TextOrTable | Kind::Limit, DeValue::Table(table)) => {
+                self.table(table, key.path);
             }
-            (Kind::Section | Kind::TextOrTable | Kind::Limit, DeValue::Table(table)) => self.table(table, key.path),
             (Kind::Text | Kind::Duration | Kind::Size | Kind::TextOrTable | Kind::Time, DeValue::String(_)) => {}
             (Kind::Time, DeValue::Datetime(_)) => {}
-            (Kind::Number | Kind::Limit, DeValue::Integer(number)) if fits(number) => {}
+            (Kind::Number | Kind::Limit | Kind::Real | Kind::RealOrTables, DeValue::Integer(number))
+                if fits(number) => {}
+            (Kind::Real | Kind::RealOrTables, DeValue::Float(_)) | (Kind::Switch, DeValue::Boolean(_)) => {}
             _ => self.wrong_type(key, value),
         }
     }
 
     fn element(&mut self, key: &'static Key, value: &Value<'_>) {
         match (key.kind, value.get_ref()) {
-            (Kind::Tables | Kind::TextsOrTables | Kind::Sections, DeValue::Table(table)) => self.table(table, key.path),
+            (Kind::Tables | Kind::TextsOrTables | Kind::RealOrTables | Kind::Sections, DeValue::Table(table)) => {
+                self.table(table, key.path);
+            }
             (Kind::Texts | Kind::TextsOrTables, DeValue::String(_)) => {}
             _ => self.wrong_type(key, value),
         }

@@ -52,7 +52,7 @@ impl Surroundings for ThisMachine {
 }
 
 /// A file as text, or why it cannot be used, in words that follow the file's name.
-pub(super) fn read_text(around: &dyn Surroundings, path: &Path) -> Result<String, Wrong> {
+pub(crate) fn read_text(around: &dyn Surroundings, path: &Path) -> Result<String, Wrong> {
     let bytes = around.read(path).map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map_err(|error| not_utf8(error.as_bytes(), error.utf8_error().valid_up_to()))
 }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::error::{Wrong, shown};
 
 /// `250ms`, `1s`, `2m`, `1h`; more than nothing, at most a day.
-pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
     let (number, unit) = number_and_unit(text);
     let millis = match unit {
         "ms" => 1,

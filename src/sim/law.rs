@@ -3,9 +3,14 @@
 //! A law is asked once for each request, as a proxy would ask it, and told when the request ends. All laws meet the
 //! same customers and the same plant, drawn from the same seed, so what differs between two runs is the law.
 
+mod ours;
 pub mod classic;
+mod build;
 
 use std::time::Duration;
+
+pub use build::{OURS, build};
+pub use ours::Ours;
 
 use crate::admission::{Arrival, Domain, Order, Outcome, Refusal, Timestamp};
 
@@ -90,6 +95,12 @@ pub trait Law {
     /// A request that passed has ended, as far as the proxy is concerned.
     fn finish(&mut self, request: RequestId, outcome: Outcome, now: Timestamp);
 
+    /// A request that passed has ended, and its client had hung up long before: it was carried to its end because it
+    /// may have changed something. A law that counts what clients see takes it as abandoned.
+    fn finish_unheard(&mut self, request: RequestId, _outcome: Outcome, now: Timestamp) {
+        self.finish(request, Outcome::Abandoned, now);
+    }
+
     /// The client of a request that waits has hung up.
     fn leave(&mut self, request: RequestId, now: Timestamp);
 
@@ -109,6 +120,11 @@ pub trait Law {
 
     /// What a product looks like now.
     fn look(&self, product: usize) -> Look;
+
+    /// What somebody who watches the law has found wrong so far; empty while all its promises hold.
+    fn violations(&self) -> &[String] {
+        &[]
+    }
 
     /// Sluss's admission, where that is what stands here: for checks, signals and events.
     fn domain(&mut self) -> Option<&mut Domain> {

@@ -10,9 +10,15 @@ pub mod random;
 pub mod plant;
 pub mod customers;
 pub mod backend;
+pub mod clients;
+pub mod agenda;
 pub mod law;
 pub mod scenario;
 pub mod record;
+pub mod world;
+pub mod judge;
+pub mod rehearsal;
+pub mod report;
 
 /// A line of business of the modelled betting company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,11 +1,14 @@
 //! What a run left behind: counts by crowd and curves by product, from which every figure, table and picture is made.
 
+mod figures;
+#[cfg(test)]
+pub(crate) mod handmade;
+
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use super::law::Look;
-use super::scenario::Figure;
 use crate::admission::{Refusal, Timestamp};
 
 /// One run of one scenario under one law with one seed.
@@ -17,9 +20,9 @@ pub struct Run {
     pub seed: u64,
     /// What the customers of each crowd met, in the scenario's order.
     pub crowds: Vec<CrowdRecord>,
-    /// How each product went, in the scenario's order; one look every [`Run::look_every`].
+    /// How each product went: for each, in the scenario's order, one look every [`Run::look_every`], the first at zero.
     pub looks: Vec<Vec<Look>>,
-    /// Where the plant's knee truly was at each look, by product, where it has one.
+    /// Where the plant's knee truly was, where it has one: for each product, one at each of its looks.
     pub knees: Vec<Vec<Option<f64>>>,
     /// The time between two looks.
     pub look_every: Duration,
@@ -53,6 +56,8 @@ pub struct Mark {
 /// What the customers of one crowd met.
 #[derive(Clone, Debug)]
 pub struct CrowdRecord {
+    /// The product they come for, by its place in the scenario.
+    pub product: usize,
     /// Counts by second of the run.
     pub seconds: Vec<Counts>,
     /// From an attempt to its answer, of those served within the measured window; microseconds.
@@ -80,6 +85,8 @@ pub struct Counts {
     pub attempts: u32,
     /// Attempts that reached the plant.
     pub reached: u32,
+    /// How long those had waited for it, all together; microseconds.
+    pub waited_us: u64,
     /// Attempts served in time.
     pub served: u32,
     /// Attempts that were told no by the law.
@@ -96,15 +103,13 @@ pub struct Counts {
     pub gave_up: u32,
 }
 
-impl Run {
-    /// A figure of one crowd, or of all of them, in a window; `None` when there is nothing to measure it by.
-    pub fn figure(
-        &self,
-        _figure: Figure,
-        _crowd: Option<usize>,
-        _window: (Duration, Duration),
-        _capacity_per_s: Option<f64>,
-    ) -> Option<f64> {
-        None
-    }
+/// Whose figures are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Everybody's.
+    All,
+    /// Those of one crowd, by its place in the scenario.
+    Crowd(usize),
+    /// Those of all crowds of one product, by its place in the scenario.
+    Product(usize),
 }

@@ -1,9 +1,40 @@
 //! A story to rehearse, as checked: who comes, what stands behind the proxy, what happens, and what must come of it.
+//!
+//! Stories are told in TOML files ([`load`]), which `docs/scenarios.md` describes. They are read as the configuration
+//! is, in two steps: the text is held against the table of [`keys`]; then every part checks what it must agree with.
+//! Each step reports all that it finds.
 
+mod file;
+pub mod keys;
+mod check;
+mod values;
+mod plant;
+mod products;
+mod crowds;
+mod manners;
+mod happenings;
+mod expected;
+mod figure;
+
+use std::path::Path;
 use std::time::Duration;
 
 use super::backend;
 use crate::admission::{self, Class, ProductId};
+use crate::config::{ConfigError, ThisMachine, surroundings};
+
+/// Read and check the scenario at `path`.
+pub fn load(path: &Path) -> Result<Scenario, ConfigError> {
+    match surroundings::read_text(&ThisMachine, path) {
+        Ok(text) => parse(&text, path),
+        Err(wrong) => Err(ConfigError::about_file(path, wrong)),
+    }
+}
+
+/// Check `text` as if it had been read from a file called `name`.
+pub fn parse(text: &str, name: &Path) -> Result<Scenario, ConfigError> {
+    check::check(text, name)
+}
 
 /// One story.
 #[derive(Clone, Debug)]
@@ -110,6 +141,23 @@ pub enum Coming {
         /// Shares and their lengths; the shares add up to 100.
         within: Vec<(u32, Duration)>,
     },
+}
+
+impl Coming {
+    /// How many come within a run, on average.
+    pub fn expected(&self, lasts: Duration) -> f64 {
+        let (points, linear) = match self {
+            Coming::Count { count, .. } => return f64::from(*count),
+            Coming::Rate { points, linear } => (points, *linear),
+        };
+        let end = points.last().map(|(_, per_s)| (lasts, *per_s));
+        let ends = points.iter().copied().skip(1).chain(end);
+        let pieces = points.iter().zip(ends).map(|((from, before), (to, after))| {
+            let per_s = if linear { (before + after) / 2.0 } else { *before };
+            per_s * to.saturating_sub(*from).as_secs_f64()
+        });
+        pieces.sum()
+    }
 }
 
 /// One step of a journey.
@@ -271,4 +319,16 @@ pub enum Figure {
     FirstServed,
     /// Bets that reached the plant twice under one attempt.
     Duplicates,
+}
+
+impl Scenario {
+    /// A step of a crowd's journey, both by their places.
+    pub fn step(&self, crowd: u16, step: u8) -> &Step {
+        &self.crowds[usize::from(crowd)].journey[usize::from(step)]
+    }
+
+    /// The pool of each product.
+    pub fn pools(&self) -> Vec<usize> {
+        self.products.iter().map(|product| product.pool).collect()
+    }
 }

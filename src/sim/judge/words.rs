@@ -1,0 +1,146 @@
+//! Figures in words: their titles, their units, and how their values are written.
+
+use crate::sim::scenario::Figure;
+
+/// What a figure is called in a table.
+pub const fn title(figure: Figure) -> &'static str {
+    match figure {
+        Figure::GoodputPerS => "served per second",
+        Figure::Goodput => "goodput, of capacity",
+        Figure::Served => "attempts served",
+        Figure::StepsServed => "steps served",
+        Figure::Journeys => "journeys finished",
+        Figure::JourneysShare => "journeys finished, of customers",
+        Figure::GaveUp => "customers who gave up",
+        Figure::Attempts => "attempts",
+        Figure::AttemptsPerStep => "attempts per step served",
+        Figure::ReachedPerStep => "requests at the plant per step served",
+        Figure::Wasted => "work done for nobody",
+        Figure::LatencyP50 => "answer, median",
+        Figure::LatencyP99 => "answer, 99th percentile",
+        Figure::WaitP99 => "waited, 99th percentile",
+        Figure::JourneyP50 => "journey, median",
+        Figure::JourneyP95 => "journey, 95th percentile",
+        Figure::LastJourney => "last journey finished",
+        Figure::LimitAtEnd => "limit at the end",
+        Figure::LimitP5 => "limit, 5th percentile",
+        Figure::LimitP95 => "limit, 95th percentile",
+        Figure::MostInFlight => "most in flight",
+        Figure::FirstServed => "first served after",
+        Figure::Duplicates => "bets sent twice",
+    }
+}
+
+/// What it is called at the head of a narrow column.
+pub const fn head(figure: Figure) -> &'static str {
+    match figure {
+        Figure::GoodputPerS => "goodput",
+        Figure::Goodput => "of capacity",
+        Figure::Served => "served",
+        Figure::StepsServed => "steps served",
+        Figure::Journeys => "journeys",
+        Figure::GaveUp => "gave up",
+        Figure::AttemptsPerStep => "attempts/step",
+        Figure::Wasted => "wasted",
+        Figure::LatencyP50 => "p50",
+        Figure::LatencyP99 => "p99",
+        Figure::WaitP99 => "wait p99",
+        Figure::LimitAtEnd => "limit",
+        other => title(other),
+    }
+}
+
+/// Its unit; empty for counts and ratios.
+pub const fn unit(figure: Figure) -> &'static str {
+    match figure {
+        Figure::GoodputPerS => "/s",
+        Figure::Goodput | Figure::Served | Figure::StepsServed | Figure::JourneysShare | Figure::Wasted => "%",
+        Figure::LatencyP50 | Figure::LatencyP99 | Figure::WaitP99 | Figure::FirstServed => "ms",
+        Figure::JourneyP50 | Figure::JourneyP95 | Figure::LastJourney => "s",
+        Figure::Journeys
+        | Figure::GaveUp
+        | Figure::Attempts
+        | Figure::AttemptsPerStep
+        | Figure::ReachedPerStep
+        | Figure::LimitAtEnd
+        | Figure::LimitP5
+        | Figure::LimitP95
+        | Figure::MostInFlight
+        | Figure::Duplicates => "",
+    }
+}
+
+/// A value with its unit, as exact as a reader can use.
+pub fn value(figure: Figure, value: f64) -> String {
+    let (number, unit) = (number(value), unit(figure));
+    match unit {
+        "" => number,
+        "/s" => format!("{number}/s"),
+        unit => format!("{number} {unit}"),
+    }
+}
+
+/// A number with three or four figures that count, thousands set apart by spaces.
+pub fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return if value > 0.0 { "∞".into() } else { "−∞".into() };
+    }
+    let size = value.abs();
+    let decimals = match size {
+        _ if size == size.round() && size < 1e15 => 0,
+        _ if size >= 1_000.0 => 0,
+        _ if size >= 10.0 => 1,
+        _ => 2,
+    };
+    let written = format!("{size:.decimals$}");
+    let (whole, rest) =
+        written.split_once('.').map_or((written.as_str(), String::new()), |(whole, part)| (whole, format!(".{part}")));
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{}{rest}", grouped(whole))
+}
+
+/// `12345` as `12 345`.
+fn grouped(digits: &str) -> String {
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        let left = digits.len() - place;
+        if place > 0 && left % 3 == 0 {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A range in words: `at least`, `at most`, or both ends.
+pub fn range(figure: Figure, (least, most): (f64, f64)) -> String {
+    match (least.is_finite(), most.is_finite()) {
+        (true, true) if least == most => format!("exactly {}", value(figure, least)),
+        (true, true) => format!("{} to {}", number(least), value(figure, most)),
+        (true, false) => format!("at least {}", value(figure, least)),
+        (false, true) => format!("at most {}", value(figure, most)),
+        (false, false) => "anything".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_exact_as_a_reader_can_use() {
+        let written = [0.0, 1.0, 1.234, 47.87, 100.0, 1_234.5, 12_345_678.0, -3.5, f64::INFINITY].map(number);
+        assert_eq!(written, ["0", "1", "1.23", "47.9", "100", "1 234", "12 345 678", "−3.50", "∞"]);
+    }
+
+    #[test]
+    fn values_carry_their_unit_and_ranges_say_which_end_counts() {
+        assert_eq!(value(Figure::GoodputPerS, 47.86), "47.9/s");
+        assert_eq!(value(Figure::LatencyP99, 1_499.6), "1 500 ms");
+        assert_eq!(value(Figure::AttemptsPerStep, 3.456), "3.46");
+        assert_eq!(range(Figure::Served, (90.0, f64::INFINITY)), "at least 90 %");
+        assert_eq!(range(Figure::Wasted, (f64::NEG_INFINITY, 5.0)), "at most 5 %");
+        assert_eq!(range(Figure::Duplicates, (0.0, 0.0)), "exactly 0");
+        assert_eq!(range(Figure::LatencyP50, (10.0, 20.0)), "10 to 20 ms");
+    }
+}

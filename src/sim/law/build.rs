@@ -1,0 +1,28 @@
+//! From a law's written name to the law.
+
+use super::classic::{self, Surroundings};
+use super::{Law, Ours};
+use crate::sim::scenario::Scenario;
+
+/// How Sluss's own admission is written among the laws.
+pub const OURS: &str = "sluss";
+
+/// The law that `written` names, for one run of `scenario`; else a sentence on what may be written.
+pub fn build(written: &str, scenario: &Scenario, seed: u64) -> Result<Box<dyn Law>, String> {
+    if written == OURS {
+        return Ok(Box::new(Ours::new(scenario.admission.clone(), scenario.pools(), seed)));
+    }
+    let built = classic::build(written, &surroundings(scenario), seed);
+    built.map_err(|wrong| format!("there is no law `{written}`: {wrong}; ours is `{OURS}`"))
+}
+
+/// What the others need to know of a story.
+fn surroundings(scenario: &Scenario) -> Surroundings {
+    let products = &scenario.admission.products;
+    Surroundings {
+        products: products.len(),
+        pools: scenario.pools(),
+        guarantees: products.iter().map(|product| product.guarantee).collect(),
+        objective: products.iter().map(|product| product.latency_objective).collect(),
+    }
+}

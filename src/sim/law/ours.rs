@@ -1,0 +1,154 @@
+//! Sluss's own admission, asked as the proxy asks it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Knock, Law, Look, No, RequestId, Said, Word};
+use crate::admission::{
+    Class, Domain, Order, Outcome, Output, Place, ProductId, Refused, Seat, Settings, Timestamp, Verdict,
+};
+
+/// The very code that serves, as a [`Law`].
+#[derive(Debug)]
+pub struct Ours {
+    domain: Domain,
+    /// The pool of each product, for [`Look`].
+    pools: Vec<usize>,
+    /// What each request holds, by [`RequestId`].
+    held: Vec<Held>,
+    /// Who waits, by the slot of their place.
+    places: Vec<RequestId>,
+    said: VecDeque<Said>,
+}
+
+/// What a request has.
+#[derive(Debug, Default)]
+enum Held {
+    #[default]
+    Nothing,
+    Place(Place),
+    Seat(Seat),
+}
+
+impl Ours {
+    /// Admission with these settings; `pools` tells which resource is each product's pool.
+    pub fn new(settings: Settings, pools: Vec<usize>, seed: u64) -> Ours {
+        let domain = Domain::new(settings, seed, Timestamp::ZERO);
+        Ours { domain, pools, held: Vec::new(), places: Vec::new(), said: VecDeque::new() }
+    }
+
+    fn hold(&mut self, request: RequestId, held: Held) {
+        if self.held.len() <= request.index() {
+            self.held.resize_with(request.index() + 1, Held::default);
+        }
+        self.held[request.index()] = held;
+    }
+
+    fn wait(&mut self, request: RequestId, place: Place) {
+        if self.places.len() <= place.slot() {
+            self.places.resize(place.slot() + 1, RequestId(u32::MAX));
+        }
+        self.places[place.slot()] = request;
+        self.hold(request, Held::Place(place));
+    }
+
+    /// Take what the domain has to say.
+    fn hear(&mut self) {
+        while let Some(output) = self.domain.poll_output() {
+            let said = match output {
+                Output::Admit(place, seat) => {
+                    let request = self.places[place.slot()];
+                    self.hold(request, Held::Seat(seat));
+                    Said::Pass(request)
+                }
+                Output::Refuse(place, refused) => {
+                    let request = self.places[place.slot()];
+                    self.hold(request, Held::Nothing);
+                    Said::Refuse(request, as_told(refused))
+                }
+                Output::Note(_) => continue,
+            };
+            self.said.push_back(said);
+        }
+    }
+
+    fn take(&mut self, request: RequestId) -> Held {
+        std::mem::take(&mut self.held[request.index()])
+    }
+}
+
+impl Law for Ours {
+    fn arrive(&mut self, knock: Knock, now: Timestamp) -> Word {
+        let verdict = self.domain.arrive(knock.arrival, now);
+        // Who made room for this one is told first: the slot may be the same.
+        self.hear();
+        match verdict {
+            Verdict::Proceed(seat) => {
+                self.hold(knock.request, Held::Seat(seat));
+                Word::Pass
+            }
+            Verdict::Wait(place) => {
+                self.wait(knock.request, place);
+                Word::Wait
+            }
+            Verdict::Refuse(refused) => Word::Refuse(as_told(refused)),
+        }
+    }
+
+    fn finish(&mut self, request: RequestId, outcome: Outcome, now: Timestamp) {
+        match self.take(request) {
+            Held::Seat(seat) => self.domain.finish(seat, outcome, now),
+            held => unreachable!("only who has passed can end, and once: {held:?}"),
+        }
+    }
+
+    fn finish_unheard(&mut self, request: RequestId, outcome: Outcome, now: Timestamp) {
+        // The proxy reads the answer to its end and reports it as what it is.
+        self.finish(request, outcome, now);
+    }
+
+    fn leave(&mut self, request: RequestId, now: Timestamp) {
+        match self.take(request) {
+            Held::Place(place) => self.domain.leave(place, now),
+            held => unreachable!("only who waits can leave: {held:?}"),
+        }
+    }
+
+    fn poll(&mut self) -> Option<Said> {
+        self.hear();
+        self.said.pop_front()
+    }
+
+    fn next_wake(&self) -> Option<Timestamp> {
+        self.domain.next_wake()
+    }
+
+    fn wake(&mut self, now: Timestamp) {
+        self.domain.wake(now);
+    }
+
+    fn order(&mut self, product: usize, order: Order, now: Timestamp) {
+        self.domain.order(ProductId(product as u16), order, now);
+    }
+
+    fn look(&self, product: usize) -> Look {
+        let state = self.domain.product(ProductId(product as u16));
+        Look {
+            limit: Some(f64::from(self.domain.resources()[self.pools[product]].limit())),
+            in_flight: state.in_flight() + state.reserve_in_use(),
+            waiting: Class::ALL.into_iter().map(|class| state.waiting(class)).sum(),
+            state: state.state().name(),
+            ramp: state.ramp_seats(),
+        }
+    }
+
+    fn domain(&mut self) -> Option<&mut Domain> {
+        Some(&mut self.domain)
+    }
+}
+
+/// As HTTP tells it: whole seconds, rounded up.
+fn as_told(refused: Refused) -> No {
+    let whole = Duration::from_secs(refused.retry_after.as_millis().div_ceil(1_000) as u64);
+    No { why: Some(refused.refusal), retry_after: (!whole.is_zero()).then_some(whole), at_the_gate: false }
+}

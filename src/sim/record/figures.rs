@@ -1,0 +1,216 @@
+//! Every [`Figure`] of a run, over any window.
+//!
+//! Counts are kept by second: a second belongs to a window when it begins within it. What happens after the last second
+//! that was recorded counts as nothing, so a run in which everybody went home early still has a rate.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::{Counts, CrowdRecord, Run, Whose};
+use crate::admission::Timestamp;
+use crate::sim::law::Look;
+use crate::sim::scenario::Figure;
+
+/// From when to when.
+type Window = (Duration, Duration);
+
+impl Run {
+    /// A figure of one crowd, or of all of them, in a window; `None` when there is nothing to measure it by.
+    /// See [`figure_of`](Self::figure_of).
+    pub fn figure(
+        &self,
+        figure: Figure,
+        crowd: Option<usize>,
+        window: (Duration, Duration),
+        capacity_per_s: Option<f64>,
+    ) -> Option<f64> {
+        self.figure_of(figure, crowd.map_or(Whose::All, Whose::Crowd), window, capacity_per_s)
+    }
+
+    /// A figure in a window; `None` when there is nothing to measure it by: nobody came, nothing was served, the law has
+    /// no limit, the capacity is unknown. What only the plant knows ([`Figure::Wasted`], [`Figure::Duplicates`]) is
+    /// known for everybody together and for nobody alone.
+    ///
+    /// A limit is that of the product meant, and of the first product when everybody is.
+    pub fn figure_of(
+        &self,
+        figure: Figure,
+        whose: Whose,
+        window: (Duration, Duration),
+        capacity_per_s: Option<f64>,
+    ) -> Option<f64> {
+        let total = || self.total(whose, window);
+        let merged = |of: fn(&CrowdRecord) -> &Histogram<u64>, quantile| self.quantile(whose, of, quantile);
+        let goodput = || {
+            let seconds = seconds(window).len();
+            (seconds > 0).then(|| f64::from(total().served) / seconds as f64)
+        };
+        match figure {
+            Figure::GoodputPerS => goodput(),
+            Figure::Goodput => per_cent(goodput()?, capacity_per_s?),
+            Figure::Served => per_cent(total().served.into(), total().attempts.into()),
+            Figure::StepsServed => per_cent(total().served.into(), total().steps.into()),
+            Figure::Journeys => Some(total().finished.into()),
+            Figure::JourneysShare => {
+                let Counts { finished, gave_up, .. } = total();
+                per_cent(finished.into(), f64::from(finished) + f64::from(gave_up))
+            }
+            Figure::GaveUp => Some(total().gave_up.into()),
+            Figure::Attempts => Some(total().attempts.into()),
+            Figure::AttemptsPerStep => ratio(total().attempts.into(), total().served.into()),
+            Figure::ReachedPerStep => ratio(total().reached.into(), total().served.into()),
+            Figure::Wasted => self.wasted(whose, window),
+            Figure::LatencyP50 => merged(|crowd| &crowd.latency, 0.50),
+            Figure::LatencyP99 => merged(|crowd| &crowd.latency, 0.99),
+            Figure::WaitP99 => merged(|crowd| &crowd.waited, 0.99),
+            Figure::JourneyP50 => merged(|crowd| &crowd.journey, 0.50),
+            Figure::JourneyP95 => merged(|crowd| &crowd.journey, 0.95),
+            Figure::LastJourney => {
+                let last = self.crowds_of(whose).filter_map(|crowd| crowd.last_journey).max();
+                last.map(|at| at.since_start().as_secs_f64())
+            }
+            Figure::LimitAtEnd => self.looks_within(self.product_of(whose)?, window).last()?.limit,
+            Figure::LimitP5 => self.limit(whose, window, 0.05),
+            Figure::LimitP95 => self.limit(whose, window, 0.95),
+            Figure::MostInFlight => self.most_in_flight(whose, window),
+            Figure::FirstServed => self.first_served(whose, window),
+            Figure::Duplicates => (whose == Whose::All).then_some(self.duplicates as f64),
+        }
+    }
+
+    /// The counts of a second, over everybody meant.
+    pub fn second(&self, whose: Whose, second: usize) -> Counts {
+        let mut sum = Counts::default();
+        for counts in self.crowds_of(whose).filter_map(|crowd| crowd.seconds.get(second)) {
+            sum += *counts;
+        }
+        sum
+    }
+
+    fn total(&self, whose: Whose, window: Window) -> Counts {
+        let mut sum = Counts::default();
+        for crowd in self.crowds_of(whose) {
+            for counts in within(&crowd.seconds, seconds(window)) {
+                sum += *counts;
+            }
+        }
+        sum
+    }
+
+    fn crowds_of(&self, whose: Whose) -> impl Iterator<Item = &CrowdRecord> {
+        self.crowds.iter().enumerate().filter_map(move |(index, crowd)| {
+            let meant = match whose {
+                Whose::All => true,
+                Whose::Crowd(only) => index == only,
+                Whose::Product(only) => crowd.product == only,
+            };
+            meant.then_some(crowd)
+        })
+    }
+
+    fn product_of(&self, whose: Whose) -> Option<usize> {
+        match whose {
+            Whose::All => Some(0),
+            Whose::Crowd(crowd) => self.crowds.get(crowd).map(|crowd| crowd.product),
+            Whose::Product(product) => Some(product),
+        }
+    }
+
+    /// In the unit of the figure, which is a thousand times that of the histogram: milliseconds, or seconds.
+    fn quantile(&self, whose: Whose, of: fn(&CrowdRecord) -> &Histogram<u64>, quantile: f64) -> Option<f64> {
+        let mut crowds = self.crowds_of(whose).map(of);
+        let mut all = crowds.next()?.clone();
+        for one in crowds {
+            all.add(one).ok()?;
+        }
+        (!all.is_empty()).then(|| all.value_at_quantile(quantile) as f64 / 1_000.0)
+    }
+
+    fn wasted(&self, whose: Whose, window: Window) -> Option<f64> {
+        if whose != Whose::All {
+            return None;
+        }
+        let (mut done, mut unheard) = (0_u64, 0_u64);
+        for (finished, nobody) in within(&self.finished, seconds(window)) {
+            done += u64::from(*finished);
+            unheard += u64::from(*nobody);
+        }
+        per_cent(unheard as f64, done as f64)
+    }
+
+    /// The looks at a product in a window, both ends included.
+    fn looks_within(&self, product: usize, window: Window) -> &[Look] {
+        let every = self.look_every.as_nanos().max(1);
+        let from = window.0.as_nanos().div_ceil(every) as usize;
+        let to = (window.1.as_nanos() / every) as usize;
+        self.looks.get(product).map_or(&[], |looks| within(looks, from..to.saturating_add(1)))
+    }
+
+    fn limit(&self, whose: Whose, window: Window, quantile: f64) -> Option<f64> {
+        let looks = self.looks_within(self.product_of(whose)?, window);
+        let mut limits: Vec<f64> = looks.iter().filter_map(|look| look.limit).collect();
+        limits.sort_by(f64::total_cmp);
+        let rank = (quantile * limits.len() as f64).ceil() as usize;
+        limits.get(rank.saturating_sub(1)).copied()
+    }
+
+    fn most_in_flight(&self, whose: Whose, window: Window) -> Option<f64> {
+        let products = match whose {
+            Whose::All => 0..self.looks.len(),
+            _ => self.product_of(whose).map(|product| product..product + 1)?,
+        };
+        let looks: Vec<&[Look]> = products.map(|product| self.looks_within(product, window)).collect();
+        let count = looks.iter().map(|looks| looks.len()).max()?;
+        let together = |at: usize| looks.iter().filter_map(|looks| looks.get(at)).map(|look| look.in_flight).sum();
+        (0..count).map(together).max().map(|most: u32| f64::from(most))
+    }
+
+    fn first_served(&self, whose: Whose, (from, to): Window) -> Option<f64> {
+        let (from, to) = (Timestamp::after(from), Timestamp::after(to));
+        let firsts = self.crowds_of(whose).flat_map(|crowd| crowd.first_served.iter().flatten());
+        let first = firsts.filter(|at| (from..to).contains(*at)).min()?;
+        Some(first.since(from).as_secs_f64() * 1_000.0)
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.came += other.came;
+        self.steps += other.steps;
+        self.attempts += other.attempts;
+        self.reached += other.reached;
+        self.waited_us += other.waited_us;
+        self.served += other.served;
+        self.refused += other.refused;
+        self.timed_out += other.timed_out;
+        self.failed += other.failed;
+        self.polls += other.polls;
+        self.finished += other.finished;
+        self.gave_up += other.gave_up;
+    }
+}
+
+/// The seconds that begin within a window.
+fn seconds((from, to): Window) -> Range<usize> {
+    let whole = |time: Duration| (time.as_nanos().div_ceil(1_000_000_000)) as usize;
+    whole(from)..whole(to).max(whole(from))
+}
+
+/// The part of a range that is there.
+fn within<T>(all: &[T], range: Range<usize>) -> &[T] {
+    let end = range.end.min(all.len());
+    &all[range.start.min(end)..end]
+}
+
+fn ratio(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
+}
+
+fn per_cent(part: f64, whole: f64) -> Option<f64> {
+    ratio(100.0 * part, whole)
+}
+
+#[cfg(test)]
+mod tests;

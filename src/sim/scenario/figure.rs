@@ -1,0 +1,114 @@
+//! The names of figures, and of what each can be taken.
+
+use super::Figure;
+
+impl Figure {
+    /// How many there are.
+    pub const COUNT: usize = 23;
+
+    /// Every figure, in the order of every table.
+    pub const ALL: [Figure; Figure::COUNT] = [
+        Figure::GoodputPerS,
+        Figure::Goodput,
+        Figure::Served,
+        Figure::StepsServed,
+        Figure::Journeys,
+        Figure::JourneysShare,
+        Figure::GaveUp,
+        Figure::Attempts,
+        Figure::AttemptsPerStep,
+        Figure::ReachedPerStep,
+        Figure::Wasted,
+        Figure::LatencyP50,
+        Figure::LatencyP99,
+        Figure::WaitP99,
+        Figure::JourneyP50,
+        Figure::JourneyP95,
+        Figure::LastJourney,
+        Figure::LimitAtEnd,
+        Figure::LimitP5,
+        Figure::LimitP95,
+        Figure::MostInFlight,
+        Figure::FirstServed,
+        Figure::Duplicates,
+    ];
+
+    /// The word in scenarios and tables; its unit comes last, where it is neither a count nor per cent.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Figure::GoodputPerS => "goodput_per_s",
+            Figure::Goodput => "goodput",
+            Figure::Served => "served",
+            Figure::StepsServed => "steps_served",
+            Figure::Journeys => "journeys",
+            Figure::JourneysShare => "journeys_share",
+            Figure::GaveUp => "gave_up",
+            Figure::Attempts => "attempts",
+            Figure::AttemptsPerStep => "attempts_per_step",
+            Figure::ReachedPerStep => "reached_per_step",
+            Figure::Wasted => "wasted",
+            Figure::LatencyP50 => "latency_p50_ms",
+            Figure::LatencyP99 => "latency_p99_ms",
+            Figure::WaitP99 => "wait_p99_ms",
+            Figure::JourneyP50 => "journey_p50_s",
+            Figure::JourneyP95 => "journey_p95_s",
+            Figure::LastJourney => "last_journey_s",
+            Figure::LimitAtEnd => "limit_at_end",
+            Figure::LimitP5 => "limit_p5",
+            Figure::LimitP95 => "limit_p95",
+            Figure::MostInFlight => "most_in_flight",
+            Figure::FirstServed => "first_served_ms",
+            Figure::Duplicates => "duplicates",
+        }
+    }
+
+    /// The figure with this name.
+    pub fn from_name(name: &str) -> Option<Figure> {
+        Figure::ALL.into_iter().find(|figure| figure.name() == name)
+    }
+
+    /// Whether it can be taken over any window; others know the measured one, or the whole run.
+    pub const fn of_any_window(self) -> bool {
+        !matches!(
+            self,
+            Figure::LatencyP50
+                | Figure::LatencyP99
+                | Figure::WaitP99
+                | Figure::JourneyP50
+                | Figure::JourneyP95
+                | Figure::LastJourney
+                | Figure::LimitAtEnd
+                | Figure::Duplicates
+        )
+    }
+
+    /// Whether it can be taken of one crowd; others are of the whole plant.
+    pub const fn of_one_crowd(self) -> bool {
+        !matches!(self, Figure::Wasted | Figure::Duplicates)
+    }
+
+    /// Whether it is a share, which is never above a hundred.
+    pub const fn is_share(self) -> bool {
+        matches!(self, Figure::Served | Figure::StepsServed | Figure::JourneysShare | Figure::Wasted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_a_name_of_its_own_and_is_found_by_it() {
+        for figure in Figure::ALL {
+            assert_eq!(Figure::from_name(figure.name()), Some(figure));
+        }
+        assert_eq!(Figure::from_name("gooodput"), None);
+    }
+
+    #[test]
+    fn all_is_every_figure_in_order() {
+        let places: Vec<usize> = Figure::ALL.iter().map(|figure| *figure as usize).collect();
+        assert_eq!(places, (0..Figure::COUNT).collect::<Vec<_>>());
+        assert_eq!(Figure::Duplicates as usize + 1, Figure::COUNT, "a figure was added behind the last");
+    }
+}

@@ -1,0 +1,119 @@
+//! What happens besides customers: orders, signals, faults.
+
+use super::World;
+use crate::admission::schedule::{Entry, EventState};
+use crate::admission::{EventKey, Order, ParkReason, Timestamp};
+use crate::sim::backend::Fault;
+use crate::sim::scenario::{Event, What};
+
+/// The key of the event at a place in the scenario.
+pub(super) fn event_key(place: usize) -> EventKey {
+    EventKey(place as u64)
+}
+
+/// What the schedule is told about an event.
+pub(super) fn entry(event: &Event, state: EventState) -> Entry {
+    Entry {
+        product: event.product,
+        stop: Timestamp::after(event.stop),
+        believed_before_stop: event.believed_before_stop,
+        state,
+    }
+}
+
+impl World<'_> {
+    pub(super) fn happen(&mut self, place: usize) {
+        let scenario = self.scenario;
+        let what = &scenario.happenings[place].what;
+        let (now, product) = (self.now, self.product_of(what));
+        self.record.mark(product, self.described(what), now);
+        match what {
+            What::Order(products, order) => {
+                products.iter().for_each(|product| self.law.order(usize::from(product.0), *order, now));
+            }
+            What::Signal(event) => self.signal(*event),
+            What::EventOrder(event, to) => self.order_event(*event, *to),
+            What::MoveStop(event, to) => {
+                if let Some(domain) = self.law.domain() {
+                    let known = domain.event(event_key(*event)).copied();
+                    let state = known.map_or(EventState::Open, |entry| entry.state);
+                    let moved = Event { stop: *to, ..scenario.events[*event].clone() };
+                    domain.schedule(event_key(*event), entry(&moved, state));
+                }
+            }
+            What::Bypass(on) => {
+                if let Some(domain) = self.law.domain() {
+                    domain.bypass(*on, now);
+                }
+            }
+            What::Fault(station, fault) => self.plant.fault(*station, *fault, now),
+        }
+        self.answers();
+        self.hear();
+    }
+
+    /// Where nobody tells a race from a product, a signal about one closes the other: that was the incident.
+    fn signal(&mut self, event: usize) {
+        let (now, product) = (self.now, usize::from(self.scenario.events[event].product.0));
+        match self.law.domain() {
+            Some(domain) => drop(domain.close_signal(event_key(event), now)),
+            None => self.law.order(product, Order::Park(ParkReason::Closed), now),
+        }
+    }
+
+    fn order_event(&mut self, event: usize, to: EventState) {
+        let (now, product) = (self.now, usize::from(self.scenario.events[event].product.0));
+        let order = match to {
+            EventState::Open => Order::Reopen,
+            EventState::Parked => Order::Park(ParkReason::Parked),
+            EventState::Closed => Order::Park(ParkReason::Closed),
+        };
+        match self.law.domain() {
+            Some(domain) => drop(domain.order_event(event_key(event), to, now)),
+            None => self.law.order(product, order, now),
+        }
+    }
+
+    fn product_of(&self, what: &What) -> Option<usize> {
+        let scenario = self.scenario;
+        match what {
+            What::Order(products, _) => products.first().filter(|_| products.len() == 1).map(|id| usize::from(id.0)),
+            What::Signal(event) | What::EventOrder(event, _) | What::MoveStop(event, _) => {
+                Some(usize::from(scenario.events[*event].product.0))
+            }
+            What::Bypass(_) => None,
+            What::Fault(station, _) => scenario.products.iter().position(|product| product.station == *station),
+        }
+    }
+
+    fn described(&self, what: &What) -> String {
+        let scenario = self.scenario;
+        match what {
+            What::Order(_, Order::Park(reason)) => reason.name().to_owned(),
+            What::Order(_, Order::Reopen) => "reopened".to_owned(),
+            What::Order(_, Order::Open) => "opened".to_owned(),
+            What::Signal(event) => format!("close signal for {}", scenario.events[*event].name),
+            What::EventOrder(event, to) => format!("{} {}", scenario.events[*event].name, to.name()),
+            What::MoveStop(event, to) => {
+                format!("stop of {} moved to {} s", scenario.events[*event].name, to.as_secs())
+            }
+            What::Bypass(on) => format!("bypass {}", if *on { "on" } else { "off" }),
+            What::Fault(station, fault) => format!("{} {}", scenario.plant.stations[*station].name, words(*fault)),
+        }
+    }
+}
+
+fn words(fault: Fault) -> String {
+    match fault {
+        Fault::Slow(1.0) => "at its old speed".into(),
+        Fault::Slow(factor) => format!("{factor} times slower"),
+        Fault::Capacity(part) => format!("at {:.0} % of its capacity", part * 100.0),
+        Fault::Lose(0) => "whole again".into(),
+        Fault::Lose(part) => format!("loses {part} % of its nodes"),
+        Fault::Hang(true) => "hangs".into(),
+        Fault::Hang(false) => "moves again".into(),
+        Fault::Fail(0) => "fails no more".into(),
+        Fault::Fail(part) => format!("fails {part} %"),
+        Fault::Cold(cold) => format!("{} times slower while cold", cold.factor),
+    }
+}

@@ -18,6 +18,7 @@ pub mod record;
 pub mod world;
 pub mod judge;
 pub mod rehearsal;
+pub mod shuffle_sharding;
 pub mod report;
 
 /// A line of business of the modelled betting company.

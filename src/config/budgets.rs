@@ -109,7 +109,12 @@ struct Shared<'a> {
 }
 
 /// The share of each product in per cent. Those who ask for none get even parts of what is left.
-pub(crate) fn guarantees(check: &mut Check<'_>, sharers: &[Sharer<'_>], pools: &[&[usize]], budgets: &[Budget]) -> Vec<u32> {
+pub(crate) fn guarantees(
+    check: &mut Check<'_>,
+    sharers: &[Sharer<'_>],
+    pools: &[&[usize]],
+    budgets: &[Budget],
+) -> Vec<u32> {
     let pools = pools.iter().map(|members| Shared { what: "their backends".to_owned(), products: members });
     let budgets =
         budgets.iter().map(|budget| Shared { what: format!("`{}`", budget.name), products: &budget.products });

@@ -31,11 +31,7 @@ pub(crate) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    pub(crate) fn new(
-        source: &'a Source,
-        around: &'a dyn Surroundings,
-        reference: &'static Reference,
-    ) -> Check<'a> {
+    pub(crate) fn new(source: &'a Source, around: &'a dyn Surroundings, reference: &'static Reference) -> Check<'a> {
         Check { source, around, reference, problems: Vec::new() }
     }
 

@@ -97,7 +97,8 @@ fn coming(check: &mut Check<'_>, spanned: &Spanned<file::Crowd>, lasts: Duration
     let written = spanned.get_ref();
     match (&written.rate, &written.count) {
         (Some(rate), None) => {
-            for (key, at) in [("from", span_of(&written.from)), ("within", written.within.as_ref().map(Spanned::span))] {
+            for (key, at) in [("from", span_of(&written.from)), ("within", written.within.as_ref().map(Spanned::span))]
+            {
                 if let Some(at) = at {
                     let what = format!("`{key}` belongs to `count`; this crowd comes at a rate");
                     check.wrong(at, what, "write when the rate changes: rate = [{ at = \"30s\", per_s = 40 }]");

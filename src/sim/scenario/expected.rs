@@ -17,11 +17,7 @@ pub(super) struct Around<'a> {
     pub(super) capacity: bool,
 }
 
-pub(super) fn check(
-    check: &mut Check<'_>,
-    written: &[Spanned<file::Expect>],
-    around: &Around<'_>,
-) -> Vec<Expected> {
+pub(super) fn check(check: &mut Check<'_>, written: &[Spanned<file::Expect>], around: &Around<'_>) -> Vec<Expected> {
     written.iter().filter_map(|written| expected(check, written, around)).collect()
 }
 
@@ -78,11 +74,7 @@ fn fits(check: &mut Check<'_>, written: &file::Expect, figure: Option<Figure>) {
 }
 
 /// `None` when it is wrong; `Some(None)` when it is the scenario's own.
-fn window(
-    check: &mut Check<'_>,
-    written: &file::Expect,
-    around: &Around<'_>,
-) -> Option<Option<(Duration, Duration)>> {
+fn window(check: &mut Check<'_>, written: &file::Expect, around: &Around<'_>) -> Option<Option<(Duration, Duration)>> {
     let (from, to) = (&written.from, &written.to);
     let Some(at) = from.as_ref().or(to.as_ref()).map(Spanned::span) else { return Some(None) };
     let of = |check: &mut Check<'_>, key, written: &Opt<String>, default| match written {

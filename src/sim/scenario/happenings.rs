@@ -220,7 +220,11 @@ fn ends(
         Fault::Hang(_) => Fault::Hang(false),
         Fault::Fail(_) => Fault::Fail(0),
         Fault::Cold(_) => {
-            check.wrong(until.span(), "until: cold wears off by itself", "write cold = { factor = 2, lasts = \"15s\" }");
+            check.wrong(
+                until.span(),
+                "until: cold wears off by itself",
+                "write cold = { factor = 2, lasts = \"15s\" }",
+            );
             return None;
         }
     };

@@ -27,9 +27,10 @@ fn manner(check: &mut Check<'_>, spanned: &Spanned<file::Manner>) -> Manner {
     let names: Vec<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
     let like = written.like.as_ref().and_then(|like| check.one_of("manner", like, &names)).unwrap_or(0);
     let preset = presets[like].clone();
-    let name = written.name.as_ref().map(|_| {
-        values::name(check, "this manner", &spanned.span(), "crowd.manners.name", &written.name)
-    });
+    let name = written
+        .name
+        .as_ref()
+        .map(|_| values::name(check, "this manner", &spanned.span(), "crowd.manners.name", &written.name));
     let flag = |written: &Opt<bool>, preset: bool| written.as_ref().map_or(preset, |flag| *flag.get_ref());
     Manner {
         name: name.unwrap_or(preset.name),
@@ -113,6 +114,5 @@ pub(super) fn patience(check: &mut Check<'_>, written: &Opt<TextOr<file::Patienc
 
 /// As the customers of `docs/decisions/0004-the-plant.md`.
 pub(super) const THINK: Pause = Pause::Between(Duration::from_millis(500), Duration::from_secs(1));
-const PATIENCE: Patience =
-    Patience { least: Duration::from_secs(40), most: Duration::from_secs(80), by_step: false };
+const PATIENCE: Patience = Patience { least: Duration::from_secs(40), most: Duration::from_secs(80), by_step: false };
 const MOST_RETRIES: u32 = 1_000_000;

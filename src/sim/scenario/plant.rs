@@ -123,9 +123,7 @@ pub(super) fn cold(check: &mut Check<'_>, written: &Opt<file::Cold>) -> Option<C
         check.wrong(spanned.span(), "how many times as long things take is not said", COLD);
     }
     let eases = match (&written.completions, &written.lasts) {
-        (Some(_), None) => {
-            values::real(check, "completions", &written.completions, 1.0..=1e9).map(Eases::Completions)
-        }
+        (Some(_), None) => values::real(check, "completions", &written.completions, 1.0..=1e9).map(Eases::Completions),
         (None, Some(_)) => check.given_duration("lasts", &written.lasts).map(Eases::After),
         _ => {
             check.wrong(spanned.span(), "it gets warm with its work or after a time: one of the two", COLD);
@@ -136,12 +134,7 @@ pub(super) fn cold(check: &mut Check<'_>, written: &Opt<file::Cold>) -> Option<C
 }
 
 /// Work at a station, as a step writes it.
-pub(super) fn leg(
-    check: &mut Check<'_>,
-    station: usize,
-    work: &Opt<String>,
-    spread: &Opt<String>,
-) -> Option<Leg> {
+pub(super) fn leg(check: &mut Check<'_>, station: usize, work: &Opt<String>, spread: &Opt<String>) -> Option<Leg> {
     const SPREADS: [Spread; 3] = [Spread::Exponential, Spread::Constant, Spread::Floored];
     let words = ["exponential", "constant", "floored"];
     let spread = spread.as_ref().and_then(|word| check.one_of("spread", word, &words));

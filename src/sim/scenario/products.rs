@@ -39,11 +39,7 @@ struct Pool {
 }
 
 /// Products, and the admission in front of them.
-pub(super) fn check(
-    check: &mut Check<'_>,
-    file: &file::File,
-    plant: &mut Plant<'_>,
-) -> (Vec<Product>, Admission) {
+pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<'_>) -> (Vec<Product>, Admission) {
     if let Some(first) = file.product.get(MOST_PRODUCTS) {
         let what = format!("there are {} products", file.product.len());
         check.wrong(first.span(), what, format!("a scenario takes at most {MOST_PRODUCTS}"));

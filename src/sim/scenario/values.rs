@@ -30,12 +30,7 @@ fn since_beginning(text: &str) -> Result<Duration, Wrong> {
 }
 
 /// A time since the beginning that lies within the run.
-pub(super) fn within_run(
-    check: &mut Check<'_>,
-    key: &str,
-    written: &Opt<String>,
-    lasts: Duration,
-) -> Option<Duration> {
+pub(super) fn within_run(check: &mut Check<'_>, key: &str, written: &Opt<String>, lasts: Duration) -> Option<Duration> {
     let moment = moment(check, key, written)?;
     if moment <= lasts {
         return Some(moment);
@@ -75,12 +70,7 @@ pub(super) fn between(check: &mut Check<'_>, key: &str, written: &List<String>) 
 }
 
 /// A number within a range.
-pub(super) fn real(
-    check: &mut Check<'_>,
-    key: &str,
-    written: &Opt<f64>,
-    range: RangeInclusive<f64>,
-) -> Option<f64> {
+pub(super) fn real(check: &mut Check<'_>, key: &str, written: &Opt<f64>, range: RangeInclusive<f64>) -> Option<f64> {
     let number = written.as_ref()?;
     if range.contains(number.get_ref()) {
         return Some(*number.get_ref());
@@ -91,12 +81,7 @@ pub(super) fn real(
 }
 
 /// A whole number within a range.
-pub(super) fn whole(
-    check: &mut Check<'_>,
-    key: &str,
-    written: &Opt<i64>,
-    range: RangeInclusive<u32>,
-) -> Option<u32> {
+pub(super) fn whole(check: &mut Check<'_>, key: &str, written: &Opt<i64>, range: RangeInclusive<u32>) -> Option<u32> {
     let number = written.as_ref()?;
     let fits = u32::try_from(*number.get_ref()).ok().filter(|number| range.contains(number));
     if fits.is_none() {

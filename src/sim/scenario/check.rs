@@ -51,7 +51,10 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Scenario> {
     let capacity = file.capacity.is_some();
     let around = expected::Around { crowd_names: &crowd_names, lasts, measured, capacity };
     let expected = expected::check(check, &file.expect, &around);
-    plant.nothing_unreached(check);
+    if check.problems.is_empty() {
+        // Before, it may be a consequence of something that has been told.
+        plant.nothing_unreached(check);
+    }
     let text = |written: &Opt<String>| written.as_ref().map(|text| text.get_ref().trim().to_owned());
     Some(Scenario {
         name,

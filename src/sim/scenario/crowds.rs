@@ -154,6 +154,7 @@ fn points(
     lasts: Duration,
 ) -> Option<Vec<(Duration, f64)>> {
     let mut points: Vec<Option<(Duration, f64)>> = Vec::new();
+    let mut before = None;
     for spanned in written {
         let point = spanned.get_ref();
         if point.at.is_none() || point.per_s.is_none() {
@@ -161,9 +162,10 @@ fn points(
         }
         let at = values::within_run(check, "at", &point.at, lasts);
         let per_s = values::real(check, "per_s", &point.per_s, 0.0..=MOST_PER_S);
-        if points.last().is_some_and(|last| last.zip(at).is_some_and(|((last, _), at)| at <= last)) {
+        if at.is_some() && at <= before {
             check.wrong(spanned.span(), "rate: this point is not later than the one before", "put them in order");
         }
+        before = at.or(before);
         points.push(at.zip(per_s));
     }
     points.into_iter().collect()

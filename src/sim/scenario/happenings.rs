@@ -143,7 +143,7 @@ fn faults(written: &file::Happening) -> usize {
 fn order(check: &mut Check<'_>, spanned: &Spanned<file::Happening>, around: &Around<'_>) -> Option<What> {
     let written = spanned.get_ref();
     let word = written.order.as_ref()?;
-    let order = check.one_of("order", word, &ORDERS).map(|index| ORDERS[index]);
+    let order = check.one_of("known order", word, &ORDERS).map(|index| ORDERS[index]);
     let all = written.all.as_ref().is_some_and(|all| *all.get_ref());
     match (&written.product, &written.event, all) {
         (Some(product), None, false) => {
@@ -185,8 +185,12 @@ fn event_state(word: &str) -> EventState {
 
 fn fault(check: &mut Check<'_>, spanned: &Spanned<file::Happening>) -> Option<Fault> {
     let written = spanned.get_ref();
-    if faults(written) != 1 {
-        let what = "one thing befalls a station at a time";
+    let told = match faults(written) {
+        1 => None,
+        0 => Some("it is not said what befalls the station"),
+        _ => Some("one thing befalls a station at a time"),
+    };
+    if let Some(what) = told {
         check.wrong(at_time(spanned), what, FAULTS);
         return None;
     }

@@ -16,6 +16,7 @@ pub mod law;
 pub mod scenario;
 pub mod record;
 pub mod world;
+pub mod checks;
 pub mod judge;
 pub mod rehearsal;
 pub mod shuffle_sharding;

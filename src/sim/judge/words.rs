@@ -116,9 +116,9 @@ fn grouped(digits: &str) -> String {
     grouped
 }
 
-/// A range in words: `at least`, `at most`, or both ends.
+/// A range in words: `at least`, `at most`, or both ends. No figure is below zero, so an end there says nothing.
 pub fn range(figure: Figure, (least, most): (f64, f64)) -> String {
-    match (least.is_finite(), most.is_finite()) {
+    match (least > 0.0 || least == most, most.is_finite()) {
         (true, true) if least == most => format!("exactly {}", value(figure, least)),
         (true, true) => format!("{} to {}", number(least), value(figure, most)),
         (true, false) => format!("at least {}", value(figure, least)),
@@ -153,6 +153,7 @@ mod tests {
         assert_eq!(value(Figure::AttemptsPerStep, 3.456), "3.46");
         assert_eq!(range(Figure::Served, (90.0, f64::INFINITY)), "at least 90 %");
         assert_eq!(range(Figure::Wasted, (f64::NEG_INFINITY, 5.0)), "at most 5 %");
+        assert_eq!(range(Figure::Wasted, (0.0, 5.0)), "at most 5 %");
         assert_eq!(range(Figure::Duplicates, (0.0, 0.0)), "exactly 0");
         assert_eq!(range(Figure::LatencyP50, (10.0, 20.0)), "10 to 20 ms");
         let theirs = Known { value: 87.4, source: "EXP1".into() };

@@ -1,8 +1,10 @@
-//! The command line. Exit codes: 0 done, 1 it could not be done, 2 the command itself was wrong.
+//! The command line. Exit codes: 0 done, 1 it could not be done, 2 the command itself was wrong. A rehearsal ends with
+//! 0 when everything held, with 1 when something did not, with 2 when the command or a file was wrong.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod serve;
 mod operate;
+mod simulate;
 mod table;
 
 use std::path::PathBuf;
@@ -34,6 +36,8 @@ enum Command {
     },
     /// Play the Saturday: modelled backends and customers, without and then with Sluss
     Demo(crate::demo::DemoArgs),
+    /// Rehearse scenarios: the same admission code, modelled backends and customers, a made-up clock
+    Simulate(simulate::SimulateArgs),
     /// Show products, limits, backends, events and alarms of a running proxy
     Status {
         #[command(flatten)]
@@ -109,6 +113,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Run { config } => serve::run(&config),
         Command::Check { file } => serve::check(&file),
         Command::Demo(args) => return crate::demo::run(args),
+        Command::Simulate(args) => return simulate::run(args),
         Command::Status { to, json } => operate::status(&to, json),
         Command::Park(scope) => operate::order(OrderName::Park, scope),
         Command::Close(scope) => operate::order(OrderName::Close, scope),

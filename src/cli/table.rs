@@ -62,7 +62,13 @@ pub(super) fn status(status: &Status) -> String {
     out
 }
 
-fn table(out: &mut String, head: &[&str], numbers: std::ops::Range<usize>, rows: impl Iterator<Item = Vec<String>>) {
+/// Adds a table; these columns are numbers.
+pub(super) fn table(
+    out: &mut String,
+    head: &[&str],
+    numbers: std::ops::Range<usize>,
+    rows: impl Iterator<Item = Vec<String>>,
+) {
     let mut table = Table::new();
     table.load_style(UTF8_NO_BORDERS.row_separator(LineStyle::none())).set_header(head.to_vec());
     for row in rows {
@@ -76,6 +82,7 @@ fn table(out: &mut String, head: &[&str], numbers: std::ops::Range<usize>, rows:
     line(out, &table.to_string());
 }
 
-fn line(out: &mut String, text: &str) {
+/// Adds a line.
+pub(super) fn line(out: &mut String, text: &str) {
     writeln!(out, "{text}").expect("a string takes any text");
 }

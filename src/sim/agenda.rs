@@ -5,7 +5,7 @@
 //! time is near.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BinaryHeap, VecDeque};
 
 use crate::admission::Timestamp;
 
@@ -13,8 +13,12 @@ use crate::admission::Timestamp;
 #[derive(Debug)]
 pub struct Agenda<T> {
     near: BinaryHeap<Entry<T>>,
-    far: BTreeMap<u64, Vec<Entry<T>>>,
-    /// The last bucket that went into the heap: whatever falls into it or before it goes there too.
+    /// The buckets after the one in the heap, one behind the other.
+    far: VecDeque<Vec<Entry<T>>>,
+    /// What lies beyond the last bucket there may be, and the first bucket it would fall into.
+    beyond: Vec<Entry<T>>,
+    beyond_from: u64,
+    /// The bucket that went into the heap: whatever falls into it or before it goes there too.
     reached: u64,
     put: u64,
     len: usize,
@@ -29,11 +33,21 @@ struct Entry<T> {
 
 /// The length of a bucket as a power of two of nanoseconds: 67 ms.
 const BUCKET: u32 = 26;
+/// The most buckets: an hour and a quarter.
+const BUCKETS: usize = 1 << 16;
 
 impl<T> Agenda<T> {
     /// Nothing to do.
     pub fn new() -> Self {
-        Self { near: BinaryHeap::new(), far: BTreeMap::new(), reached: 0, put: 0, len: 0 }
+        Self {
+            near: BinaryHeap::new(),
+            far: VecDeque::new(),
+            beyond: Vec::new(),
+            beyond_from: u64::MAX,
+            reached: 0,
+            put: 0,
+            len: 0,
+        }
     }
 
     /// Put in something to do at a time, which may lie in the past: then it is due at once.
@@ -42,11 +56,23 @@ impl<T> Agenda<T> {
         let entry = Entry { at, nth: self.put, what };
         self.put += 1;
         self.len += 1;
-        let bucket = at >> BUCKET;
-        if bucket <= self.reached {
-            self.near.push(entry);
-        } else {
-            self.far.entry(bucket).or_default().push(entry);
+        self.file(entry);
+    }
+
+    fn file(&mut self, entry: Entry<T>) {
+        let bucket = entry.at >> BUCKET;
+        match usize::try_from(bucket.saturating_sub(self.reached)).unwrap_or(usize::MAX) {
+            0 => self.near.push(entry),
+            ahead if ahead > BUCKETS => {
+                self.beyond_from = self.beyond_from.min(bucket);
+                self.beyond.push(entry);
+            }
+            ahead => {
+                if self.far.len() < ahead {
+                    self.far.resize_with(ahead, Vec::new);
+                }
+                self.far[ahead - 1].push(entry);
+            }
         }
     }
 
@@ -75,12 +101,23 @@ impl<T> Agenda<T> {
     }
 
     fn come_nearer(&mut self) {
-        if !self.near.is_empty() {
-            return;
+        while self.near.is_empty() && self.len > 0 {
+            match self.far.pop_front() {
+                Some(entries) => {
+                    self.near = BinaryHeap::from(entries);
+                    self.reach(self.reached + 1);
+                }
+                None => self.reach(self.beyond_from),
+            }
         }
-        if let Some((bucket, entries)) = self.far.pop_first() {
-            self.reached = bucket;
-            self.near = BinaryHeap::from(entries);
+    }
+
+    /// Go on to a bucket, and file what lay beyond the last one and does no longer.
+    fn reach(&mut self, bucket: u64) {
+        self.reached = bucket;
+        if self.beyond_from <= bucket.saturating_add(BUCKETS as u64) {
+            self.beyond_from = u64::MAX;
+            std::mem::take(&mut self.beyond).into_iter().for_each(|entry| self.file(entry));
         }
     }
 }
@@ -134,7 +171,8 @@ mod tests {
         let mut came = Vec::new();
         let mut now = 0;
         for nth in 0..20_000_u64 {
-            let due = now + random.below(if nth % 7 == 0 { 40_000 } else { 50 });
+            let far = [50, 40_000, 20_000_000][usize::from(nth % 7 == 0) + usize::from(nth % 49 == 0)];
+            let due = now + random.below(far);
             agenda.put(at(due), (due, nth));
             expected.push((due, nth));
             if nth % 2 == 1 {

@@ -1,7 +1,8 @@
 //! Who stands in front of the proxy: one customer's device, walking its crowd's journey.
 //!
 //! It is told how each attempt ended and answers with what it does next; the sending and the waiting are the driver's.
-//! What all of a crowd have in common stays in the [`Crowd`], so a million of them fit into a hundred megabytes.
+//! What all of a crowd have in common stays in the [`Crowd`], so that a million of them fit into sixty-four megabytes and
+//! each into one line of the cache: in a big crowd, fetching somebody from memory is most of what a retry costs.
 
 use std::time::Duration;
 
@@ -14,26 +15,26 @@ use crate::admission::Timestamp;
 pub struct Client {
     /// Whose device: the same for both devices of one customer.
     pub customer: u64,
-    /// The customer's crowd, by its place in the scenario.
-    pub crowd: u16,
-    /// The step it is at.
-    pub step: u8,
     /// The number of the bet it is at: the same over all attempts at it.
     pub bet: u64,
-    manner: u8,
-    /// Quick retries of this step so far.
-    quick: u16,
+    /// When it came, or began its journey anew.
+    pub came: Timestamp,
+    /// When this step first went wrong; [`Timestamp::NEVER`] while it has not.
+    failing_since: Timestamp,
+    random: Random,
+    patience_ms: u32,
+    /// The customer's crowd, by its place in the scenario.
+    pub crowd: u16,
     /// Attempts at this step so far.
     attempts: u16,
+    /// Quick retries of this step so far.
+    quick: u8,
+    /// The step it is at.
+    pub step: u8,
+    manner: u8,
     no_show: bool,
     /// Has been told no, or has got nothing, at least once.
     disappointed: bool,
-    /// When it came, or began its journey anew.
-    pub came: Timestamp,
-    /// When this step first went wrong.
-    failing_since: Option<Timestamp>,
-    patience: Duration,
-    random: Random,
 }
 
 /// How an attempt ended, as its client sees it.
@@ -68,17 +69,20 @@ impl Client {
         let mut random = Random::nth(seed ^ 0xC11E_4775, nth);
         Client {
             customer,
-            crowd: place,
-            step: 0,
             bet: 0,
-            manner: draw_manner(&crowd.manners, &mut random),
-            quick: 0,
+            came: now,
+            failing_since: Timestamp::NEVER,
+            patience_ms: {
+                let patience = random.between(crowd.patience.least, crowd.patience.most);
+                u32::try_from(patience.as_millis()).unwrap_or(u32::MAX)
+            },
+            crowd: place,
             attempts: 0,
+            quick: 0,
+            step: 0,
+            manner: draw_manner(&crowd.manners, &mut random),
             no_show: random.chance(u64::from(crowd.no_shows)),
             disappointed: false,
-            came: now,
-            failing_since: None,
-            patience: random.between(crowd.patience.least, crowd.patience.most),
             random,
         }
     }
@@ -99,7 +103,7 @@ impl Client {
     pub fn ended(&mut self, crowd: &Crowd, how: Ended, now: Timestamp) -> Next {
         match how {
             Ended::Served => self.go_on(crowd, now),
-            Ended::Gated(_) if now.since(self.came) > self.patience => Next::GaveUp,
+            Ended::Gated(_) if now.since(self.came) > self.patience() => Next::GaveUp,
             Ended::Gated(poll_after) => {
                 // A poll is not an attempt: the step has not begun.
                 self.attempts = self.attempts.saturating_sub(1);
@@ -115,7 +119,7 @@ impl Client {
         self.step += 1;
         self.quick = 0;
         self.attempts = 0;
-        self.failing_since = None;
+        self.failing_since = Timestamp::NEVER;
         let think = self.pause(crowd.think);
         if usize::from(self.step) < crowd.journey.len() {
             return Next::Send(think);
@@ -128,15 +132,15 @@ impl Client {
     fn try_again(&mut self, crowd: &Crowd, told: Option<Duration>, failed: Timestamp, now: Timestamp) -> Next {
         let manner = &crowd.manners[usize::from(self.manner)];
         let first = !std::mem::replace(&mut self.disappointed, true);
-        let since = *self.failing_since.get_or_insert(failed);
+        self.failing_since = self.failing_since.min(failed);
         let no_more = manner.retries.is_some_and(|most| u32::from(self.attempts) > most);
         if no_more || (first && self.no_show) || self.random.chance(u64::from(manner.quits)) {
             return Next::GaveUp;
         }
         let pause = self.pause_before_retry(manner, told);
         let out_of_patience = match crowd.patience.by_step {
-            true => now.since(since) > self.patience,
-            false => now + pause > self.came + self.patience,
+            true => now.since(self.failing_since) > self.patience(),
+            false => now + pause > self.came + self.patience(),
         };
         match (out_of_patience, crowd.endless) {
             (false, _) => Next::Send(pause),
@@ -144,10 +148,14 @@ impl Client {
             // Whoever polls for ever is disappointed, and polls on.
             (true, true) => {
                 self.came = now + pause;
-                self.failing_since = None;
+                self.failing_since = Timestamp::NEVER;
                 Next::Send(pause)
             }
         }
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(u64::from(self.patience_ms))
     }
 
     fn pause_before_retry(&mut self, manner: &Manner, told: Option<Duration>) -> Duration {

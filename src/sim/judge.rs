@@ -7,11 +7,9 @@
 
 pub mod words;
 
+use super::law::OURS;
 use super::record::{Run, Whose};
 use super::scenario::{Expected, Figure, Known, Scenario};
-
-/// Ours, as a law is written.
-pub const OURS: &str = "sluss";
 
 /// What is kept of a run when its record is thrown away: a few numbers, where the record takes megabytes.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 
 mod ours;
 mod build;
+pub mod classic;
 
 use std::time::Duration;
 

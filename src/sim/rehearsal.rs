@@ -12,7 +12,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::judge::{Measured, OURS, Verdict, judge};
+use super::judge::{Measured, Verdict, judge};
+use super::law::OURS;
 use super::record::Run;
 use super::scenario::Scenario;
 use crate::admission::Timestamp;
@@ -26,20 +27,31 @@ pub struct Story {
     pub scenario: Scenario,
     /// The laws to rehearse it under, ours first.
     pub laws: Vec<String>,
+    /// How many of these, from the first on, are drawn: a table takes any number of laws, a picture does not.
+    pub drawn: usize,
 }
 
+/// The most laws that one picture can tell apart.
+pub const MOST_DRAWN: usize = 10;
+
 impl Story {
-    /// Under ours and these, or, when there are none, those its file compares with and expects something of.
+    /// Under ours and these, or, when there are none, those its file compares with and those it expects something of.
+    /// The latter are drawn only where it compares with none.
     pub fn new(file: String, scenario: Scenario, against: &[String]) -> Self {
+        let asked = !against.is_empty();
+        let compared = if asked { against } else { &scenario.against };
+        let expected = scenario.expected.iter().map(|expected| &expected.law).filter(|_| !asked);
         let mut laws = vec![OURS.to_owned()];
-        let named = scenario.against.iter().chain(scenario.expected.iter().map(|expected| &expected.law));
-        let chosen: Vec<&String> = if against.is_empty() { named.collect() } else { against.iter().collect() };
-        for law in chosen {
+        let mut drawn = 0;
+        for (nth, law) in compared.iter().chain(expected).enumerate() {
             if !laws.contains(law) {
                 laws.push(law.clone());
             }
+            if nth < compared.len() || compared.is_empty() {
+                drawn = laws.len();
+            }
         }
-        Self { file, scenario, laws }
+        Self { file, scenario, drawn: drawn.clamp(1, MOST_DRAWN), laws }
     }
 }
 
@@ -52,7 +64,7 @@ pub struct Rehearsal {
     pub seeds: Vec<u64>,
     /// Every run in few numbers: law by law in the story's order, within a law seed by seed.
     pub measured: Vec<Measured>,
-    /// The whole record of each law's run with the first seed, to draw curves from. Empty unless they were asked for.
+    /// The whole record of the first seed's run under each law that is drawn. Empty unless they were asked for.
     pub shown: Vec<Run>,
 }
 
@@ -119,7 +131,7 @@ struct Job<'a> {
     story: &'a Story,
     law: &'a str,
     seed: u64,
-    first: bool,
+    drawn: bool,
 }
 
 /// One run made.
@@ -131,9 +143,9 @@ struct Played {
 fn jobs<'a>(stories: &'a [Story], seeds: &[u64]) -> Vec<Job<'a>> {
     let mut jobs = Vec::new();
     for story in stories {
-        for law in &story.laws {
+        for (place, law) in story.laws.iter().enumerate() {
             for (nth, &seed) in seeds.iter().enumerate() {
-                jobs.push(Job { place: jobs.len(), story, law, seed, first: nth == 0 });
+                jobs.push(Job { place: jobs.len(), story, law, seed, drawn: nth == 0 && place < story.drawn });
             }
         }
     }
@@ -154,7 +166,7 @@ impl Job<'_> {
         Ok(match run {
             Ok(run) => {
                 let run = run.map_err(|error| format!("{}: {error}", self.story.file))?;
-                Played { measured: Measured::of(scenario, &run), shown: (show && self.first).then_some(run) }
+                Played { measured: Measured::of(scenario, &run), shown: (show && self.drawn).then_some(run) }
             }
             Err(panic) => Played { measured: self.came_down(panic.as_ref()), shown: None },
         })

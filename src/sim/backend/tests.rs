@@ -144,3 +144,6 @@ fn the_knee_moves_with_what_happens() {
     seated.fault(0, Fault::Capacity(0.5), at(0));
     assert_eq!(seated.knee(0), 2.0);
 }
+
+mod faults;
+mod ways;

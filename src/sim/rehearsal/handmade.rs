@@ -38,7 +38,7 @@ pub(crate) fn story() -> Story {
             Expected { crowd: Some(1), ..expected("sluss", Figure::AttemptsPerStep, (0.0, 1.05), None) },
         ],
     };
-    Story::new("scenarios/false signal.toml".into(), scenario, &[])
+    Story::new("scenarios/false signal.toml".into(), scenario, &["none".into(), "vegas".into()])
 }
 
 /// It was rehearsed with seeds 1 and 2.

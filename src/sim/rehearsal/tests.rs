@@ -12,10 +12,25 @@ fn play(_: &Scenario, law: &str, seed: u64, progress: &mut dyn FnMut(Timestamp))
 
 #[test]
 fn laws_are_those_asked_for_or_else_those_the_file_names() {
-    let story = story();
-    assert_eq!(story.laws, ["sluss", "none", "vegas"], "ours, compared with, expected of");
-    let asked = Story::new("a.toml".into(), story.scenario, &["codel".to_owned(), "sluss".to_owned()]);
+    let scenario = story().scenario;
+    let named = Story::new("a.toml".into(), scenario.clone(), &[]);
+    assert_eq!(named.laws, ["sluss", "none", "vegas"], "ours, compared with, expected of");
+    let asked = Story::new("a.toml".into(), scenario, &["codel".to_owned(), "sluss".to_owned()]);
     assert_eq!(asked.laws, ["sluss", "codel"]);
+}
+
+#[test]
+fn laws_that_are_only_expected_of_are_drawn_when_there_are_no_others() {
+    let mut scenario = story().scenario;
+    let drawn = |scenario: &Scenario, against: &[String]| Story::new("a.toml".into(), scenario.clone(), against).drawn;
+    assert_eq!(drawn(&scenario, &[]), 2, "sluss and none; not vegas");
+    assert_eq!(drawn(&scenario, &["sluss".to_owned()]), 1);
+    let many: Vec<String> = (0..20).map(|n| format!("fixed:{n}")).collect();
+    assert_eq!(drawn(&scenario, &many), MOST_DRAWN);
+    scenario.against.clear();
+    assert_eq!(drawn(&scenario, &[]), 2, "sluss and vegas, of which something is expected");
+    scenario.expected.clear();
+    assert_eq!(drawn(&scenario, &[]), 1);
 }
 
 #[test]
@@ -27,7 +42,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
     assert_eq!(format!("{alone:?}"), format!("{together:?}"));
     let order: Vec<(&str, u64)> = alone[1].measured.iter().map(|run| (run.law.as_str(), run.seed)).collect();
     assert_eq!(order[6..10], [("sluss", 7), ("sluss", 8), ("none", 1), ("none", 2)]);
-    assert_eq!(alone[1].shown.len(), 3, "one of each law");
+    assert_eq!(alone[1].shown.len(), 3, "one of each law that is drawn");
 }
 
 #[test]

@@ -18,8 +18,8 @@ pub struct Table {
 /// What stands where nothing could be measured.
 const NOTHING: &str = "–";
 
-/// How each law did: a row for each product and law, the mean over the seeds. A column in which there is nothing is left
-/// out, and so is the name of the only product.
+/// How each law did: a row for each product and law, the mean over the seeds. A column in which there is nothing, or
+/// nothing but zeros, is left out, and so is the name of the only product.
 pub fn laws(rehearsal: &Rehearsal) -> Table {
     let scenario = &rehearsal.story.scenario;
     let several = scenario.products.len() > 1;
@@ -33,7 +33,8 @@ pub fn laws(rehearsal: &Rehearsal) -> Table {
             rows.push((names.collect(), means.collect()));
         }
     }
-    let columns: Vec<usize> = (0..ROW.len()).filter(|&column| rows.iter().any(|row| row.1[column].is_some())).collect();
+    let told = |column: &usize| rows.iter().any(|row| row.1[*column].is_some_and(|value| value != 0.0));
+    let columns: Vec<usize> = (0..ROW.len()).filter(told).collect();
     let names = several.then_some("product").into_iter().chain(["law"]).map(str::to_owned);
     let figures = columns.iter().map(|&column| headed(ROW[column]));
     Table {

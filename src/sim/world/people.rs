@@ -15,15 +15,20 @@ pub(super) struct People {
     came: u64,
 }
 
+/// In a line of the cache of its own, and not in two halves.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Device {
     client: Client,
-    pair: Option<u32>,
+    /// Its pair, or [`ALONE`].
+    pair: u32,
 }
+
+const ALONE: u32 = u32::MAX;
 
 /// Two devices of one customer.
 #[derive(Debug)]
-struct Pair {
+pub(super) struct Pair {
     finished: bool,
     walking: u8,
 }
@@ -37,15 +42,13 @@ impl People {
         // A keyed hash, as the proxy makes it of a name.
         let customer = random.next_u64();
         let two = random.chance(u64::from(crowd.two_devices));
-        let pair = two.then(|| {
-            self.pairs.push(Pair { finished: false, walking: 2 });
-            self.pairs.len() as u32 - 1
-        });
+        let pair = if two { self.pairs.len() as u32 } else { ALONE };
+        self.pairs.extend(two.then_some(Pair { finished: false, walking: 2 }));
         let first = self.add(crowd, place, customer, pair, seed, now);
         [Some(first), two.then(|| self.add(crowd, place, customer, pair, seed, now))]
     }
 
-    fn add(&mut self, crowd: &Crowd, place: u16, customer: u64, pair: Option<u32>, seed: u64, now: Timestamp) -> u32 {
+    fn add(&mut self, crowd: &Crowd, place: u16, customer: u64, pair: u32, seed: u64, now: Timestamp) -> u32 {
         let client = Client::new(crowd, place, customer, self.came, seed, now);
         self.came += 1;
         let device = Device { client, pair };
@@ -67,31 +70,25 @@ impl People {
 
     /// Whether this customer has finished on the other device.
     pub(super) fn is_done_elsewhere(&self, device: u32) -> bool {
-        self.devices[device as usize].pair.is_some_and(|pair| self.pairs[pair as usize].finished)
+        let pair = self.devices[device as usize].pair;
+        pair != ALONE && self.pairs[pair as usize].finished
     }
 
     /// A device finishes the journey. True when its customer has not finished before.
     pub(super) fn finish(&mut self, device: u32) -> bool {
-        let pair = self.devices[device as usize].pair;
-        self.leave(device);
-        match pair {
-            Some(pair) => !std::mem::replace(&mut self.pairs[pair as usize].finished, true),
-            None => true,
-        }
+        self.leave(device).is_none_or(|pair| !std::mem::replace(&mut pair.finished, true))
     }
 
     /// A device gives up. True when its customer has nothing left to try with.
     pub(super) fn give_up(&mut self, device: u32) -> bool {
-        let pair = self.devices[device as usize].pair;
-        self.leave(device);
-        pair.map(|pair| &self.pairs[pair as usize]).is_none_or(|pair| pair.walking == 0 && !pair.finished)
+        self.leave(device).is_none_or(|pair| pair.walking == 0 && !pair.finished)
     }
 
-    /// A device is put away.
-    pub(super) fn leave(&mut self, device: u32) {
-        if let Some(pair) = self.devices[device as usize].pair {
-            self.pairs[pair as usize].walking -= 1;
-        }
+    /// A device is put away. Returns its pair, where it has one.
+    pub(super) fn leave(&mut self, device: u32) -> Option<&mut Pair> {
         self.free.push(device);
+        let pair = self.pairs.get_mut(self.devices[device as usize].pair as usize)?;
+        pair.walking -= 1;
+        Some(pair)
     }
 }

@@ -74,7 +74,9 @@ impl Recorder {
 
     /// A request passed after it had waited so long, perhaps not at all.
     pub(super) fn passed(&mut self, crowd: u16, waited: Duration, now: Timestamp) {
-        self.count(crowd, now).reached += 1;
+        let counts = self.count(crowd, now);
+        counts.reached += 1;
+        counts.waited_us += waited.as_micros() as u64;
         if self.is_measured(now) {
             record(&mut self.run.crowds[usize::from(crowd)].waited, waited.as_micros());
         }

@@ -31,7 +31,7 @@ impl Calendar {
         let slot = self.next.max(now + soonest);
         if slot > now + latest {
             // The calendar is full: any of its later half, so that the overflow is level too.
-            return random.between(latest / 2, latest);
+            return random.between((latest / 2).max(soonest), latest);
         }
         // A product that has not served anybody yet drains as slowly as one a second, for all we know.
         self.next = slot + Duration::from_secs_f64(1.0 / drain_per_s.max(1.0));
@@ -81,6 +81,17 @@ mod tests {
         for _ in 0..10_000 {
             let wait = calendar.promise(10.0, at(0), &mut random);
             assert!(wait >= BOUNDS.0 && wait <= BOUNDS.1);
+        }
+    }
+
+    #[test]
+    fn a_full_calendar_between_bounds_that_are_close_still_keeps_to_them() {
+        let bounds = (Duration::from_secs(20), Duration::from_secs(30));
+        let mut calendar = Calendar::new(bounds);
+        let mut random = Random::new(3);
+        for _ in 0..1_000 {
+            let wait = calendar.promise(1.0, at(0), &mut random);
+            assert!(wait >= bounds.0 && wait <= bounds.1, "{wait:?}");
         }
     }
 

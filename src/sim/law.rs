@@ -4,15 +4,16 @@
 //! same customers and the same plant, drawn from the same seed, so what differs between two runs is the law.
 
 mod ours;
-mod build;
 pub mod classic;
+mod build;
 
 use std::time::Duration;
 
 pub use build::{OURS, build};
 pub use ours::Ours;
 
-use crate::admission::{Arrival, Domain, Order, Outcome, Refusal, Timestamp};
+use crate::admission::schedule::{Entry, EventState};
+use crate::admission::{Arrival, EventKey, Order, Outcome, Refusal, Timestamp};
 
 /// A request that is alive in the simulated world. Small and dense, so that a law may keep what it knows of a request
 /// in a vector; given to another request once this one has ended.
@@ -72,6 +73,21 @@ pub enum Said {
     Refuse(RequestId, No),
 }
 
+/// What is told to a law that tells a race from a product.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Notice {
+    /// An event is on the schedule.
+    Schedule(EventKey, Entry),
+    /// An outside source says that betting on an event has stopped.
+    Signal(EventKey),
+    /// A person decides about an event.
+    EventOrder(EventKey, EventState),
+    /// Betting on an event stops at another time.
+    MoveStop(EventKey, Timestamp),
+    /// Everything but plain proxying goes off, or on again.
+    Bypass(bool),
+}
+
 /// What a product looks like from outside, for the curves of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Look {
@@ -126,8 +142,8 @@ pub trait Law {
         &[]
     }
 
-    /// Sluss's admission, where that is what stands here: for checks, signals and events.
-    fn domain(&mut self) -> Option<&mut Domain> {
-        None
+    /// Something that only a law with events understands. False when this one does not.
+    fn notice(&mut self, _notice: Notice, _now: Timestamp) -> bool {
+        false
     }
 }

@@ -13,11 +13,10 @@ use std::time::Duration;
 use super::agenda::Agenda;
 use super::backend::{Answer, Ask, JobId, Plant};
 use super::clients::{Ended, Next};
-use super::law::{self, Knock, Law, No, RequestId, Said, Word};
+use super::law::{self, Knock, Law, No, Notice, RequestId, Said, Word};
 use super::random::Random;
 use super::record::Run;
 use super::scenario::Scenario;
-use crate::admission::schedule::EventState;
 use crate::admission::{Arrival, Customer, Outcome, Timestamp};
 
 mod coming;
@@ -78,10 +77,8 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(scenario: &'a Scenario, name: &str, mut law: Box<dyn Law>, seed: u64) -> World<'a> {
-        if let Some(domain) = law.domain() {
-            for (place, event) in scenario.events.iter().enumerate() {
-                domain.schedule(happen::event_key(place), happen::entry(event, EventState::Open));
-            }
+        for (place, event) in scenario.events.iter().enumerate() {
+            law.notice(Notice::Schedule(happen::event_key(place), happen::entry(event)), Timestamp::ZERO);
         }
         let look_every = look_every(scenario.lasts);
         let crowds = scenario.crowds.iter().enumerate();

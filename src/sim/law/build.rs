@@ -2,6 +2,7 @@
 
 use super::classic::{self, Surroundings};
 use super::{Law, Ours};
+use crate::sim::checks::Watched;
 use crate::sim::scenario::Scenario;
 
 /// How Sluss's own admission is written among the laws.
@@ -10,14 +11,25 @@ pub const OURS: &str = "sluss";
 /// The law that `written` names, for one run of `scenario`; else a sentence on what may be written.
 pub fn build(written: &str, scenario: &Scenario, seed: u64) -> Result<Box<dyn Law>, String> {
     if written == OURS {
-        return Ok(Box::new(Ours::new(scenario.admission.clone(), scenario.pools(), seed)));
+        return Ok(Box::new(watched(scenario, seed)));
     }
-    let settings = &scenario.admission.products;
-    let around = Surroundings {
-        products: scenario.products.len(),
+    let built = classic::build(written, &surroundings(scenario), seed);
+    built.map_err(|wrong| format!("there is no law `{written}`: {wrong}; ours is `{OURS}`"))
+}
+
+/// What the others need to know of a story.
+fn surroundings(scenario: &Scenario) -> Surroundings {
+    let products = &scenario.admission.products;
+    Surroundings {
+        products: products.len(),
         pools: scenario.pools(),
-        guarantees: settings.iter().map(|product| product.guarantee).collect(),
-        objective: settings.iter().map(|product| product.latency_objective).collect(),
-    };
-    classic::build(written, &around, seed)
+        guarantees: products.iter().map(|product| product.guarantee).collect(),
+        objective: products.iter().map(|product| product.latency_objective).collect(),
+    }
+}
+
+/// Ours, with every step checked.
+fn watched(scenario: &Scenario, seed: u64) -> Watched {
+    let settings = scenario.admission.clone();
+    Watched::new(Ours::new(settings.clone(), scenario.pools(), seed), settings)
 }

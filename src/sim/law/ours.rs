@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Knock, Law, Look, No, RequestId, Said, Word};
+use super::{Knock, Law, Look, No, Notice, RequestId, Said, Word};
+use crate::admission::schedule::Entry;
 use crate::admission::{
     Class, Domain, Order, Outcome, Output, Place, ProductId, Refused, Seat, Settings, Timestamp, Verdict,
 };
@@ -35,6 +36,11 @@ impl Ours {
     pub fn new(settings: Settings, pools: Vec<usize>, seed: u64) -> Ours {
         let domain = Domain::new(settings, seed, Timestamp::ZERO);
         Ours { domain, pools, held: Vec::new(), places: Vec::new(), said: VecDeque::new() }
+    }
+
+    /// What stands inside, to look at.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
     }
 
     fn hold(&mut self, request: RequestId, held: Held) {
@@ -142,8 +148,23 @@ impl Law for Ours {
         }
     }
 
-    fn domain(&mut self) -> Option<&mut Domain> {
-        Some(&mut self.domain)
+    fn notice(&mut self, notice: Notice, now: Timestamp) -> bool {
+        match notice {
+            Notice::Schedule(key, entry) => self.domain.schedule(key, entry),
+            Notice::Signal(key) => {
+                self.domain.close_signal(key, now);
+            }
+            Notice::EventOrder(key, to) => {
+                self.domain.order_event(key, to, now);
+            }
+            Notice::MoveStop(key, stop) => {
+                if let Some(known) = self.domain.event(key).copied() {
+                    self.domain.schedule(key, Entry { stop, ..known });
+                }
+            }
+            Notice::Bypass(on) => self.domain.bypass(on, now),
+        }
+        true
     }
 }
 

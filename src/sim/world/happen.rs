@@ -4,6 +4,7 @@ use super::World;
 use crate::admission::schedule::{Entry, EventState};
 use crate::admission::{EventKey, Order, ParkReason, Timestamp};
 use crate::sim::backend::Fault;
+use crate::sim::law::Notice;
 use crate::sim::scenario::{Event, What};
 
 /// The key of the event at a place in the scenario.
@@ -12,12 +13,12 @@ pub(super) fn event_key(place: usize) -> EventKey {
 }
 
 /// What the schedule is told about an event.
-pub(super) fn entry(event: &Event, state: EventState) -> Entry {
+pub(super) fn entry(event: &Event) -> Entry {
     Entry {
         product: event.product,
         stop: Timestamp::after(event.stop),
         believed_before_stop: event.believed_before_stop,
-        state,
+        state: EventState::Open,
     }
 }
 
@@ -34,17 +35,10 @@ impl World<'_> {
             What::Signal(event) => self.signal(*event),
             What::EventOrder(event, to) => self.order_event(*event, *to),
             What::MoveStop(event, to) => {
-                if let Some(domain) = self.law.domain() {
-                    let known = domain.event(event_key(*event)).copied();
-                    let state = known.map_or(EventState::Open, |entry| entry.state);
-                    let moved = Event { stop: *to, ..scenario.events[*event].clone() };
-                    domain.schedule(event_key(*event), entry(&moved, state));
-                }
+                self.law.notice(Notice::MoveStop(event_key(*event), Timestamp::after(*to)), now);
             }
             What::Bypass(on) => {
-                if let Some(domain) = self.law.domain() {
-                    domain.bypass(*on, now);
-                }
+                self.law.notice(Notice::Bypass(*on), now);
             }
             What::Fault(station, fault) => self.plant.fault(*station, *fault, now),
         }
@@ -55,9 +49,8 @@ impl World<'_> {
     /// Where nobody tells a race from a product, a signal about one closes the other: that was the incident.
     fn signal(&mut self, event: usize) {
         let (now, product) = (self.now, usize::from(self.scenario.events[event].product.0));
-        match self.law.domain() {
-            Some(domain) => drop(domain.close_signal(event_key(event), now)),
-            None => self.law.order(product, Order::Park(ParkReason::Closed), now),
+        if !self.law.notice(Notice::Signal(event_key(event)), now) {
+            self.law.order(product, Order::Park(ParkReason::Closed), now);
         }
     }
 
@@ -68,9 +61,8 @@ impl World<'_> {
             EventState::Parked => Order::Park(ParkReason::Parked),
             EventState::Closed => Order::Park(ParkReason::Closed),
         };
-        match self.law.domain() {
-            Some(domain) => drop(domain.order_event(event_key(event), to, now)),
-            None => self.law.order(product, order, now),
+        if !self.law.notice(Notice::EventOrder(event_key(event), to), now) {
+            self.law.order(product, order, now);
         }
     }
 

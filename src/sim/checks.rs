@@ -1,0 +1,232 @@
+//! Independent checks of every step of Sluss's admission.
+//!
+//! [`Watched`] stands around a law as a witness: it sees every call and everything that is said back, keeps books of its
+//! own, and compares. It was written from what is promised (`docs/flow-control.md`, `docs/refusals.md` and the public
+//! words of [`admission`](crate::admission)), not from the code that keeps the promises, and asks the law for
+//! no figure that it could count by itself. What it takes on trust is what cannot be known from outside: the limits as
+//! they are found, the knee, the ramp's ceiling; and of these the ceiling is held against a bound of its own.
+//!
+//! | promise | checked |
+//! |---|---|
+//! | `limit` | nobody is let through who lacks anything; all that is needed is taken, or nothing |
+//! | `once` | who asks is told one word, and who waits one more thing at most |
+//! | `seats`, `waiters` | the law counts what was taken and given back, and who waits: a leak shows at once |
+//! | `longest wait`, `wake` | nobody waits longer than the product allows, to the nanosecond; the law asks to be woken for it |
+//! | `work conservation` | nobody waits while all they need is free |
+//! | `higher class first`, `oldest first` | within a product, within a class |
+//! | `guarantee` | nobody borrows while somebody waits for what they are owed |
+//! | `share` | who is hungry for long holds its max-min share |
+//! | `state`, `forbidden` | what is shut, closed, or after its stop, does not pass |
+//! | `ramp` | the ceiling binds, grows no faster than promised, and is not left early |
+//! | `refusal`, `retry-after` | a no has the name that is due, and a time within the bounds |
+//! | `customer share`, `length` | nobody fills a queue alone, or beyond its length |
+//!
+//! Each of them has a test with a law that lies in just that.
+
+mod shown;
+mod report;
+mod line;
+mod books;
+mod life;
+mod ramp;
+mod door;
+mod turns;
+mod filling;
+mod shares;
+mod rest;
+
+use std::collections::VecDeque;
+
+pub use shown::{Shown, ShownProduct, ShownResource, Transparent};
+
+use super::law::{Knock, Law, Look, Notice, Ours, RequestId, Said, Word};
+use crate::admission::{Arrival, Class, Order, Outcome, Settings, Timestamp};
+use books::{Books, Stage};
+use life::Life;
+use report::{Doing, Report};
+use rest::Wakes;
+use shares::Shares;
+
+/// A law under watch. What it did wrong is in [`Law::violations`].
+pub struct Watched<L = Ours> {
+    law: L,
+    house: House,
+    said: VecDeque<Said>,
+}
+
+/// The witness: own books, and what was seen.
+struct House {
+    settings: Settings,
+    /// By product and class, so that nothing is allocated on the way.
+    needs: Vec<[Vec<usize>; Class::COUNT]>,
+    shared: Vec<bool>,
+    shown: Shown,
+    books: Books,
+    life: Life,
+    shares: Shares,
+    wakes: Wakes,
+    report: Report,
+}
+
+impl<L: Transparent> Watched<L> {
+    /// Watch `law`, which decides by `settings`; from its first call on.
+    pub fn new(law: L, settings: Settings) -> Watched<L> {
+        let mut house = House::new(settings);
+        law.show(&mut house.shown);
+        Watched { law, house, said: VecDeque::new() }
+    }
+
+    fn begins(&mut self, doing: Doing, now: Timestamp) {
+        self.house.begins(doing, now);
+    }
+
+    /// Take everything that the law has to say after a call. False when it is nothing.
+    fn hears(&mut self, newcomer: Option<&Arrival>) -> bool {
+        self.law.show(&mut self.house.shown);
+        let mut any = false;
+        while let Some(said) = self.law.poll() {
+            any = true;
+            if self.house.said(said, newcomer) {
+                self.said.push_back(said);
+            }
+        }
+        any
+    }
+
+    fn ends(&mut self) {
+        self.house.ends(self.law.next_wake());
+    }
+
+    /// A call that is not an arrival: only those who wait may be told something.
+    fn calls(&mut self, doing: Doing, now: Timestamp, call: impl FnOnce(&mut L, &mut House)) {
+        self.begins(doing, now);
+        call(&mut self.law, &mut self.house);
+        self.hears(None);
+        self.ends();
+    }
+}
+
+impl<L: Transparent> Law for Watched<L> {
+    fn arrive(&mut self, knock: Knock, now: Timestamp) -> Word {
+        self.begins(Doing::Came(knock.request.0), now);
+        let word = self.law.arrive(knock, now);
+        // Who made room is out before the newcomer is in.
+        self.hears(Some(&knock.arrival));
+        self.house.worded(knock, word);
+        self.ends();
+        word
+    }
+
+    fn finish(&mut self, request: RequestId, outcome: Outcome, now: Timestamp) {
+        self.calls(Doing::Ended(request.0), now, |law, house| {
+            house.finishes(request);
+            law.finish(request, outcome, now);
+        });
+    }
+
+    fn finish_unheard(&mut self, request: RequestId, outcome: Outcome, now: Timestamp) {
+        self.calls(Doing::Ended(request.0), now, |law, house| {
+            house.finishes(request);
+            law.finish_unheard(request, outcome, now);
+        });
+    }
+
+    fn leave(&mut self, request: RequestId, now: Timestamp) {
+        self.calls(Doing::Left(request.0), now, |law, house| {
+            house.leaves(request);
+            law.leave(request, now);
+        });
+    }
+
+    fn poll(&mut self) -> Option<Said> {
+        self.said.pop_front()
+    }
+
+    fn next_wake(&self) -> Option<Timestamp> {
+        self.law.next_wake()
+    }
+
+    fn wake(&mut self, now: Timestamp) {
+        self.begins(Doing::Woke, now);
+        self.law.wake(now);
+        let silent = !self.hears(None);
+        self.house.woke(silent, self.law.next_wake());
+        self.ends();
+    }
+
+    fn order(&mut self, product: usize, order: Order, now: Timestamp) {
+        self.calls(Doing::Ordered(product), now, |law, house| {
+            house.ordered(product, order);
+            law.order(product, order, now);
+        });
+    }
+
+    fn look(&self, product: usize) -> Look {
+        self.law.look(product)
+    }
+
+    fn violations(&self) -> &[String] {
+        self.house.report.found()
+    }
+
+    fn notice(&mut self, notice: Notice, now: Timestamp) -> bool {
+        let mut heard = false;
+        self.calls(Doing::Told, now, |law, house| {
+            house.noticed(notice);
+            heard = law.notice(notice, now);
+        });
+        heard
+    }
+}
+
+impl House {
+    fn new(settings: Settings) -> House {
+        let products = settings.products.len();
+        let needs =
+            settings.products.iter().map(|product| product.needs.each_ref().map(|needs| needs.iter().collect()));
+        let shares = Shares::new(&settings);
+        House {
+            needs: needs.collect(),
+            shared: (0..settings.resources.len()).map(|resource| shares.is_shared(resource)).collect(),
+            shown: Shown::empty(settings.resources.len(), products),
+            books: Books::new(&settings),
+            life: Life::new(products),
+            shares,
+            wakes: Wakes::default(),
+            report: Report::default(),
+            settings,
+        }
+    }
+
+    fn begins(&mut self, doing: Doing, now: Timestamp) {
+        self.report.begin(doing, now);
+        self.check_woken();
+        if let Some(short) = self.shares.pass_time(&self.books, now) {
+            self.report.add("share", format_args!("{short}"));
+        }
+    }
+
+    /// A request that runs has ended.
+    fn finishes(&mut self, request: RequestId) {
+        let Stage::Runs(stay) = self.books.stage(request) else {
+            self.report.add("once", format_args!("request {} ends and does not run", request.0));
+            return;
+        };
+        let needs = &self.needs[stay.arrival.product.index()][stay.arrival.class.index()];
+        self.books.give_back(request, &stay, needs);
+        if !stay.reserved {
+            self.shares.given_back(&stay, needs, self.report.now());
+        }
+    }
+
+    /// Whoever waits has hung up.
+    fn leaves(&mut self, request: RequestId) {
+        match self.books.stage(request) {
+            Stage::Waits(stay) => self.books.unjoin(request, &stay.arrival),
+            _ => self.report.add("once", format_args!("request {} leaves and does not wait", request.0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Own books: who waits, who runs and what they hold, counted from nothing but what was said.
+
+use std::collections::HashMap;
+
+use super::line::Line;
+use crate::admission::{Arrival, Class, Customer, Settings, Timestamp};
+use crate::sim::law::RequestId;
+
+/// Where a request is, to go by what was said.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stage {
+    /// Not in the house: never seen, refused, ended or gone.
+    Away,
+    Waits(Stay),
+    Runs(Stay),
+}
+
+/// A request in the house.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stay {
+    pub(super) arrival: Arrival,
+    pub(super) since: Timestamp,
+    /// Counts beginnings of waiting and running: ids are used again, these are not.
+    pub(super) serial: u64,
+    /// Whether it runs on a seat of the reserve.
+    pub(super) reserved: bool,
+    /// Whether it may run in an open product only.
+    ordinary: bool,
+}
+
+/// How somebody was let through.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    pub(super) at: Timestamp,
+    pub(super) bypass: bool,
+}
+
+/// What one customer has in the house.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Presence {
+    pub(super) here: u32,
+    pub(super) waiting: u32,
+}
+
+pub(super) struct Books {
+    stages: Vec<Stage>,
+    pub(super) products: Vec<Ledger>,
+    /// Seats taken, by resource and product, and in all.
+    pub(super) taken: Vec<Vec<u32>>,
+    pub(super) in_use: Vec<u32>,
+    customers: HashMap<(bool, u64), Presence>,
+    pub(super) serial: u64,
+}
+
+/// What one product has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) lines: [Line; Class::COUNT],
+    pub(super) waiting: u32,
+    /// Seats under the limits, and of the reserve.
+    pub(super) in_flight: u32,
+    pub(super) reserve: u32,
+    /// Requests that run and, bypass apart, may run in an open product only.
+    pub(super) ordinary: u32,
+}
+
+impl Books {
+    pub(super) fn new(settings: &Settings) -> Books {
+        let (resources, products) = (settings.resources.len(), settings.products.len());
+        Books {
+            stages: Vec::new(),
+            products: vec![Ledger::default(); products],
+            taken: vec![vec![0; products]; resources],
+            in_use: vec![0; resources],
+            customers: HashMap::new(),
+            serial: 0,
+        }
+    }
+
+    pub(super) fn stage(&self, request: RequestId) -> Stage {
+        self.stages.get(request.index()).copied().unwrap_or(Stage::Away)
+    }
+
+    pub(super) fn presence(&self, customer: Customer) -> Presence {
+        self.customers.get(&key(customer)).copied().unwrap_or_default()
+    }
+
+    /// `request` joins its line.
+    pub(super) fn join(&mut self, request: RequestId, arrival: Arrival, now: Timestamp) {
+        let stay = self.stay(arrival, now);
+        let ledger = &mut self.products[arrival.product.index()];
+        ledger.lines[arrival.class.index()].join(request, stay.serial);
+        ledger.waiting += 1;
+        let presence = self.customers.entry(key(arrival.customer)).or_default();
+        presence.here += 1;
+        presence.waiting += 1;
+        self.put(request, Stage::Waits(stay));
+    }
+
+    /// `request` waits no more.
+    pub(super) fn unjoin(&mut self, request: RequestId, arrival: &Arrival) {
+        self.put(request, Stage::Away);
+        let ledger = &mut self.products[arrival.product.index()];
+        ledger.waiting -= 1;
+        let stages = &self.stages;
+        ledger.lines[arrival.class.index()].lost_one(|request, serial| waits(stages, request, serial));
+        self.gone(arrival.customer, true);
+    }
+
+    /// `request` takes what it needs: `needs` of the resources, or a seat of the reserve.
+    pub(super) fn take(&mut self, request: RequestId, arrival: Arrival, needs: Option<&[usize]>, how: How) {
+        let mut stay = self.stay(arrival, how.at);
+        stay.reserved = needs.is_none();
+        stay.ordinary = !how.bypass && !arrival.class.passes_in_every_state();
+        self.put(request, Stage::Runs(stay));
+        self.customers.entry(key(arrival.customer)).or_default().here += 1;
+        let product = arrival.product.index();
+        let ledger = &mut self.products[product];
+        ledger.ordinary += u32::from(stay.ordinary);
+        match needs {
+            None => ledger.reserve += 1,
+            Some(needs) => {
+                ledger.in_flight += 1;
+                for need in needs {
+                    self.taken[*need][product] += 1;
+                    self.in_use[*need] += 1;
+                }
+            }
+        }
+    }
+
+    /// `request`, which runs, gives back what it took.
+    pub(super) fn give_back(&mut self, request: RequestId, stay: &Stay, needs: &[usize]) {
+        self.put(request, Stage::Away);
+        self.gone(stay.arrival.customer, false);
+        let product = stay.arrival.product.index();
+        let ledger = &mut self.products[product];
+        ledger.ordinary -= u32::from(stay.ordinary);
+        if stay.reserved {
+            ledger.reserve -= 1;
+            return;
+        }
+        ledger.in_flight -= 1;
+        for need in needs {
+            self.taken[*need][product] -= 1;
+            self.in_use[*need] -= 1;
+        }
+    }
+
+    /// Who has waited longest in a line, and who shortest.
+    pub(super) fn front(&self, product: usize, class: Class) -> Option<(RequestId, &Stay)> {
+        let (request, _) = self.products[product].lines[class.index()].front()?;
+        self.waiter(request)
+    }
+
+    pub(super) fn back(&self, product: usize, class: Class) -> Option<RequestId> {
+        self.products[product].lines[class.index()].back().map(|(request, _)| request)
+    }
+
+    pub(super) fn line(&self, product: usize, class: Class) -> u32 {
+        self.products[product].lines[class.index()].len()
+    }
+
+    fn waiter(&self, request: RequestId) -> Option<(RequestId, &Stay)> {
+        match self.stages.get(request.index()) {
+            Some(Stage::Waits(stay)) => Some((request, stay)),
+            _ => None,
+        }
+    }
+
+    fn stay(&mut self, arrival: Arrival, since: Timestamp) -> Stay {
+        self.serial += 1;
+        Stay { arrival, since, serial: self.serial, reserved: false, ordinary: false }
+    }
+
+    fn put(&mut self, request: RequestId, stage: Stage) {
+        if self.stages.len() <= request.index() {
+            self.stages.resize(request.index() + 1, Stage::Away);
+        }
+        self.stages[request.index()] = stage;
+    }
+
+    fn gone(&mut self, customer: Customer, waited: bool) {
+        let Some(presence) = self.customers.get_mut(&key(customer)) else { return };
+        presence.here -= 1;
+        presence.waiting -= u32::from(waited);
+        if presence.here == 0 {
+            self.customers.remove(&key(customer));
+        }
+    }
+}
+
+fn waits(stages: &[Stage], request: RequestId, serial: u64) -> bool {
+    matches!(stages[request.index()], Stage::Waits(stay) if stay.serial == serial)
+}
+
+fn key(customer: Customer) -> (bool, u64) {
+    match customer {
+        Customer::Account(key) => (true, key),
+        Customer::Address(key) => (false, key),
+    }
+}

@@ -1,0 +1,140 @@
+//! What is said at the door, and whether the no that somebody hears is the one that is due.
+
+use std::time::Duration;
+
+use super::House;
+use super::books::Stage;
+use super::turns::Lack;
+use crate::admission::{Arrival, Class, Customer, Refusal};
+use crate::sim::law::{Knock, No, RequestId, Word};
+
+impl House {
+    /// A law's first word to a request.
+    pub(super) fn worded(&mut self, knock: Knock, word: Word) {
+        let Knock { request, arrival } = knock;
+        if !matches!(self.books.stage(request), Stage::Away) {
+            self.report.add("once", format_args!("request {} comes though it is here", request.0));
+            return;
+        }
+        match word {
+            Word::Pass => self.passes(request, &arrival, false),
+            Word::Wait => self.waits(request, &arrival),
+            Word::Refuse(no) => self.is_refused(&arrival, no),
+        }
+    }
+
+    fn waits(&mut self, request: RequestId, arrival: &Arrival) {
+        let (now, product) = (self.report.now(), arrival.product.index());
+        if let Some(refusal) = self.life.forbids(arrival, now) {
+            self.report.add("forbidden", format_args!("{arrival:?} may wait and should hear {refusal:?}"));
+        }
+        let ledger = &self.books.products[product];
+        let length = self.settings.products[product].queue.length.get();
+        if ledger.waiting >= length {
+            self.report.add("length", format_args!("one more than {length} wait in product {product}"));
+        }
+        let presence = self.books.presence(arrival.customer);
+        // To be sure that others wait, everything this customer has waiting anywhere is taken to wait here.
+        if presence.here >= self.cap(arrival) && ledger.waiting > presence.waiting {
+            let here = presence.here;
+            self.report.add("customer share", format_args!("{:?} joins others with {here} here", arrival.customer));
+        }
+        self.books.join(request, *arrival, now);
+    }
+
+    fn cap(&self, arrival: &Arrival) -> u32 {
+        match arrival.customer {
+            Customer::Account(_) => self.settings.at_once_per_customer.get(),
+            Customer::Address(_) => self.settings.at_once_per_address.get(),
+        }
+    }
+
+    /// Refused at the door.
+    fn is_refused(&mut self, arrival: &Arrival, no: No) {
+        let Some(refusal) = self.is_sound(arrival, no) else { return };
+        let product = arrival.product.index();
+        let forbidden = self.life.forbids(arrival, self.report.now());
+        let at_once = self.books.line(product, arrival.class) == 0
+            && self.was_at_rest()
+            && self.lacks(product, arrival.class) == Lack::Nothing;
+        let due = match refusal {
+            _ if forbidden.is_some() => forbidden == Some(refusal),
+            Refusal::QueueFull => !at_once && self.is_full_for(arrival),
+            Refusal::OverCustomerShare => !at_once && self.books.presence(arrival.customer).here >= self.cap(arrival),
+            _ => false,
+        };
+        if !due || self.life.bypass {
+            self.report.add(
+                "refusal",
+                format_args!("{arrival:?} hears {refusal:?}; due is {forbidden:?}, free at once: {at_once}"),
+            );
+        }
+    }
+
+    /// Whether a line is long enough to turn somebody away: a line of twice the seats is always allowed, and a low
+    /// class makes room for a higher one.
+    fn is_full_for(&self, arrival: &Arrival) -> bool {
+        let (product, class) = (arrival.product.index(), arrival.class);
+        let seats = self.needs[product][class.index()].iter().map(|need| self.shown.resources[*need].limit).min();
+        let long = self.books.line(product, class) >= 2 * seats.unwrap_or(1);
+        let full = self.books.products[product].waiting >= self.settings.products[product].queue.length.get();
+        let mut lower = Class::ALL.into_iter().filter(|rank| *rank > class);
+        long || full && lower.all(|rank| self.books.line(product, rank) == 0)
+    }
+
+    /// Somebody who waited is told no. `newcomer` is who came just now.
+    pub(super) fn is_turned_away(&mut self, request: RequestId, no: No, newcomer: Option<&Arrival>) {
+        let Stage::Waits(stay) = self.books.stage(request) else { return };
+        let (now, arrival) = (self.report.now(), stay.arrival);
+        let Some(refusal) = self.is_sound(&arrival, no) else { return self.books.unjoin(request, &arrival) };
+        let longest = self.settings.products[arrival.product.index()].queue.longest_wait;
+        let due = match refusal {
+            Refusal::WaitedTooLong => now >= stay.since + longest,
+            Refusal::QueueFull => newcomer.is_some_and(|newcomer| self.makes_room(request, &arrival, newcomer)),
+            _ => self.life.forbids(&arrival, now) == Some(refusal),
+        };
+        if !due {
+            let waited = now.since(stay.since);
+            self.report.add(
+                "refusal",
+                format_args!("request {} hears {refusal:?} after {waited:?} without a reason: {arrival:?}", request.0),
+            );
+        }
+        self.books.unjoin(request, &arrival);
+    }
+
+    /// Whether `request` ranks lowest of its product and came last, and `newcomer` ranks higher.
+    fn makes_room(&self, request: RequestId, arrival: &Arrival, newcomer: &Arrival) -> bool {
+        let product = arrival.product.index();
+        let mut lower = Class::ALL.into_iter().filter(|rank| *rank > arrival.class);
+        newcomer.product == arrival.product
+            && newcomer.class < arrival.class
+            && self.books.back(product, arrival.class) == Some(request)
+            && lower.all(|rank| self.books.line(product, rank) == 0)
+    }
+
+    /// The name of a no, with its time to come back looked at.
+    fn is_sound(&mut self, arrival: &Arrival, no: No) -> Option<Refusal> {
+        let Some(refusal) = no.why else {
+            self.report.add("refusal", format_args!("{arrival:?} hears a no without a name"));
+            return None;
+        };
+        let (least, most) = self.settings.products[arrival.product.index()].queue.retry_after;
+        let sound = match (refusal, no.retry_after) {
+            (Refusal::EventClosed | Refusal::PastBettingStop, told) => told.is_none(),
+            (_, Some(told)) => (whole(least)..=whole(most)).contains(&told) && told == whole(told),
+            (_, None) => false,
+        };
+        if !sound {
+            let told = no.retry_after;
+            self.report
+                .add("retry-after", format_args!("{refusal:?} with {told:?}, not within {least:?} and {most:?}"));
+        }
+        Some(refusal)
+    }
+}
+
+/// HTTP tells whole seconds; a part of one is rounded up.
+fn whole(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
+}

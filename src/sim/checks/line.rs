@@ -1,0 +1,42 @@
+//! One product's waiters of one class, in the order in which they came.
+
+use std::collections::VecDeque;
+
+use crate::sim::law::RequestId;
+
+/// Requests with their serials. Who has gone stays in the middle until an end of the line reaches them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line {
+    queue: VecDeque<(RequestId, u64)>,
+    waiting: u32,
+}
+
+impl Line {
+    pub(super) fn join(&mut self, request: RequestId, serial: u64) {
+        self.queue.push_back((request, serial));
+        self.waiting += 1;
+    }
+
+    /// One of them waits no more; `waits` tells who still does. Both ends are somebody who waits afterwards.
+    pub(super) fn lost_one(&mut self, waits: impl Fn(RequestId, u64) -> bool) {
+        self.waiting -= 1;
+        while self.queue.front().is_some_and(|(request, serial)| !waits(*request, *serial)) {
+            self.queue.pop_front();
+        }
+        while self.queue.back().is_some_and(|(request, serial)| !waits(*request, *serial)) {
+            self.queue.pop_back();
+        }
+    }
+
+    pub(super) fn front(&self) -> Option<(RequestId, u64)> {
+        self.queue.front().copied()
+    }
+
+    pub(super) fn back(&self) -> Option<(RequestId, u64)> {
+        self.queue.back().copied()
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.waiting
+    }
+}

@@ -1,0 +1,102 @@
+//! The way back: a bound on the ceiling that knows nothing but the clock, and no leaving it early.
+//!
+//! `docs/flow-control.md`, section 6: the ceiling starts at half of the known knee, or at what the product holds, or at
+//! 4, and grows by half for every short window, the shortest of which is 50 ms. So at no time is it above what that
+//! growth would have come to, had every window been the shortest and every one a success. It ends when the limits bind
+//! before it does, or when it has held nobody up for two seconds.
+
+use std::time::Duration;
+
+use super::House;
+use crate::admission::{Class, State, Timestamp};
+
+/// The most that a ceiling may have come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope {
+    since: Timestamp,
+    start: f64,
+    /// When it was last the ramp, and nothing else, that somebody waited for.
+    held_up: Timestamp,
+}
+
+const FEWEST: f64 = 4.0;
+const STEP: f64 = 1.5;
+const WINDOW: Duration = Duration::from_millis(50);
+const IDLE: Duration = Duration::from_secs(2);
+
+impl Envelope {
+    pub(super) fn new(start: f64, now: Timestamp) -> Envelope {
+        Envelope { since: now, start: start.max(FEWEST), held_up: now }
+    }
+
+    pub(super) fn holds_up(&mut self, now: Timestamp) {
+        self.held_up = now;
+    }
+
+    /// Seats that the ceiling may have come to by now.
+    pub(super) fn seats(&self, now: Timestamp) -> u32 {
+        self.level(now).ceil() as u32
+    }
+
+    fn level(&self, now: Timestamp) -> f64 {
+        let windows = now.since(self.since).as_nanos() / WINDOW.as_nanos();
+        self.start * STEP.powi(windows.min(100) as i32)
+    }
+}
+
+impl House {
+    /// The bound of a ramp that begins now. One that is under way goes on from where it may be.
+    pub(super) fn envelope(&self, product: usize) -> Envelope {
+        let now = self.report.now();
+        let knees = self.uses(product).filter_map(|resource| self.shown.resources[resource].knee);
+        let half = knees.fold(0.0, f64::max) / 2.0;
+        let holds = f64::from(self.books.products[product].in_flight);
+        let under_way = self.life.ramps[product].as_ref().map_or(0.0, |ramp| ramp.level(now) * STEP);
+        Envelope::new(half.max(holds).max(under_way), now)
+    }
+
+    pub(super) fn check_ramp(&mut self, product: usize) {
+        let (now, shown) = (self.report.now(), &self.shown.products[product]);
+        let (state, ceiling) = (shown.state, shown.ramp_seats);
+        match (state, &self.life.ramps[product], ceiling) {
+            (State::Ramping, Some(ramp), Some(ceiling)) => {
+                let most = ramp.seats(now);
+                if ceiling > most {
+                    self.report
+                        .add("ramp", format_args!("product {product} may hold {ceiling}, {most} at the very most"));
+                }
+            }
+            (State::Ramping, None, _) => {
+                self.report.add("ramp", format_args!("product {product} ramps though nobody reopened it"));
+            }
+            (State::Ramping, Some(_), None) | (State::Open, _, Some(_)) => {
+                self.report.add("ramp", format_args!("product {product} is {state:?} with a ceiling of {ceiling:?}"));
+            }
+            (State::Open, Some(_), None) => self.check_ramp_is_over(product),
+            _ => {}
+        }
+    }
+
+    /// The product counts as open again: was it time?
+    fn check_ramp_is_over(&mut self, product: usize) {
+        let now = self.report.now();
+        let Some(ramp) = self.life.ramps[product].take() else { return };
+        let most = ramp.seats(now);
+        let limit = self.uses(product).map(|resource| self.shown.resources[resource].limit).min();
+        let idle = now.since(ramp.held_up);
+        if limit.is_some_and(|limit| limit > most) && idle < IDLE {
+            let limit = limit.unwrap_or_default();
+            self.report.add(
+                "ramp",
+                format_args!(
+                    "product {product} left its ramp at {most} of {limit} seats, {idle:?} after it was needed"
+                ),
+            );
+        }
+    }
+
+    /// Resources that a product needs for anything.
+    fn uses(&self, product: usize) -> impl Iterator<Item = usize> + '_ {
+        Class::ALL.into_iter().flat_map(move |class| self.needs[product][class.index()].iter().copied())
+    }
+}

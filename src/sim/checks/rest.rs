@@ -1,0 +1,136 @@
+//! What must hold between two calls: the law's figures are ours, and nobody waits for nothing.
+
+use super::House;
+use super::turns::Lack;
+use crate::admission::{Class, Timestamp};
+
+/// When the law wants to be woken, and how often that came to nothing.
+#[derive(Debug, Default)]
+pub(super) struct Wakes {
+    promised: Option<Timestamp>,
+    /// Wakes at one instant that said nothing and asked for another.
+    idle: u32,
+}
+
+/// So many wakes in a row may do nothing; more is going round in circles.
+const IDLE: u32 = 8;
+
+impl House {
+    /// Whether the law had done all it could before this call.
+    pub(super) fn was_at_rest(&self) -> bool {
+        self.wakes.promised.is_none_or(|at| at > self.report.now())
+    }
+
+    /// Time has come to the next call; the law should have been woken before if it wanted to.
+    pub(super) fn check_woken(&mut self) {
+        let now = self.report.now();
+        if let Some(promised) = self.wakes.promised.filter(|at| *at < now) {
+            self.report.add("wake", format_args!("it was not woken at {:?}", promised.since_start()));
+        }
+    }
+
+    /// A wake is over; `silent` when it said nothing.
+    pub(super) fn woke(&mut self, silent: bool, next: Option<Timestamp>) {
+        let again = silent && next.is_some_and(|at| at <= self.report.now());
+        self.wakes.idle = if again { self.wakes.idle + 1 } else { 0 };
+        if self.wakes.idle > IDLE {
+            self.report.add("wake", format_args!("it wants to be woken again and again, and says nothing"));
+            self.wakes.idle = 0;
+        }
+    }
+
+    /// A call is over, and everything it said is in the books.
+    pub(super) fn ends(&mut self, next: Option<Timestamp>) {
+        self.wakes.promised = next.map(|at| at.max(self.report.now()));
+        self.check_counts();
+        self.check_states();
+        if self.was_at_rest() {
+            self.check_waiters(next);
+        }
+    }
+
+    /// The law counts what we count: a leak shows at once.
+    fn check_counts(&mut self) {
+        for (place, shown) in self.shown.resources.iter().enumerate() {
+            let (in_use, taken) = (self.books.in_use[place], &self.books.taken[place]);
+            if shown.in_use != in_use || shown.in_use_by != *taken {
+                let theirs = &shown.in_use_by;
+                self.report.add(
+                    "seats",
+                    format_args!(
+                        "resource {place}: it counts {} as {theirs:?}, and {in_use} as {taken:?} are held",
+                        shown.in_use
+                    ),
+                );
+            }
+        }
+        for (place, shown) in self.shown.products.iter().enumerate() {
+            let ledger = &self.books.products[place];
+            if (shown.in_flight, shown.reserve_in_use) != (ledger.in_flight, ledger.reserve) {
+                self.report.add(
+                    "seats",
+                    format_args!(
+                        "product {place}: it counts {} and {} of the reserve, {} and {} are held",
+                        shown.in_flight, shown.reserve_in_use, ledger.in_flight, ledger.reserve
+                    ),
+                );
+            }
+            for (class, shown) in Class::ALL.into_iter().zip(shown.waiting) {
+                let waiting = ledger.lines[class.index()].len();
+                if shown != waiting {
+                    self.report.add(
+                        "waiters",
+                        format_args!("product {place}, {class:?}: it counts {shown} who wait, {waiting} do"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// The law says that it has nothing to do until `next`.
+    fn check_waiters(&mut self, next: Option<Timestamp>) {
+        self.shares.nobody_is_hungry();
+        let mut first: Option<Timestamp> = None;
+        for product in 0..self.books.products.len() {
+            if self.books.products[product].waiting == 0 {
+                continue;
+            }
+            let longest = self.settings.products[product].queue.longest_wait;
+            for class in Class::ALL {
+                let Some((request, stay)) = self.books.front(product, class) else { continue };
+                let (request, until) = (request.0, stay.since + longest);
+                first = Some(first.map_or(until, |first| first.min(until)));
+                self.check_front(request, product, class, until);
+            }
+        }
+        if first.is_some_and(|first| next.is_none_or(|next| next > first)) {
+            self.report.add("wake", format_args!("it sleeps until {next:?}, and somebody must be told at {first:?}"));
+        }
+        self.shares.settle(&self.books, &self.shown);
+    }
+
+    fn check_front(&mut self, request: u32, product: usize, class: Class, until: Timestamp) {
+        let now = self.report.now();
+        if until <= now {
+            let late = now.since(until);
+            self.report.add("longest wait", format_args!("request {request} waits, {late:?} after the longest wait"));
+        }
+        match self.lacks(product, class) {
+            Lack::Nothing => self.report.add(
+                "work conservation",
+                format_args!("request {request}, {class:?} of product {product}, waits though all it needs is free"),
+            ),
+            Lack::State if !class.passes_in_every_state() => {
+                self.report
+                    .add("state", format_args!("request {request} still waits in product {product}, which is shut"));
+            }
+            Lack::Ramp => {
+                if let Some(ramp) = &mut self.life.ramps[product] {
+                    ramp.holds_up(now);
+                }
+            }
+            Lack::Seats(resource) => self.shares.is_hungry(resource, product),
+            Lack::State | Lack::MoreSeats => {}
+        }
+    }
+}

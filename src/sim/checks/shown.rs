@@ -1,0 +1,87 @@
+//! What a law shows of its inside: the figures that the checks compare with their own.
+
+use crate::admission::{Class, Domain, ProductId, State};
+use crate::sim::law::{Law, Ours};
+
+/// A law that lets itself be looked into.
+pub trait Transparent: Law {
+    /// Put down how things stand after the last call.
+    fn show(&self, shown: &mut Shown);
+}
+
+/// How things stand, as the law says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shown {
+    /// In the order of the settings.
+    pub resources: Vec<ShownResource>,
+    /// In the order of the settings.
+    pub products: Vec<ShownProduct>,
+}
+
+/// A pool or budget, as the law shows it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShownResource {
+    /// Seats there are.
+    pub limit: u32,
+    /// Seats taken.
+    pub in_use: u32,
+    /// Seats taken, by product.
+    pub in_use_by: Vec<u32>,
+    /// The best level known.
+    pub knee: Option<f64>,
+}
+
+/// A product, as the law shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShownProduct {
+    /// Where it is in its life.
+    pub state: State,
+    /// Seats it holds under the limits.
+    pub in_flight: u32,
+    /// Seats it holds of its reserve.
+    pub reserve_in_use: u32,
+    /// Who waits, by class.
+    pub waiting: [u32; Class::COUNT],
+    /// The ramp's ceiling.
+    pub ramp_seats: Option<u32>,
+}
+
+impl Shown {
+    /// Nothing held and nobody there, in a domain of so many resources and products.
+    pub fn empty(resources: usize, products: usize) -> Shown {
+        let resource = ShownResource { in_use_by: vec![0; products], ..ShownResource::default() };
+        let product = ShownProduct {
+            state: State::Open,
+            in_flight: 0,
+            reserve_in_use: 0,
+            waiting: [0; Class::COUNT],
+            ramp_seats: None,
+        };
+        Shown { resources: vec![resource; resources], products: vec![product; products] }
+    }
+
+    fn read(&mut self, domain: &Domain) {
+        for (shown, resource) in self.resources.iter_mut().zip(domain.resources()) {
+            shown.limit = resource.limit();
+            shown.in_use = resource.in_use();
+            shown.knee = resource.knee();
+            for (product, held) in shown.in_use_by.iter_mut().enumerate() {
+                *held = resource.in_use_by(product);
+            }
+        }
+        for (place, shown) in self.products.iter_mut().enumerate() {
+            let product = domain.product(ProductId(place as u16));
+            shown.state = product.state();
+            shown.in_flight = product.in_flight();
+            shown.reserve_in_use = product.reserve_in_use();
+            shown.waiting = Class::ALL.map(|class| product.waiting(class));
+            shown.ramp_seats = product.ramp_seats();
+        }
+    }
+}
+
+impl Transparent for Ours {
+    fn show(&self, shown: &mut Shown) {
+        shown.read(self.domain());
+    }
+}

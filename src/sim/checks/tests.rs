@@ -1,0 +1,358 @@
+//! A law that lies, and what the witness says to it: no check that cannot fail.
+
+mod liar;
+mod over_time;
+
+use std::time::Duration;
+
+use super::Watched;
+use crate::admission::schedule::{Entry, EventState};
+use crate::admission::time::at;
+use crate::admission::{Class, EventKey, Order, ParkReason, ProductId, Refusal, State, Timestamp};
+use crate::sim::law::{No, Notice, RequestId, Said, Word};
+use liar::{HORSES, POOL, SPORT, Scene, WALLET};
+
+/// What is said in tests when somebody is told no and nothing is wrong with the time.
+fn no(why: Refusal) -> No {
+    No { why: Some(why), retry_after: Some(Duration::from_secs(2)), at_the_gate: false }
+}
+
+#[test]
+fn a_law_that_keeps_its_promises_hears_nothing() {
+    let mut scene = Scene::new();
+    let first = scene.passes(HORSES, Class::Commit, 0);
+    let others: Vec<_> = (0..3).map(|_| scene.passes(HORSES, Class::Read, 1)).collect();
+    let waiter = scene.waits(SPORT, Class::Commit, 2);
+    scene.ends_and_lets(first, &[Said::Pass(waiter)], 3);
+    others.into_iter().chain([waiter]).for_each(|request| scene.ends_and_lets(request, &[], 4));
+    scene.is_silent();
+}
+
+#[test]
+fn one_seat_too_many() {
+    let mut scene = Scene::new();
+    for _ in 0..4 {
+        scene.passes(HORSES, Class::Read, 0);
+    }
+    scene.is_silent();
+    scene.passes(HORSES, Class::Read, 1);
+    scene.speaks_of("limit");
+}
+
+#[test]
+fn the_pool_without_the_budget() {
+    let mut scene = Scene::new();
+    scene.law().limit(WALLET, 1);
+    scene.passes(HORSES, Class::Commit, 0);
+    scene.is_silent();
+    scene.passes(SPORT, Class::Commit, 1);
+    scene.speaks_of("limit");
+}
+
+#[test]
+fn more_of_the_reserve_than_there_is() {
+    let mut scene = Scene::new();
+    scene.orders(HORSES, Order::Park(ParkReason::Parked), State::Parked(ParkReason::Parked), 0);
+    scene.passes(HORSES, Class::Protected, 1);
+    scene.passes(HORSES, Class::Settle, 1);
+    scene.is_silent();
+    scene.passes(HORSES, Class::Settle, 1);
+    scene.speaks_of("state");
+}
+
+#[test]
+fn a_leaked_seat_and_one_given_back_twice() {
+    for wrong in [3, 1] {
+        let mut scene = Scene::new();
+        let requests: Vec<_> = (0..3).map(|_| scene.passes(HORSES, Class::Read, 0)).collect();
+        scene.is_silent();
+        scene.law().after_next(move |shown| shown.resources[POOL].in_use = wrong);
+        scene.ends_and_lets(requests[0], &[], 1);
+        scene.speaks_of("seats");
+    }
+}
+
+#[test]
+fn a_product_that_counts_wrong() {
+    let mut scene = Scene::new();
+    scene.law().after_next(|shown| shown.products[HORSES].in_flight = 2);
+    scene.passes(HORSES, Class::Read, 0);
+    scene.speaks_of("seats");
+}
+
+#[test]
+fn a_waiter_who_is_forgotten() {
+    let mut scene = Scene::full();
+    scene.is_silent();
+    scene.law().after_next(|shown| shown.products[SPORT].waiting[Class::Read.index()] = 0);
+    scene.waits(SPORT, Class::Read, 1);
+    scene.speaks_of("waiters");
+}
+
+#[test]
+fn a_second_word_to_somebody_who_has_left() {
+    let mut scene = Scene::full();
+    let waiter = scene.waits(SPORT, Class::Read, 1);
+    scene.leaves(waiter, 2);
+    scene.is_silent();
+    scene.wakes(&[Said::Refuse(waiter, no(Refusal::WaitedTooLong))], 3);
+    scene.speaks_of("once");
+}
+
+#[test]
+fn somebody_who_waits_too_long() {
+    let mut scene = Scene::full();
+    scene.waits(SPORT, Class::Read, 1);
+    scene.wakes(&[], 1000);
+    scene.is_silent();
+    scene.law().next_wake(at(1500));
+    scene.wakes(&[], 1001);
+    scene.speaks_of("longest wait");
+}
+
+#[test]
+fn somebody_who_is_sent_away_too_early() {
+    let mut scene = Scene::full();
+    let waiter = scene.waits(SPORT, Class::Read, 1);
+    scene.wakes(&[Said::Refuse(waiter, no(Refusal::WaitedTooLong))], 999);
+    scene.speaks_of("refusal");
+}
+
+#[test]
+fn a_wake_that_comes_after_the_deadline_or_never() {
+    for wake in [Some(at(1002)), None] {
+        let mut scene = Scene::full();
+        scene.law().wake = wake;
+        scene.waits_as_it_is(SPORT, Class::Read, 1);
+        scene.speaks_of("wake");
+    }
+}
+
+#[test]
+fn a_wake_that_was_asked_for_and_slept_through() {
+    let mut scene = Scene::full();
+    scene.law().next_wake(at(10));
+    scene.wakes(&[], 5);
+    scene.is_silent();
+    scene.wakes(&[], 11);
+    scene.speaks_of("wake");
+}
+
+#[test]
+fn a_law_that_goes_round_in_circles() {
+    let mut scene = Scene::full();
+    scene.law().next_wake(Timestamp::ZERO);
+    (0..20).for_each(|_| scene.wakes(&[], 1));
+    scene.speaks_of("wake");
+}
+
+#[test]
+fn somebody_who_waits_for_nothing() {
+    let mut scene = Scene::new();
+    scene.waits(SPORT, Class::Read, 1);
+    scene.speaks_of("work conservation");
+}
+
+#[test]
+fn the_lower_class_first() {
+    let mut scene = Scene::full();
+    scene.waits(SPORT, Class::Commit, 1);
+    let low = scene.waits(SPORT, Class::Read, 1);
+    scene.is_silent();
+    scene.ends_and_lets(RequestId(0), &[Said::Pass(low)], 2);
+    scene.speaks_of("higher class first");
+}
+
+#[test]
+fn the_newest_first() {
+    let mut scene = Scene::full();
+    scene.waits(SPORT, Class::Read, 1);
+    let last = scene.waits(SPORT, Class::Read, 2);
+    scene.is_silent();
+    scene.ends_and_lets(RequestId(0), &[Said::Pass(last)], 3);
+    scene.speaks_of("oldest first");
+}
+
+#[test]
+fn a_newcomer_before_those_who_wait() {
+    let mut scene = Scene::full();
+    scene.waits(SPORT, Class::Read, 1);
+    scene.law().limit(POOL, 5);
+    scene.passes(SPORT, Class::Read, 2);
+    scene.speaks_of("oldest first");
+}
+
+#[test]
+fn a_guarantee_that_is_lent_away() {
+    // Four seats, half of them owed to sport, all of them with horse racing.
+    let mut scene = Scene::full();
+    scene.waits(SPORT, Class::Read, 1);
+    let greedy = scene.waits(HORSES, Class::Read, 1);
+    scene.is_silent();
+    scene.ends_and_lets(RequestId(0), &[Said::Pass(greedy)], 2);
+    scene.speaks_of("guarantee");
+}
+
+#[test]
+fn a_park_that_is_ignored() {
+    let mut scene = Scene::new();
+    scene.orders(HORSES, Order::Park(ParkReason::Closed), State::Parked(ParkReason::Closed), 0);
+    scene.is_silent();
+    scene.passes(HORSES, Class::Commit, 1);
+    scene.speaks_of("forbidden");
+}
+
+#[test]
+fn a_park_that_does_not_show_and_one_that_nobody_ordered() {
+    let mut scene = Scene::new();
+    scene.orders(HORSES, Order::Park(ParkReason::Parked), State::Open, 0);
+    scene.speaks_of("state");
+    let mut scene = Scene::new();
+    scene.law().after_next(|shown| shown.products[SPORT].state = State::Draining(ParkReason::Parked));
+    scene.wakes(&[], 1);
+    scene.speaks_of("state");
+}
+
+#[test]
+fn a_product_that_counts_as_parked_with_bets_in_flight() {
+    let mut scene = Scene::full();
+    scene.orders(HORSES, Order::Park(ParkReason::Parked), State::Parked(ParkReason::Parked), 1);
+    scene.speaks_of("state");
+}
+
+#[test]
+fn somebody_who_still_waits_in_a_parked_product() {
+    let mut scene = Scene::full();
+    scene.waits(SPORT, Class::Read, 1);
+    scene.orders(SPORT, Order::Park(ParkReason::Parked), State::Parked(ParkReason::Parked), 2);
+    scene.speaks_of("state");
+}
+
+const RACE: EventKey = EventKey(75);
+
+/// With a race that stops after a minute and whose closing is believed ten seconds before.
+fn race() -> Scene {
+    let mut scene = Scene::new();
+    let entry = Entry {
+        product: ProductId(HORSES as u16),
+        stop: at(60_000),
+        believed_before_stop: Duration::from_secs(10),
+        state: EventState::Open,
+    };
+    scene.notices(Notice::Schedule(RACE, entry), 0);
+    scene
+}
+
+#[test]
+fn a_bet_after_the_stop_and_one_on_a_race_that_is_paused_or_closed() {
+    race().bets(RACE, Word::Pass, 59_999).is_silent();
+    race().bets(RACE, Word::Pass, 60_000).speaks_of("forbidden");
+    for (signalled, name) in [(20_000, Refusal::EventParked), (50_000, Refusal::EventClosed)] {
+        let mut scene = race();
+        scene.notices(Notice::Signal(RACE), signalled);
+        scene.bets(RACE, Word::Pass, signalled + 1).speaks_of("forbidden");
+        let mut scene = race();
+        scene.notices(Notice::Signal(RACE), signalled);
+        let retry_after = (name == Refusal::EventParked).then_some(Duration::from_secs(2));
+        scene.bets(RACE, Word::Refuse(No { retry_after, ..no(name) }), signalled + 1).is_silent();
+    }
+}
+
+#[test]
+fn a_stop_that_was_moved_and_is_still_the_old_one() {
+    let mut scene = race();
+    scene.notices(Notice::MoveStop(RACE, at(30_000)), 1);
+    scene.bets(RACE, Word::Pass, 30_000).speaks_of("forbidden");
+}
+
+#[test]
+fn a_wrong_name_for_a_no() {
+    for why in [Refusal::Closed, Refusal::QueueFull, Refusal::OverCustomerShare, Refusal::WaitedTooLong] {
+        let mut scene = Scene::new();
+        scene.is_refused(HORSES, Class::Read, no(why), 0);
+        scene.speaks_of("refusal");
+    }
+    let mut scene = Scene::new();
+    scene.is_refused(HORSES, Class::Read, No::BARE, 0);
+    scene.speaks_of("refusal");
+}
+
+#[test]
+fn a_line_that_is_full_too_soon() {
+    let mut scene = Scene::full();
+    // Twice the four seats may always wait.
+    for _ in 0..7 {
+        scene.waits(SPORT, Class::Read, 1);
+    }
+    scene.is_silent();
+    scene.is_refused(SPORT, Class::Read, no(Refusal::QueueFull), 2);
+    scene.speaks_of("refusal");
+    let mut scene = Scene::full();
+    for _ in 0..8 {
+        scene.waits(SPORT, Class::Read, 1);
+    }
+    scene.is_refused(SPORT, Class::Read, no(Refusal::QueueFull), 2);
+    scene.is_silent();
+}
+
+#[test]
+fn a_line_that_is_longer_than_it_may_be() {
+    let mut scene = Scene::full();
+    for _ in 0..10 {
+        scene.waits(SPORT, Class::Read, 1);
+    }
+    scene.is_silent();
+    scene.waits(SPORT, Class::Read, 2);
+    scene.speaks_of("length");
+}
+
+#[test]
+fn room_made_by_the_wrong_one() {
+    for (displaced, sound) in [(0, false), (1, false), (2, true)] {
+        let mut scene = Scene::full();
+        let waiters = [
+            scene.waits(SPORT, Class::Read, 1),
+            scene.waits(SPORT, Class::Background, 1),
+            scene.waits(SPORT, Class::Background, 2),
+        ];
+        scene.law().says(&[Said::Refuse(waiters[displaced], no(Refusal::QueueFull))]);
+        scene.waits(SPORT, Class::Commit, 3);
+        if sound { scene.is_silent() } else { scene.speaks_of("refusal") }
+    }
+}
+
+#[test]
+fn a_time_to_come_back_that_is_none() {
+    let told = [None, Some(Duration::ZERO), Some(Duration::from_millis(1500)), Some(Duration::from_secs(31))];
+    for retry_after in told {
+        let mut scene = Scene::full();
+        let waiter = scene.waits(SPORT, Class::Read, 1);
+        let no = No { retry_after, ..no(Refusal::WaitedTooLong) };
+        scene.wakes(&[Said::Refuse(waiter, no)], 1001);
+        scene.speaks_of("retry-after");
+    }
+}
+
+#[test]
+fn one_customer_who_fills_the_queue() {
+    let mut scene = Scene::full();
+    scene.waits(SPORT, Class::Read, 1);
+    scene.who_comes_is(77);
+    for _ in 0..3 {
+        scene.waits(SPORT, Class::Read, 2);
+    }
+    scene.is_silent();
+    scene.waits(SPORT, Class::Read, 3);
+    scene.speaks_of("customer share");
+}
+
+#[test]
+fn bypass_turns_nobody_away() {
+    let mut scene = Scene::full();
+    scene.law().after_next(|_| {});
+    scene.notices(Notice::Bypass(true), 1);
+    scene.passes(HORSES, Class::Read, 2);
+    scene.is_silent();
+    scene.is_refused(HORSES, Class::Read, no(Refusal::QueueFull), 3);
+    scene.speaks_of("refusal");
+}

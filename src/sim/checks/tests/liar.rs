@@ -1,0 +1,305 @@
+//! A law that says what a test makes it say, and shows what would be true of that, unless told otherwise.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::*;
+use crate::admission::settings::{LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings};
+use crate::admission::{Arrival, Customer, Outcome};
+use crate::sim::checks::{Shown, Transparent};
+use crate::sim::law::{Knock, Law, Look, RequestId};
+
+pub(super) const HORSES: usize = 0;
+pub(super) const SPORT: usize = 1;
+/// Four seats that both products share, half and half.
+pub(super) const POOL: usize = 0;
+/// Four seats that bets need besides.
+pub(super) const WALLET: usize = 1;
+
+type Lie = Box<dyn FnOnce(&mut Shown)>;
+
+pub(super) struct Liar {
+    settings: Settings,
+    shown: Shown,
+    word: Word,
+    said: VecDeque<Said>,
+    pub(super) wake: Option<Timestamp>,
+    waiting: Vec<(RequestId, Arrival)>,
+    running: Vec<(RequestId, Arrival, bool)>,
+    lie: Option<Lie>,
+}
+
+impl Liar {
+    fn new(settings: Settings) -> Liar {
+        let mut shown = Shown::empty(2, 2);
+        shown.resources.iter_mut().for_each(|resource| resource.limit = 4);
+        Liar {
+            settings,
+            shown,
+            word: Word::Pass,
+            said: VecDeque::new(),
+            wake: None,
+            waiting: Vec::new(),
+            running: Vec::new(),
+            lie: None,
+        }
+    }
+
+    /// What is shown after the next call is changed like this.
+    pub(super) fn after_next(&mut self, lie: impl FnOnce(&mut Shown) + 'static) {
+        self.lie = Some(Box::new(lie));
+    }
+
+    pub(super) fn limit(&mut self, resource: usize, limit: u32) {
+        self.shown.resources[resource].limit = limit;
+    }
+
+    pub(super) fn next_wake(&mut self, at: Timestamp) {
+        self.wake = Some(at);
+    }
+
+    pub(super) fn says(&mut self, said: &[Said]) {
+        self.said.extend(said);
+    }
+
+    fn take(&mut self, request: RequestId, arrival: Arrival) {
+        let product = arrival.product.index();
+        let shown = &mut self.shown.products[product];
+        let reserve = self.settings.products[product].reserve.get();
+        let reserved = arrival.class.passes_in_every_state() && shown.reserve_in_use < reserve;
+        self.running.push((request, arrival, reserved));
+        self.count(&arrival, reserved, 1);
+    }
+
+    fn count(&mut self, arrival: &Arrival, reserved: bool, by: i32) {
+        let product = arrival.product.index();
+        let shown = &mut self.shown.products[product];
+        if reserved {
+            shown.reserve_in_use = shown.reserve_in_use.wrapping_add_signed(by);
+            return;
+        }
+        shown.in_flight = shown.in_flight.wrapping_add_signed(by);
+        for need in self.settings.products[product].needs[arrival.class.index()].iter() {
+            let resource = &mut self.shown.resources[need];
+            resource.in_use = resource.in_use.wrapping_add_signed(by);
+            resource.in_use_by[product] = resource.in_use_by[product].wrapping_add_signed(by);
+        }
+    }
+
+    fn join(&mut self, request: RequestId, arrival: Arrival) {
+        self.waiting.push((request, arrival));
+        self.shown.products[arrival.product.index()].waiting[arrival.class.index()] += 1;
+    }
+
+    fn unjoin(&mut self, request: RequestId) -> Option<Arrival> {
+        let place = self.waiting.iter().position(|(other, _)| *other == request)?;
+        let (_, arrival) = self.waiting.remove(place);
+        self.shown.products[arrival.product.index()].waiting[arrival.class.index()] -= 1;
+        Some(arrival)
+    }
+
+    /// Do what was said, before anybody looks.
+    fn act(&mut self) {
+        for said in self.said.clone() {
+            let (Said::Pass(request) | Said::Refuse(request, _)) = said;
+            let arrival = self.unjoin(request);
+            if let (Said::Pass(_), Some(arrival)) = (said, arrival) {
+                self.take(request, arrival);
+            }
+        }
+        if let Some(lie) = self.lie.take() {
+            lie(&mut self.shown);
+        }
+    }
+}
+
+impl Law for Liar {
+    fn arrive(&mut self, knock: Knock, _now: Timestamp) -> Word {
+        match self.word {
+            Word::Pass => self.take(knock.request, knock.arrival),
+            Word::Wait => self.join(knock.request, knock.arrival),
+            Word::Refuse(_) => {}
+        }
+        self.act();
+        self.word
+    }
+
+    fn finish(&mut self, request: RequestId, _outcome: Outcome, _now: Timestamp) {
+        let place = self.running.iter().position(|(other, ..)| *other == request).expect("it runs");
+        let (_, arrival, reserved) = self.running.remove(place);
+        self.count(&arrival, reserved, -1);
+        self.act();
+    }
+
+    fn leave(&mut self, request: RequestId, _now: Timestamp) {
+        self.unjoin(request);
+        self.act();
+    }
+
+    fn poll(&mut self) -> Option<Said> {
+        self.said.pop_front()
+    }
+
+    fn next_wake(&self) -> Option<Timestamp> {
+        self.wake
+    }
+
+    fn wake(&mut self, _now: Timestamp) {
+        self.act();
+    }
+
+    fn order(&mut self, _product: usize, _order: Order, _now: Timestamp) {
+        self.act();
+    }
+
+    fn look(&self, _product: usize) -> Look {
+        Look::default()
+    }
+
+    fn notice(&mut self, _notice: Notice, _now: Timestamp) -> bool {
+        self.act();
+        true
+    }
+}
+
+impl Transparent for Liar {
+    fn show(&self, shown: &mut Shown) {
+        shown.clone_from(&self.shown);
+    }
+}
+
+/// Two products on a pool and a wallet, and somebody who watches.
+pub(super) struct Scene {
+    watched: Watched<Liar>,
+    next: u32,
+    customer: Option<u64>,
+}
+
+impl Scene {
+    pub(super) fn new() -> Scene {
+        let watched = Watched::new(Liar::new(settings()), settings());
+        Scene { watched, next: 0, customer: None }
+    }
+
+    /// All four seats are with horse racing, and request 0 has one of them.
+    pub(super) fn full() -> Scene {
+        let mut scene = Scene::new();
+        for _ in 0..4 {
+            scene.passes(HORSES, Class::Read, 0);
+        }
+        scene
+    }
+
+    pub(super) fn law(&mut self) -> &mut Liar {
+        &mut self.watched.law
+    }
+
+    /// From now on everybody who comes is this one.
+    pub(super) fn who_comes_is(&mut self, customer: u64) {
+        self.customer = Some(customer);
+    }
+
+    pub(super) fn passes(&mut self, product: usize, class: Class, ms: u64) -> RequestId {
+        self.comes(product, class, None, Word::Pass, ms)
+    }
+
+    /// A law that says `Wait` is to wake in time for it.
+    pub(super) fn waits(&mut self, product: usize, class: Class, ms: u64) -> RequestId {
+        let until = at(ms + 1000);
+        self.law().wake = Some(self.law().wake.map_or(until, |wake| wake.min(until)));
+        self.waits_as_it_is(product, class, ms)
+    }
+
+    pub(super) fn waits_as_it_is(&mut self, product: usize, class: Class, ms: u64) -> RequestId {
+        self.comes(product, class, None, Word::Wait, ms)
+    }
+
+    pub(super) fn is_refused(&mut self, product: usize, class: Class, no: No, ms: u64) {
+        self.comes(product, class, None, Word::Refuse(no), ms);
+    }
+
+    pub(super) fn bets(&mut self, event: EventKey, word: Word, ms: u64) -> &mut Scene {
+        self.comes(HORSES, Class::Commit, Some(event), word, ms);
+        self
+    }
+
+    fn comes(&mut self, product: usize, class: Class, event: Option<EventKey>, word: Word, ms: u64) -> RequestId {
+        let request = RequestId(self.next);
+        self.next += 1;
+        let customer = Customer::Account(self.customer.unwrap_or(1000 + u64::from(self.next)));
+        let arrival = Arrival { product: ProductId(product as u16), class, customer, event };
+        self.law().word = word;
+        self.watched.arrive(Knock { request, arrival }, at(ms));
+        request
+    }
+
+    pub(super) fn ends_and_lets(&mut self, request: RequestId, said: &[Said], ms: u64) {
+        self.law().says(said);
+        self.watched.finish(request, Outcome::Answered, at(ms));
+    }
+
+    pub(super) fn leaves(&mut self, request: RequestId, ms: u64) {
+        self.watched.leave(request, at(ms));
+    }
+
+    pub(super) fn wakes(&mut self, said: &[Said], ms: u64) {
+        self.law().says(said);
+        self.watched.wake(at(ms));
+    }
+
+    pub(super) fn orders(&mut self, product: usize, order: Order, state: State, ms: u64) {
+        self.law().after_next(move |shown| shown.products[product].state = state);
+        self.watched.order(product, order, at(ms));
+    }
+
+    pub(super) fn reopens(&mut self, product: usize, ms: u64) {
+        self.watched.order(product, Order::Reopen, at(ms));
+    }
+
+    pub(super) fn notices(&mut self, notice: Notice, ms: u64) {
+        self.watched.notice(notice, at(ms));
+    }
+
+    pub(super) fn speaks_of(&self, promise: &str) {
+        let found = self.watched.violations();
+        assert!(found.iter().any(|found| found.starts_with(&format!("[{promise}]"))), "{promise}: {found:#?}");
+    }
+
+    pub(super) fn is_not_told(&self, promise: &str) {
+        let found = self.watched.violations();
+        assert!(!found.iter().any(|found| found.starts_with(&format!("[{promise}]"))), "{found:#?}");
+    }
+
+    pub(super) fn is_silent(&self) {
+        assert_eq!(self.watched.violations(), [""; 0]);
+    }
+}
+
+fn n(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).expect("not zero")
+}
+
+fn settings() -> Settings {
+    let limit = LimitSettings::Fixed(n(4));
+    let resource = |budget| ResourceSettings { budget, limit: limit.clone() };
+    let mut needs = [Needs::new(&[POOL]).expect("one"); Class::COUNT];
+    needs[Class::Commit.index()] = Needs::new(&[POOL, WALLET]).expect("two");
+    let product = ProductSettings {
+        needs,
+        guarantee: 50,
+        latency_objective: Duration::from_millis(250),
+        queue: QueueSettings {
+            longest_wait: Duration::from_secs(1),
+            length: n(10),
+            retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
+        },
+        reserve: n(2),
+    };
+    Settings {
+        products: vec![product; 2],
+        resources: vec![resource(false), resource(true)],
+        at_once_per_customer: n(3),
+        at_once_per_address: n(5),
+    }
+}

@@ -19,6 +19,9 @@ use sluss::sim::customers::{Attempt, Crowd, Customer, Ended, Event, Next, Steady
 use sluss::sim::plant::{Ask, JobId, Plant, Settings as PlantSettings};
 use sluss::sim::{Product, Step};
 
+#[path = "simulation/chaos.rs"]
+mod chaos;
+
 const JACKPOT: EventKey = EventKey(75);
 const PARKED: Duration = Duration::from_secs(4);
 const REOPENED: Duration = Duration::from_secs(10);

@@ -8,9 +8,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
+use sluss::admission::Timestamp;
+use sluss::sim::backend::{Ask, JobId, Plant};
 use sluss::sim::customers::{Attempt, Crowd, Customer, Ended, Next, Steady, TIME_OUT, Traits, burst, steady};
-use sluss::sim::plant::{Ask, JobId, Plant, Settings};
-use sluss::sim::{Product, Step};
+use sluss::sim::{Product, Step, saturday as company};
 
 const WINDOW: Duration = Duration::from_secs(45);
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -49,7 +50,7 @@ struct World {
 
 impl World {
     fn new(front: Front, seed: u64) -> Self {
-        let plant = Plant::new(Settings::default(), seed);
+        let plant = Plant::new(company::plant(), seed);
         Self {
             front,
             plant,
@@ -80,10 +81,15 @@ impl World {
     fn run(&mut self, until: Duration) {
         loop {
             let ours = self.due.peek().map(|Reverse((at, ..))| *at);
-            let Some(now) = ours.into_iter().chain(self.plant.next_wake()).min().filter(|&at| at < until) else {
+            let Some(now) = ours
+                .into_iter()
+                .chain(self.plant.next_wake().map(Timestamp::since_start))
+                .min()
+                .filter(|&at| at < until)
+            else {
                 return;
             };
-            self.plant.wake(now);
+            self.plant.wake(Timestamp::after(now));
             self.hear(now);
             if ours == Some(now)
                 && let Some(Reverse((_, _, due))) = self.due.pop()
@@ -133,8 +139,8 @@ impl World {
 
     fn pass(&mut self, customer: u64, attempt: Attempt, product: Product, held: bool, now: Duration) {
         self.running[product.index()] += usize::from(held);
-        let ask = Ask { product, step: attempt.step, attempt: Some(attempt.id), key: attempt.key };
-        let job = self.plant.ask(ask, now);
+        let ask = Ask { route: company::route(product, attempt.step), attempt: attempt.id, key: attempt.key };
+        let job = self.plant.ask(ask, Timestamp::after(now));
         self.jobs.insert(job, (customer, attempt.id, held));
     }
 
@@ -250,7 +256,7 @@ fn closed_loop(concurrency: usize, seed: u64) -> f64 {
     let mut before = 0;
     while now < length {
         if now <= warm {
-            before = world.plant.ledger().counts(Product::HorseRacing).placed;
+            before = company::placed(world.plant.ledger(), Product::HorseRacing);
         }
         inside.retain(|id| world.customers[id].1.is_some());
         while inside.len() < concurrency {
@@ -261,7 +267,7 @@ fn closed_loop(concurrency: usize, seed: u64) -> f64 {
         now += Duration::from_millis(1);
         world.run(now);
     }
-    let placed = world.plant.ledger().counts(Product::HorseRacing).placed - before;
+    let placed = company::placed(world.plant.ledger(), Product::HorseRacing) - before;
     placed as f64 / (length - warm).as_secs_f64()
 }
 

@@ -15,9 +15,9 @@ use sluss::admission::settings::{
 use sluss::admission::{
     Arrival, Class, Customer as Who, Domain, EventKey, Outcome, Output, Place, ProductId, Seat, Timestamp, Verdict,
 };
+use sluss::sim::backend::{Ask, Fault, JobId, Plant};
 use sluss::sim::customers::{Attempt, Crowd, Customer, Ended, Event, Next, Steady, burst, steady};
-use sluss::sim::plant::{Ask, JobId, Plant, Settings as PlantSettings};
-use sluss::sim::{Product, Step};
+use sluss::sim::{Product, Step, saturday as company};
 
 #[path = "simulation/chaos.rs"]
 mod chaos;
@@ -64,7 +64,8 @@ fn play(seed: u64, wallet: LimitSettings) -> [Tally; 3] {
     saturday.until(PARKED);
     saturday.order(EventState::Parked);
     saturday.until(REOPENED);
-    saturday.plant.cool(Product::HorseRacing, saturday.now);
+    let cold = Fault::Cold(company::COLD);
+    saturday.plant.fault(Product::HorseRacing.index(), cold, saturday.at());
     saturday.order(EventState::Open);
     saturday.until(END);
     saturday.tally
@@ -75,7 +76,7 @@ impl Saturday {
         let mut saturday = Saturday {
             now: Duration::ZERO,
             domain: Domain::new(settings(wallet), seed, Timestamp::ZERO),
-            plant: Plant::new(PlantSettings::default(), seed),
+            plant: Plant::new(company::plant(), seed),
             customers: HashMap::new(),
             due: BinaryHeap::new(),
             next: HashMap::new(),
@@ -114,10 +115,11 @@ impl Saturday {
         loop {
             let sends = self.due.peek().map(|Reverse((at, _))| *at);
             let domain = self.domain.next_wake().map(|at| at.since_start().max(self.now));
-            let next = [sends, self.plant.next_wake(), domain].into_iter().flatten().min();
+            let plant = self.plant.next_wake().map(Timestamp::since_start);
+            let next = [sends, plant, domain].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next < end) else { break };
             self.now = next;
-            self.plant.wake(next);
+            self.plant.wake(Timestamp::after(next));
             self.answers();
             if domain.is_some_and(|due| due <= next) {
                 self.domain.wake(self.at());
@@ -164,8 +166,8 @@ impl Saturday {
 
     fn work(&mut self, (id, attempt): Errand, seat: Seat) {
         let product = self.customers[&id].traits().product;
-        let ask = Ask { product, step: attempt.step, attempt: Some(attempt.id), key: attempt.key };
-        let job = self.plant.ask(ask, self.now);
+        let ask = Ask { route: company::route(product, attempt.step), attempt: attempt.id, key: attempt.key };
+        let job = self.plant.ask(ask, self.at());
         self.working.insert(job, ((id, attempt), seat));
     }
 

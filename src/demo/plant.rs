@@ -14,8 +14,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 
 use super::Failure;
+use crate::admission::Timestamp;
 use crate::sim::Product;
-use crate::sim::plant::{Answer, Ask, JobId, Plant, Settings};
+use crate::sim::backend::{Answer, Ask, Fault, JobId, Plant};
+use crate::sim::saturday;
 
 mod process;
 mod serve;
@@ -36,16 +38,19 @@ pub(super) struct Addresses {
 pub(super) struct Driver {
     plant: RefCell<Plant>,
     began: Instant,
+    /// Requests that came without the number of an attempt.
+    nameless: Cell<u64>,
     listening: RefCell<HashMap<JobId, oneshot::Sender<Answer>>>,
     /// When the pump means to wake; nothing while it has nothing to wait for.
-    armed: Cell<Option<std::time::Duration>>,
+    armed: Cell<Option<Timestamp>>,
     sooner: Notify,
 }
 
 impl Driver {
     fn new(seed: u64) -> Self {
         Self {
-            plant: RefCell::new(Plant::new(Settings::default(), seed)),
+            plant: RefCell::new(Plant::new(saturday::plant(), seed)),
+            nameless: Cell::new(0),
             began: Instant::now(),
             listening: RefCell::default(),
             armed: Cell::new(None),
@@ -56,7 +61,7 @@ impl Driver {
     /// Lets the model do the work and waits for its answer. Dropping this future is hanging up.
     async fn ask(&self, ask: Ask) -> Answer {
         let (tell, told) = oneshot::channel();
-        let job = self.plant.borrow_mut().ask(ask, self.began.elapsed());
+        let job = self.plant.borrow_mut().ask(ask, self.now());
         self.listening.borrow_mut().insert(job, tell);
         self.deliver();
         let next = self.plant.borrow().next_wake();
@@ -64,6 +69,22 @@ impl Driver {
             self.sooner.notify_one();
         }
         told.await.expect("every job is answered: the model forgets none")
+    }
+
+    /// A number for an attempt that has none, which proves nothing either way: from the far end, where no customer's is.
+    fn nameless_attempt(&self) -> u64 {
+        self.nameless.set(self.nameless.get() + 1);
+        u64::MAX - self.nameless.get()
+    }
+
+    /// Horse racing has lost its warm caches.
+    fn cool(&self) {
+        let mut plant = self.plant.borrow_mut();
+        plant.fault(Product::HorseRacing.index(), Fault::Cold(saturday::COLD), self.now());
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::after(self.began.elapsed())
     }
 
     fn deliver(&self) {
@@ -82,10 +103,10 @@ impl Driver {
             let next = self.plant.borrow().next_wake();
             self.armed.set(next);
             tokio::select! {
-                () = sleep_until(next.map(|next| self.began + next)) => {}
+                () = sleep_until(next.map(|next| self.began + next.since_start())) => {}
                 () = self.sooner.notified() => {}
             }
-            self.plant.borrow_mut().wake(self.began.elapsed());
+            self.plant.borrow_mut().wake(self.now());
             self.deliver();
         }
     }

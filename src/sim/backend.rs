@@ -111,7 +111,7 @@ impl Plant {
         if self.stations[home].settings.outlives_caller {
             return;
         }
-        if self.jobs[slot].place == Place::Answered {
+        if matches!(self.jobs[slot].place, Place::Answered | Place::Unwanted) {
             self.jobs[slot].place = Place::Unwanted;
             return;
         }

@@ -4,8 +4,8 @@
 //! same customers and the same plant, drawn from the same seed, so what differs between two runs is the law.
 
 mod ours;
-mod build;
 pub mod classic;
+mod build;
 
 use std::time::Duration;
 

@@ -1,17 +1,17 @@
 //! The rehearsal: a modelled Saturday, told the time.
 //!
-//! Here live the models that the demo, the tests and the load tool share: what stands behind the proxy ([`plant`])
-//! and who stands in front of it ([`customers`]). Both are sans-IO. They have no clock, no sockets and no threads; they
+//! Here live the models that the demo, the tests and the load tool share: what stands behind the proxy ([`backend`];
+//! that of the demo is [`saturday`]) and who stands in front of it ([`customers`]). Both are sans-IO. They have no clock, no sockets and no threads; they
 //! are told the time (as a [`Duration`](std::time::Duration) since their start) and answer with what happens next, and
 //! everything they draw comes from one seed. A driver with sockets and the real clock (`demo`) and one with an event
 //! heap and a made-up clock thus rehearse the very same afternoon.
 
 pub mod random;
-pub mod plant;
 pub mod customers;
 pub mod backend;
 pub mod clients;
 pub mod agenda;
+pub mod saturday;
 pub mod law;
 pub mod scenario;
 pub mod record;
@@ -20,6 +20,7 @@ pub mod checks;
 pub mod chaos;
 pub mod judge;
 pub mod rehearsal;
+pub mod shuffle_sharding;
 pub mod report;
 
 /// A line of business of the modelled betting company.

@@ -6,6 +6,7 @@
 pub mod tables;
 mod curves;
 mod picture;
+mod closures;
 mod panels;
 mod hero;
 

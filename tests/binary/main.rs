@@ -2,6 +2,7 @@
 
 mod nginx;
 mod process;
+mod simulate;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Addresses, open};
 use crate::demo::{Failure, errand};
-use crate::sim::Product;
-use crate::sim::plant::Plant;
+use crate::sim::backend::Plant;
+use crate::sim::{Product, saturday};
 
 /// What the plant tells whoever watches.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -36,18 +36,17 @@ pub(in crate::demo) struct Report {
 
 impl Report {
     pub(super) fn of(plant: &Plant) -> Self {
-        let vitals = plant.vitals();
-        let counts = Product::ALL.map(|product| plant.ledger().counts(product));
+        let ledger = plant.ledger();
         Self {
-            threads: vitals.threads,
-            backlog: vitals.backlog,
-            wallet_line: vitals.wallet_line,
-            wallet_permille: vitals.wallet_permille,
-            placed: counts.map(|counts| counts.placed),
-            repeated: counts.map(|counts| counts.repeated),
-            arrived: counts.map(|counts| counts.arrived.iter().sum()),
-            duplicates: plant.ledger().duplicates(),
-            full: plant.ledger().full(),
+            threads: Product::ALL.map(|product| plant.held(product.index())),
+            backlog: Product::ALL.map(|product| plant.waiting(product.index())),
+            wallet_line: plant.in_line(saturday::WALLET),
+            wallet_permille: plant.bend_permille(saturday::WALLET),
+            placed: Product::ALL.map(|product| saturday::placed(ledger, product)),
+            repeated: Product::ALL.map(|product| saturday::repeated(ledger, product)),
+            arrived: Product::ALL.map(|product| saturday::arrived(ledger, product)),
+            duplicates: ledger.duplicates(),
+            full: ledger.full(),
         }
     }
 }

@@ -14,8 +14,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 use super::{Driver, Report};
-use crate::sim::plant::{Answer, Ask};
-use crate::sim::{Product, Step};
+use crate::sim::backend::{Answer, Ask};
+use crate::sim::{Product, Step, saturday};
 
 /// Serves one product's backend for as long as the plant stands.
 pub(super) async fn backend(listener: TcpListener, product: Product, driver: Rc<Driver>) {
@@ -42,7 +42,7 @@ pub(super) async fn control(listener: TcpListener, driver: Rc<Driver>) {
         let driver = Rc::clone(&driver);
         let service = service_fn(move |request: Request<Incoming>| {
             if request.method() == Method::POST {
-                driver.plant.borrow_mut().cool(Product::HorseRacing, driver.began.elapsed());
+                driver.cool();
             }
             let report = serde_json::to_string(&Report::of(&driver.plant.borrow()));
             std::future::ready(report.map(|json| answer(StatusCode::OK, json)))
@@ -71,14 +71,15 @@ async fn work(driver: &Driver, product: Product, request: Request<Incoming>) -> 
         return answer(StatusCode::NOT_FOUND, r#"{"error":"no such page"}"#.into());
     };
     let headers = request.headers();
-    let attempt = text(headers, "x-attempt").and_then(|id| id.parse().ok());
+    let attempt =
+        text(headers, "x-attempt").and_then(|id| id.parse().ok()).unwrap_or_else(|| driver.nameless_attempt());
     let key = text(headers, "idempotency-key").map(as_number);
     if request.into_body().collect().await.is_err() {
         return answer(StatusCode::BAD_REQUEST, r#"{"error":"half a request"}"#.into());
     }
-    match driver.ask(Ask { product, step, attempt, key }).await {
+    match driver.ask(Ask { route: saturday::route(product, step), attempt, key }).await {
         Answer::Done => answer(StatusCode::OK, page(product, step, key)),
-        Answer::Full => answer(StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"too many are waiting"}"#.into()),
+        Answer::Failed => answer(StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"too many are waiting"}"#.into()),
     }
 }
 

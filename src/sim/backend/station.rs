@@ -74,7 +74,9 @@ impl Station {
         let scaled = built * self.capacity * f64::from(100 - self.lost_percent) / 100.0;
         match self.work {
             Work::Sharing(_) => scaled,
-            Work::Seats(_) => scaled.round(),
+            // Half a seat is one: only what is all gone does nothing at all.
+            Work::Seats(_) if scaled > 0.0 => scaled.round().max(1.0),
+            Work::Seats(_) => 0.0,
         }
     }
 

@@ -143,6 +143,10 @@ fn the_knee_moves_with_what_happens() {
     let mut seated = one(seats(3), 20);
     seated.fault(0, Fault::Capacity(0.5), at(0));
     assert_eq!(seated.knee(0), 2.0);
+    seated.fault(0, Fault::Capacity(0.1), at(0));
+    assert_eq!(seated.knee(0), 1.0);
+    seated.fault(0, Fault::Lose(100), at(0));
+    assert_eq!(seated.knee(0), 0.0);
 }
 
 mod faults;

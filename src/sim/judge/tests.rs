@@ -17,7 +17,7 @@ fn a_range_must_hold_with_every_seed_and_the_worst_one_is_named() {
     let range = expected((90.0, 100.0), None);
     assert_eq!(held(&range, &[Some(95.0), Some(91.0), Some(99.5)]), (true, Some(99.5), None));
     assert_eq!(held(&range, &[Some(95.0), Some(80.0), Some(101.0)]), (false, Some(80.0), Some(2)));
-    assert_eq!(held(&range, &[Some(90.0), Some(100.0)]).0, true, "the ends belong to it");
+    assert!(held(&range, &[Some(90.0), Some(100.0)]).0, "the ends belong to it");
 }
 
 #[test]

@@ -87,7 +87,8 @@ pub fn number(value: f64) -> String {
     }
     let size = value.abs();
     let decimals = match size {
-        _ if size == size.round() && size < 1e15 => 0,
+        // What would be written as 0.00 is nothing.
+        _ if size < 0.005 || (size == size.round() && size < 1e15) => 0,
         _ if size >= 1_000.0 => 0,
         _ if size >= 10.0 => 1,
         _ => 2,
@@ -95,7 +96,7 @@ pub fn number(value: f64) -> String {
     let written = format!("{size:.decimals$}");
     let (whole, rest) =
         written.split_once('.').map_or((written.as_str(), String::new()), |(whole, part)| (whole, format!(".{part}")));
-    let sign = if value < 0.0 { "−" } else { "" };
+    let sign = if value <= -0.005 { "−" } else { "" };
     format!("{sign}{}{rest}", grouped(whole))
 }
 
@@ -104,7 +105,7 @@ fn grouped(digits: &str) -> String {
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
         let left = digits.len() - place;
-        if place > 0 && left % 3 == 0 {
+        if place > 0 && left.is_multiple_of(3) {
             grouped.push(' ');
         }
         grouped.push(digit);
@@ -129,8 +130,8 @@ mod tests {
 
     #[test]
     fn numbers_are_as_exact_as_a_reader_can_use() {
-        let written = [0.0, 1.0, 1.234, 47.87, 100.0, 1_234.5, 12_345_678.0, -3.5, f64::INFINITY].map(number);
-        assert_eq!(written, ["0", "1", "1.23", "47.9", "100", "1 234", "12 345 678", "−3.50", "∞"]);
+        let written = [0.0, -0.001, 1.0, 1.234, 47.87, 100.0, 1_234.5, 12_345_678.0, -3.5, f64::INFINITY].map(number);
+        assert_eq!(written, ["0", "0", "1", "1.23", "47.9", "100", "1 234", "12 345 678", "−3.50", "∞"]);
     }
 
     #[test]

@@ -13,14 +13,19 @@ pub fn build(written: &str, scenario: &Scenario, seed: u64) -> Result<Box<dyn La
     if written == OURS {
         return Ok(Box::new(watched(scenario, seed)));
     }
-    let settings = &scenario.admission.products;
-    let around = Surroundings {
-        products: scenario.products.len(),
+    let built = classic::build(written, &surroundings(scenario), seed);
+    built.map_err(|wrong| format!("there is no law `{written}`: {wrong}; ours is `{OURS}`"))
+}
+
+/// What the others need to know of a story.
+fn surroundings(scenario: &Scenario) -> Surroundings {
+    let products = &scenario.admission.products;
+    Surroundings {
+        products: products.len(),
         pools: scenario.pools(),
-        guarantees: settings.iter().map(|product| product.guarantee).collect(),
-        objective: settings.iter().map(|product| product.latency_objective).collect(),
-    };
-    classic::build(written, &around, seed)
+        guarantees: products.iter().map(|product| product.guarantee).collect(),
+        objective: products.iter().map(|product| product.latency_objective).collect(),
+    }
 }
 
 /// Ours, with every step checked.

@@ -1,5 +1,6 @@
 //! From records to points: what is drawn, not yet how.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::sim::law::Look;
@@ -11,41 +12,33 @@ pub(super) type Curve = Vec<Vec<(f64, f64)>>;
 /// More points than a picture can show are merged into their means.
 pub(super) const MOST_POINTS: usize = 500;
 
-/// Something about each second of a run, over everybody meant.
+/// Something about each of these seconds of a run, over everybody meant, in at most so many points.
 pub(super) fn by_second(
     run: &Run,
     whose: Whose,
-    lasts: Duration,
+    within: Range<usize>,
     most: usize,
-    of: fn(&[Counts]) -> Option<f64>,
+    of: impl Fn(&[Counts]) -> Option<f64>,
 ) -> Curve {
-    let seconds: Vec<Counts> = (0..lasts.as_secs() as usize).map(|second| run.second(whose, second)).collect();
+    let first = within.start;
+    let seconds: Vec<Counts> = within.map(|second| run.second(whose, second)).collect();
     let each = seconds.len().div_ceil(most).max(1);
     let merged = seconds.chunks(each).enumerate().map(|(nth, chunk)| {
-        let middle = (nth * each) as f64 + chunk.len() as f64 / 2.0;
+        let middle = (first + nth * each) as f64 + chunk.len() as f64 / 2.0;
         (middle, of(chunk))
     });
     unbroken(merged)
 }
 
-/// Attempts per second.
-pub(super) fn attempts(run: &Run, whose: Whose, lasts: Duration) -> Curve {
-    by_second(run, whose, lasts, MOST_POINTS, |seconds| mean(seconds, |counts| counts.attempts.into()))
-}
-
-/// Attempts served in time per second, in at most so many points.
-pub(super) fn served(run: &Run, whose: Whose, lasts: Duration, most: usize) -> Curve {
-    by_second(run, whose, lasts, most, |seconds| mean(seconds, |counts| counts.served.into()))
-}
-
-/// Journeys finished per second, in at most so many points.
-pub(super) fn finished(run: &Run, whose: Whose, lasts: Duration, most: usize) -> Curve {
-    by_second(run, whose, lasts, most, |seconds| mean(seconds, |counts| counts.finished.into()))
+/// Something that is counted, per second.
+pub(super) fn rate(run: &Run, whose: Whose, within: Range<usize>, most: usize, of: impl Fn(&Counts) -> u32) -> Curve {
+    let seconds = |counts: &[Counts]| mean(counts, |counts| of(counts).into());
+    by_second(run, whose, within, most, seconds)
 }
 
 /// How long those who passed had waited on average, in milliseconds; a gap where nobody passed.
-pub(super) fn waited(run: &Run, whose: Whose, lasts: Duration) -> Curve {
-    by_second(run, whose, lasts, MOST_POINTS, |seconds| {
+pub(super) fn waited(run: &Run, whose: Whose, within: Range<usize>) -> Curve {
+    by_second(run, whose, within, MOST_POINTS, |seconds| {
         let passed: u64 = seconds.iter().map(|counts| u64::from(counts.reached)).sum();
         let waited: u64 = seconds.iter().map(|counts| counts.waited_us).sum();
         (passed > 0).then(|| waited as f64 / 1_000.0 / passed as f64)
@@ -104,13 +97,13 @@ mod tests {
     #[test]
     fn long_runs_are_merged_into_means_and_short_ones_are_not() {
         let run = played("sluss", 1);
-        let curve = attempts(&run, Whose::Product(0), Duration::from_secs(180));
+        let curve = rate(&run, Whose::Product(0), 0..180, MOST_POINTS, |counts| counts.attempts);
         assert_eq!((curve[0].len(), curve[0][0]), (180, (0.5, 30.0)));
-        let merged = by_second(&run, Whose::Product(0), Duration::from_secs(180), 7, |seconds| {
-            mean(seconds, |counts| counts.attempts.into())
-        });
+        let merged = rate(&run, Whose::Product(0), 0..180, 7, |counts| counts.attempts);
         assert_eq!(merged[0].len(), 7);
         assert_eq!(merged[0][1], (39.0, (4.0 * 30.0 + 22.0 * 10.0) / 26.0), "26 seconds from 26 s on");
+        let part = rate(&run, Whose::Product(0), 20..40, MOST_POINTS, |counts| counts.served);
+        assert_eq!((part[0].len(), part[0][0], part[0][19]), (20, (20.5, 30.0), (39.5, 0.0)));
     }
 
     #[test]

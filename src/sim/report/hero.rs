@@ -4,16 +4,17 @@
 //! where they end, so it needs no legend.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::closures::shaded;
 use super::curves::{self, Curve};
-use super::panels::bands;
-use super::picture::{Band, PENS, SHUT, escaped};
+use super::picture::{Band, PENS, SHUT, clock, escaped, short, unit};
 use crate::sim::judge::words;
-use crate::sim::record::{Run, Whose};
+use crate::sim::record::{Counts, Run, Whose};
 use crate::sim::rehearsal::Rehearsal;
 use crate::sim::scenario::Scenario;
 
@@ -24,7 +25,7 @@ const GRID: RGBColor = RGBColor(0xE4, 0xE7, 0xEA);
 /// Few enough that the chance of single seconds does not hide what happens.
 const POINTS: usize = 120;
 
-/// The picture of a story's first product, from the runs that were kept: ours and the first law it was compared with.
+/// The picture of a story's first product around its first closure, from the runs that were kept: ours and the first law it was compared with.
 /// `None` when there is nothing to compare.
 pub fn hero(rehearsal: &Rehearsal) -> Option<String> {
     let [ours, other, ..] = &rehearsal.shown[..] else { return None };
@@ -38,11 +39,22 @@ struct Hero<'a> {
     scenario: &'a Scenario,
     product: &'a str,
     seed: u64,
-    /// What is counted, in full and where there is little room.
-    counted: (&'static str, &'static str),
-    closed: Vec<Band>,
+    /// What is counted.
+    counted: Counted,
+    closed: Option<Band>,
+    /// What is seen of the run, in seconds.
+    seen: Range<usize>,
     ours: Told,
     other: Told,
+}
+
+/// What a line counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// Journeys finished, where the last step is a bet.
+    Bets,
+    /// Requests served in time.
+    Requests,
 }
 
 /// A line and what is said where it ends.
@@ -54,33 +66,34 @@ struct Told {
 
 impl<'a> Hero<'a> {
     fn new(scenario: &'a Scenario, ours: &Run, other: &Run) -> Self {
-        let whose = Whose::Product(0);
         let crowds = scenario.crowds.iter().filter(|crowd| crowd.product.index() == 0);
         let ends_in_bets = crowds.filter_map(|crowd| crowd.journey.last()).any(|step| step.bet);
+        let counted = if ends_in_bets { Counted::Bets } else { Counted::Requests };
+        let of = |counts: &Counts| counted.of(counts);
+        let closed = shaded(scenario, ours, 0).into_iter().find(|band| band.colour == SHUT);
+        let (seen, counted_from) = around(scenario, closed);
         let told = |run: &Run, name: String| {
-            let curve = if ends_in_bets { curves::finished } else { curves::served };
-            let seconds = scenario.measured.0.as_secs() as usize..scenario.measured.1.as_secs() as usize;
-            let counts = seconds.map(|second| run.second(whose, second));
-            let total =
-                counts.map(|counts| f64::from(if ends_in_bets { counts.finished } else { counts.served })).sum();
-            Told { curve: curve(run, whose, scenario.lasts, POINTS), name, total }
+            let curve = curves::rate(run, Whose::Product(0), seen.clone(), POINTS, of);
+            let counts = (counted_from..seen.end).map(|second| of(&run.second(Whose::Product(0), second)));
+            Told { curve, name, total: counts.map(f64::from).sum() }
         };
         Self {
             scenario,
             product: &scenario.products[0].name,
             seed: ours.seed,
-            counted: if ends_in_bets { ("bets placed", "bets placed") } else { ("requests served", "served") },
-            closed: bands(ours, 0).into_iter().filter(|band| band.colour == SHUT).collect(),
+            counted,
+            closed,
             ours: told(ours, "with Sluss".into()),
             other: told(other, if other.law == "none" { "without".into() } else { format!("with {}", other.law) }),
+            seen,
         }
     }
 
     fn draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) {
         let seconds = self.scenario.lasts.as_secs_f64();
-        // A board does not count in seconds once there are minutes.
-        let (unit, called) = if seconds >= 300.0 { (60.0, "min") } else { (1.0, "s") };
-        let (end, top) = (seconds / unit, 1.1 * self.highest());
+        let unit = unit(seconds);
+        let (from, to) = (self.seen.start as f64 / unit, self.seen.end as f64 / unit);
+        let top = 1.1 * self.highest();
         let mut chart = ChartBuilder::on(area)
             .margin_right(370)
             .margin_top(170)
@@ -88,13 +101,16 @@ impl<'a> Hero<'a> {
             .margin_left(30)
             .x_label_area_size(60)
             .y_label_area_size(100)
-            .build_cartesian_2d(0.0..end, 0.0..top)
+            .build_cartesian_2d(from..to, 0.0..top)
             .expect(STRING);
-        let bands = self
-            .closed
-            .iter()
-            .map(|band| Rectangle::new([(band.from / unit, 0.0), (band.to / unit, top)], SHUT.mix(0.25).filled()));
-        chart.draw_series(bands).expect(STRING);
+        if let Some(closed) = self.closed {
+            let (from, to) = (closed.from / unit, closed.to / unit);
+            let behind = Rectangle::new([(from, 0.0), (to, top)], SHUT.mix(0.25).filled());
+            chart.draw_series([behind]).expect(STRING);
+            let centred = styled(32, SOFT, Pos::new(HPos::Center, VPos::Top));
+            let place = EmptyElement::at(((from + to) / 2.0, top));
+            chart.draw_series([place + Text::new("closed", (0, 16), centred)]).expect(STRING);
+        }
         let text = |at| styled(32, SOFT, at);
         chart
             .configure_mesh()
@@ -106,8 +122,8 @@ impl<'a> Hero<'a> {
             .y_labels(6)
             .x_label_style(text(Pos::new(HPos::Center, VPos::Top)))
             .y_label_style(text(Pos::new(HPos::Right, VPos::Center)))
-            .x_label_formatter(&|at| format!("{} {called}", words::number(*at)))
-            .y_label_formatter(&|value| words::number(*value))
+            .x_label_formatter(&|at| clock(at * unit, seconds))
+            .y_label_formatter(&|value| short(*value))
             .draw()
             .expect(STRING);
         for (told, pen, width) in [(&self.other, PENS[1], 6), (&self.ours, PENS[0], 9)] {
@@ -117,12 +133,7 @@ impl<'a> Hero<'a> {
                 chart.draw_series(line).expect(STRING);
             }
         }
-        for band in &self.closed {
-            let centred = styled(32, SOFT, Pos::new(HPos::Center, VPos::Top));
-            let place = EmptyElement::at(((band.from + band.to) / 2.0 / unit, top));
-            chart.draw_series([place + Text::new("closed", (0, 16), centred)]).expect(STRING);
-        }
-        let height = |told: &Told| chart.backend_coord(&(end, told.ends_at())).1;
+        let height = |told: &Told| chart.backend_coord(&(to, told.ends_at())).1;
         self.name(area, height(&self.ours), height(&self.other));
         self.head(area);
     }
@@ -145,7 +156,7 @@ impl<'a> Hero<'a> {
             let left = SIZE.0 as i32 - 355;
             let name = bold(styled(44, pen, Pos::new(HPos::Left, VPos::Center)));
             area.draw(&Text::new(told.name.clone(), (left, height - 20), name)).expect(STRING);
-            let total = format!("{} {}", words::number(told.total), self.counted.1);
+            let total = self.counted.told(told.total);
             let plain = styled(32, INK, Pos::new(HPos::Left, VPos::Center));
             area.draw(&Text::new(total, (left, height + 24), plain)).expect(STRING);
         }
@@ -153,13 +164,13 @@ impl<'a> Hero<'a> {
 
     fn head(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) {
         let top = Pos::new(HPos::Left, VPos::Top);
-        let Scenario { name, scale, measured: (from, to), .. } = self.scenario;
+        let Scenario { name, scale, .. } = self.scenario;
         let title = Text::new(name.clone(), (50, 36), bold(styled(58, INK, top)));
         area.draw(&title).expect(STRING);
-        let below = format!("{}: {} per second", self.product, self.counted.0);
+        let below = format!("{}: {} per second", self.product, self.counted.name());
         area.draw(&Text::new(below, (50, 108), styled(34, SOFT, top))).expect(STRING);
-        let [from, to] = [from, to].map(|time| words::number(time.as_secs_f64()));
-        let made = format!("Simulated at a scale of {scale}, seed {}. Totals are from {from} to {to} s.", self.seed);
+        let totals = if self.closed.is_some() { "Totals are from the reopening on. " } else { "" };
+        let made = format!("{totals}Simulated at a scale of {scale}, with seed {}.", self.seed);
         area.draw(&Text::new(made, (50, SIZE.1 as i32 - 50), styled(26, SOFT, top))).expect(STRING);
     }
 
@@ -179,7 +190,7 @@ impl<'a> Hero<'a> {
              fill=\"#FFFFFF\" stroke=\"#D0D4D9\" stroke-width=\"3\"/>{body}",
             escaped(&self.scenario.name),
             escaped(self.product),
-            self.counted.0,
+            self.counted.name(),
             number(ours.total),
             ours.name,
             number(other.total),
@@ -192,6 +203,32 @@ impl<'a> Hero<'a> {
     }
 }
 
+impl Counted {
+    fn of(self, counts: &Counts) -> u32 {
+        match self {
+            Counted::Bets => counts.finished,
+            Counted::Requests => counts.served,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Counted::Bets => "bets placed",
+            Counted::Requests => "requests served",
+        }
+    }
+
+    /// So many, in few words.
+    fn told(self, total: f64) -> String {
+        let number = words::number(total);
+        match self {
+            Counted::Bets if total == 1.0 => "1 bet placed".into(),
+            Counted::Bets => format!("{number} bets placed"),
+            Counted::Requests => format!("{number} served"),
+        }
+    }
+}
+
 impl Told {
     /// The height of the last fifth of the line: where it ends but for chance.
     fn ends_at(&self) -> f64 {
@@ -199,6 +236,16 @@ impl Told {
         let last = &points[points.len() - points.len().div_ceil(5)..];
         last.iter().sum::<f64>() / last.len().max(1) as f64
     }
+}
+
+/// The seconds that are seen, and from which on is counted: a closure with as much before it, and four times as much after
+/// it, or the whole run.
+fn around(scenario: &Scenario, closed: Option<Band>) -> (Range<usize>, usize) {
+    let lasts = scenario.lasts.as_secs_f64();
+    let Some(Band { from, to, .. }) = closed else { return (0..lasts as usize, 0) };
+    let long = (to - from).max(30.0);
+    let first = (from - long).max(0.0) as usize;
+    (first..(to + 4.0 * long).min(lasts) as usize, to as usize)
 }
 
 const NAME_HEIGHT: i32 = 110;

@@ -3,10 +3,11 @@
 use plotters::style::RGBColor;
 use serde::Serialize;
 
+use super::closures::shaded;
 use super::curves::{self, Curve};
-use super::picture::{Band, KNEE, LIMIT, Line, PENS, Picture, RAMP, RAMPING, SHUT};
+use super::picture::{Band, KNEE, LIMIT, Line, PENS, Picture, RAMP, RAMPING, SHUT, clock};
 use crate::sim::judge::words;
-use crate::sim::record::{Run, Whose};
+use crate::sim::record::{Counts, Run, Whose};
 use crate::sim::rehearsal::Rehearsal;
 
 /// A product's part of the page.
@@ -47,7 +48,7 @@ impl Key {
 pub(super) fn panels(rehearsal: &Rehearsal, story: usize, product: usize) -> Option<Panels> {
     let first = rehearsal.shown.first()?;
     let scenario = &rehearsal.story.scenario;
-    let bands = bands(first, product);
+    let bands = shaded(scenario, first, product);
     let (times, marks) = marks(first, product, scenario.lasts.as_secs_f64());
     let has = |colour| bands.iter().any(|band| band.colour == colour);
     let board = Board { rehearsal, id: format!("s{story}-p{product}"), product, bands: &bands, marks: &times };
@@ -72,18 +73,17 @@ struct Board<'a> {
 impl Board<'_> {
     fn pictures(&self, first: &Run) -> Vec<Panel> {
         let (product, whose) = (self.product, Whose::Product(self.product));
-        let lasts = self.rehearsal.story.scenario.lasts;
+        let seconds = self.rehearsal.story.scenario.lasts.as_secs() as usize;
+        let rate = |run: &Run, of: fn(&Counts) -> u32| curves::rate(run, whose, 0..seconds, curves::MOST_POINTS, of);
         let mut pictures = vec![
-            self.compared("Arrivals", "attempts per second", |run| curves::attempts(run, whose, lasts)),
-            self.compared("Goodput", "served in time, per second", |run| {
-                curves::served(run, whose, lasts, curves::MOST_POINTS)
-            }),
+            self.compared("Arrivals", "attempts per second", |run| rate(run, |counts| counts.attempts)),
+            self.compared("Goodput", "served in time, per second", |run| rate(run, |counts| counts.served)),
             self.seats(first),
             self.compared("In flight", "requests at the plant", |run| {
                 curves::looked(run, product, |look| Some(look.in_flight.into()))
             }),
             self.compared("Time in the queue", "milliseconds, mean of those who passed", |run| {
-                curves::waited(run, whose, lasts)
+                curves::waited(run, whose, 0..seconds)
             }),
             self.compared("Queue", "requests waiting", |run| {
                 curves::looked(run, product, |look| Some(look.waiting.into()))
@@ -151,27 +151,6 @@ impl Board<'_> {
     }
 }
 
-/// When a product was shut and when it ramped.
-pub(super) fn bands(run: &Run, product: usize) -> Vec<Band> {
-    let mut bands: Vec<Band> = Vec::new();
-    let every = run.look_every.as_secs_f64();
-    for (nth, look) in run.looks.get(product).into_iter().flatten().enumerate() {
-        let colour = match look.state {
-            "draining" | "parked" => SHUT,
-            "ramping" => RAMPING,
-            _ => continue,
-        };
-        let (from, to) = (nth as f64 * every, (nth + 1) as f64 * every);
-        match bands.last_mut() {
-            Some(last) if last.colour == colour && last.to >= from => last.to = to,
-            _ => bands.push(Band { from, to, colour }),
-        }
-    }
-    let end = run.looks.get(product).map_or(0.0, |looks| looks.len().saturating_sub(1) as f64 * every);
-    bands.iter_mut().for_each(|band| band.to = band.to.min(end));
-    bands
-}
-
 /// What happened to a product, and where to put its numbers: what happens at nearly the same time shares one.
 fn marks(run: &Run, product: usize, seconds: f64) -> (Vec<f64>, Vec<Vec<String>>) {
     let (mut times, mut texts): (Vec<f64>, Vec<Vec<String>>) = (Vec::new(), Vec::new());
@@ -181,7 +160,7 @@ fn marks(run: &Run, product: usize, seconds: f64) -> (Vec<f64>, Vec<Vec<String>>
             times.push(at);
             texts.push(Vec::new());
         }
-        texts.last_mut().expect("a place was made above").push(format!("{} s: {}", words::number(at), mark.what));
+        texts.last_mut().expect("a place was made above").push(format!("{}: {}", clock(at, seconds), mark.what));
     }
     (times, texts)
 }
@@ -196,13 +175,6 @@ mod tests {
     use super::*;
     use crate::sim::record::Mark;
     use crate::sim::rehearsal::handmade::{played, rehearsal};
-
-    #[test]
-    fn states_are_shaded_as_long_as_they_lasted() {
-        let shaded: Vec<_> = bands(&played("sluss", 1), 0).iter().map(|b| (b.from, b.to, b.colour)).collect();
-        assert_eq!(shaded, [(30.0, 90.0, SHUT), (90.0, 110.0, RAMPING)]);
-        assert_eq!(bands(&played("sluss", 1), 1), []);
-    }
 
     #[test]
     fn what_happens_at_nearly_the_same_time_shares_a_number() {

@@ -99,24 +99,24 @@ impl Picture<'_> {
     fn draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) {
         let points = self.lines.iter().flat_map(|line| line.curve.iter().flatten());
         let top = ceiling(points.map(|point| point.1).fold(0.0, f64::max));
+        let unit = unit(self.seconds);
         let mut chart = ChartBuilder::on(area)
             .margin_right(30)
             .margin_top(60)
             .x_label_area_size(56)
             .y_label_area_size(120)
-            .build_cartesian_2d(0.0..self.seconds, 0.0..top)
+            .build_cartesian_2d(0.0..self.seconds / unit, 0.0..top)
             .expect(STRING);
-        let bands = self
-            .bands
-            .iter()
-            .map(|band| Rectangle::new([(band.from, 0.0), (band.to, top)], band.colour.mix(0.22).filled()));
+        let bands = self.bands.iter().map(|band| {
+            Rectangle::new([(band.from / unit, 0.0), (band.to / unit, top)], band.colour.mix(0.22).filled())
+        });
         chart.draw_series(bands).expect(STRING);
-        axes(&mut chart);
+        axes(&mut chart, self.seconds);
         for line in self.lines.iter().rev() {
-            line.draw(&mut chart);
+            line.draw(&mut chart, unit);
         }
         for (nth, at) in self.marks.iter().enumerate() {
-            mark(&mut chart, nth + 1, *at, top);
+            mark(&mut chart, nth + 1, at / unit, top);
         }
     }
 
@@ -140,18 +140,19 @@ impl Picture<'_> {
 }
 
 impl Line {
-    fn draw(&self, chart: &mut Chart<'_, '_>) {
+    fn draw(&self, chart: &mut Chart<'_, '_>, unit: f64) {
         for piece in &self.curve {
+            let points = piece.iter().map(|(at, value)| (at / unit, *value));
             if self.filled {
                 let below = self.pen.mix(0.25);
-                chart.draw_series(AreaSeries::new(piece.iter().copied(), 0.0, below)).expect(STRING);
+                chart.draw_series(AreaSeries::new(points.clone(), 0.0, below)).expect(STRING);
             }
-            chart.draw_series(LineSeries::new(piece.iter().copied(), self.pen.stroke_width(self.width))).expect(STRING);
+            chart.draw_series(LineSeries::new(points, self.pen.stroke_width(self.width))).expect(STRING);
         }
     }
 }
 
-fn axes(chart: &mut Chart<'_, '_>) {
+fn axes(chart: &mut Chart<'_, '_>, seconds: f64) {
     let text = |at| TextStyle::from(("sans-serif", TEXT).into_font()).color(&INK).pos(at);
     chart
         .configure_mesh()
@@ -163,8 +164,8 @@ fn axes(chart: &mut Chart<'_, '_>) {
         .y_labels(5)
         .x_label_style(text(Pos::new(HPos::Center, VPos::Top)))
         .y_label_style(text(Pos::new(HPos::Right, VPos::Center)))
-        .x_label_formatter(&|at| format!("{} s", words::number(*at)))
-        .y_label_formatter(&|value| words::number(*value))
+        .x_label_formatter(&|at| clock(at * unit(seconds), seconds))
+        .y_label_formatter(&|value| short(*value))
         .draw()
         .expect(STRING);
 }
@@ -186,9 +187,39 @@ fn ceiling(highest: f64) -> f64 {
     if highest > 0.0 { highest * 1.06 } else { 1.0 }
 }
 
+/// A time in a run of so many seconds: `90 s` in a short one, `1:30` in a long one.
+pub(super) fn clock(at: f64, seconds: f64) -> String {
+    if unit(seconds) == 1.0 {
+        return format!("{} s", words::number(at));
+    }
+    let at = at.round() as u64;
+    format!("{}:{:02}", at / 60, at % 60)
+}
+
+/// What an axis of so many seconds counts in, so that its labels are round: seconds or minutes.
+pub(super) fn unit(seconds: f64) -> f64 {
+    if seconds < 300.0 { 1.0 } else { 60.0 }
+}
+
+/// A number beside an axis, where there is little room: thousands of thousands are short ones.
+pub(super) fn short(value: f64) -> String {
+    if value < 10_000.0 { words::number(value) } else { format!("{} k", words::number(value / 1_000.0)) }
+}
+
 /// For text between tags and in attributes.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const STRING: &str = "a picture is drawn into a string, which takes everything";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_short_and_in_the_unit_of_their_run() {
+        assert_eq!([0.5, 9_000.0, 400_000.0].map(short), ["0.50", "9 000", "400 k"]);
+        assert_eq!([clock(90.0, 299.0), clock(90.0, 300.0), clock(3_960.0, 4_000.0)], ["90 s", "1:30", "66:00"]);
+    }
+}

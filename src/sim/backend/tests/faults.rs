@@ -16,8 +16,7 @@ fn a_cold_station_warms_with_what_it_completes() {
     cold_one.cold = cold(3.0, Eases::Completions(5_000.0));
     let early = capacity(Station { cold: cold(3.0, Eases::Completions(1e9)), ..cold_one.clone() }, 20, None);
     assert_near(early, 1_000.0 / 3.0);
-    // The time for n completions is the integral of (1 + 2 e^(-x/5000)) / 1000 from 0 to n; n = 12,079 after 20 s more
-    // or less exactly: 12.079 + 10 (1 - e^-2.4158) = 21.19; 10,970 gives 10.97 + 10 (1 - e^-2.194) = 19.86.
+    // Each completion takes 1 + 2 e^(-x / 5000) ms when x came before it; the integral of that over all is the time.
     let done = 20.0 * capacity(cold_one, 20, None);
     let took = |done: f64| done / 1_000.0 + 10.0 * (1.0 - (-done / 5_000.0).exp());
     assert_near(took(done), 20.0);

@@ -98,6 +98,7 @@ fn an_answer_that_lies_ready_is_not_given_to_one_who_has_hung_up() {
     let asked = ask(&mut plant, 2, at(0));
     plant.wake(at(10));
     plant.hang_up(asked[0], at(10));
+    plant.hang_up(asked[0], at(10));
     let next = ask(&mut plant, 1, at(10));
     assert!(!asked.contains(&next[0]), "its number is not free yet");
     let heard: Vec<JobId> = answers(&mut plant, Timestamp::NEVER).into_iter().map(|(_, job, _)| job).collect();

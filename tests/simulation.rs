@@ -19,6 +19,9 @@ use sluss::sim::backend::{Ask, Fault, JobId, Plant};
 use sluss::sim::customers::{Attempt, Crowd, Customer, Ended, Event, Next, Steady, burst, steady};
 use sluss::sim::{Product, Step, saturday as company};
 
+#[path = "simulation/chaos.rs"]
+mod chaos;
+
 const JACKPOT: EventKey = EventKey(75);
 const PARKED: Duration = Duration::from_secs(4);
 const REOPENED: Duration = Duration::from_secs(10);

@@ -94,7 +94,7 @@ impl Canned {
 
 /// Seconds as `Retry-After` has them, never sooner than asked.
 fn whole_seconds(wait: Duration) -> usize {
-    wait.as_millis().div_ceil(1000) as usize
+    wait.as_nanos().div_ceil(1_000_000_000) as usize
 }
 
 /// The status of each refusal: 503 for our load, 429 for a customer's own excess, 403 for what is over.
@@ -231,6 +231,8 @@ mod tests {
         let response = answers.refuse(0, Class::Start, refused);
         assert_eq!(response.headers()[RETRY_AFTER], "3");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        let hardly = Refused { refusal: Refusal::QueueFull, retry_after: Duration::from_nanos(2_000_000_001) };
+        assert_eq!(answers.refuse(0, Class::Start, hardly).headers()[RETRY_AFTER], "3");
         let for_good = Refused { refusal: Refusal::EventClosed, retry_after: Duration::ZERO };
         assert!(!answers.refuse(0, Class::Start, for_good).headers().contains_key(RETRY_AFTER));
     }

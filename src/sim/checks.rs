@@ -143,7 +143,7 @@ impl<L: Transparent> Law for Watched<L> {
     }
 
     fn next_wake(&self) -> Option<Timestamp> {
-        self.law.next_wake()
+        self.house.wakes_at(self.law.next_wake())
     }
 
     fn wake(&mut self, now: Timestamp) {

@@ -17,6 +17,7 @@ pub mod scenario;
 pub mod record;
 pub mod world;
 pub mod checks;
+pub mod chaos;
 pub mod judge;
 pub mod rehearsal;
 pub mod shuffle_sharding;

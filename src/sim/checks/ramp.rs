@@ -2,8 +2,9 @@
 //!
 //! `docs/flow-control.md`, section 6: the ceiling starts at half of the known knee, or at what the product holds, or at
 //! 4, and grows by half for every short window, the shortest of which is 50 ms. So at no time is it above what that
-//! growth would have come to, had every window been the shortest and every one a success. It ends when the limits bind
-//! before it does, or when it has held nobody up for two seconds.
+//! growth would have come to, had every window been the shortest and every one a success; and no step of it is larger
+//! than half or follows sooner than a window. It ends when the limits bind before it does, or when it has held nobody up
+//! for two seconds.
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub(super) struct Envelope {
     start: f64,
     /// When it was last the ramp, and nothing else, that somebody waited for.
     held_up: Timestamp,
+    /// The ceiling as last shown, and since when.
+    shown: Option<(u32, Timestamp)>,
 }
 
 const FEWEST: f64 = 4.0;
@@ -26,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(2);
 
 impl Envelope {
     pub(super) fn new(start: f64, now: Timestamp) -> Envelope {
-        Envelope { since: now, start: start.max(FEWEST), held_up: now }
+        Envelope { since: now, start: start.max(FEWEST), held_up: now, shown: None }
     }
 
     pub(super) fn holds_up(&mut self, now: Timestamp) {
@@ -36,6 +39,18 @@ impl Envelope {
     /// Seats that the ceiling may have come to by now.
     pub(super) fn seats(&self, now: Timestamp) -> u32 {
         self.level(now).ceil() as u32
+    }
+
+    /// The law shows its ceiling. False when it has come there too soon, or too far at once.
+    fn moves(&mut self, ceiling: u32, now: Timestamp) -> bool {
+        let Some((before, since)) = self.shown.filter(|(before, _)| *before != ceiling) else {
+            self.shown.get_or_insert((ceiling, now));
+            return true;
+        };
+        self.shown = Some((ceiling, now));
+        // What is shown is rounded down.
+        let most = (f64::from(before + 1) * STEP) as u32;
+        ceiling < before || (ceiling <= most && now.since(since) >= WINDOW)
     }
 
     fn level(&self, now: Timestamp) -> f64 {
@@ -58,9 +73,12 @@ impl House {
     pub(super) fn check_ramp(&mut self, product: usize) {
         let (now, shown) = (self.report.now(), &self.shown.products[product]);
         let (state, ceiling) = (shown.state, shown.ramp_seats);
-        match (state, &self.life.ramps[product], ceiling) {
+        match (state, &mut self.life.ramps[product], ceiling) {
             (State::Ramping, Some(ramp), Some(ceiling)) => {
-                let most = ramp.seats(now);
+                let (most, before) = (ramp.seats(now), ramp.shown);
+                if !ramp.moves(ceiling, now) {
+                    self.report.add("ramp", format_args!("product {product} goes to {ceiling} seats from {before:?}"));
+                }
                 if ceiling > most {
                     self.report
                         .add("ramp", format_args!("product {product} may hold {ceiling}, {most} at the very most"));

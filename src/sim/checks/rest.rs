@@ -1,5 +1,7 @@
 //! What must hold between two calls: the law's figures are ours, and nobody waits for nothing.
 
+use std::time::Duration;
+
 use super::House;
 use super::turns::Lack;
 use crate::admission::{Class, Timestamp};
@@ -35,13 +37,18 @@ impl House {
         self.wakes.idle = if again { self.wakes.idle + 1 } else { 0 };
         if self.wakes.idle > IDLE {
             self.report.add("wake", format_args!("it wants to be woken again and again, and says nothing"));
-            self.wakes.idle = 0;
         }
+    }
+
+    /// When the world is to wake the law: as it asks, unless it goes round in circles; then the world goes on.
+    pub(super) fn wakes_at(&self, asked: Option<Timestamp>) -> Option<Timestamp> {
+        let circles = self.wakes.idle > IDLE;
+        asked.map(|at| if circles { at.max(self.report.now() + Duration::from_millis(1)) } else { at })
     }
 
     /// A call is over, and everything it said is in the books.
     pub(super) fn ends(&mut self, next: Option<Timestamp>) {
-        self.wakes.promised = next.map(|at| at.max(self.report.now()));
+        self.wakes.promised = self.wakes_at(next).map(|at| at.max(self.report.now()));
         self.check_counts();
         self.check_states();
         if self.was_at_rest() {

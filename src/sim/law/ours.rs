@@ -170,6 +170,6 @@ impl Law for Ours {
 
 /// As HTTP tells it: whole seconds, rounded up.
 fn as_told(refused: Refused) -> No {
-    let whole = Duration::from_secs(refused.retry_after.as_millis().div_ceil(1_000) as u64);
+    let whole = Duration::from_secs(refused.retry_after.as_nanos().div_ceil(1_000_000_000) as u64);
     No { why: Some(refused.refusal), retry_after: (!whole.is_zero()).then_some(whole), at_the_gate: false }
 }

@@ -69,6 +69,26 @@ fn a_ramp_that_doubles() {
 }
 
 #[test]
+fn a_ramp_that_waits_and_then_leaps() {
+    let mut scene = reopened(None, 4);
+    ceiling_at(&mut scene, 4, 1900);
+    ceiling_at(&mut scene, 7, 2000);
+    scene.is_silent();
+    ceiling_at(&mut scene, 13, 2100);
+    scene.speaks_of("ramp");
+}
+
+#[test]
+fn a_ramp_that_waits_and_then_makes_two_steps_at_once() {
+    let mut scene = reopened(None, 4);
+    ceiling_at(&mut scene, 6, 2000);
+    ceiling_at(&mut scene, 4, 2010);
+    scene.is_silent();
+    ceiling_at(&mut scene, 6, 2059);
+    scene.speaks_of("ramp");
+}
+
+#[test]
 fn a_ramp_that_grows_too_soon() {
     let mut scene = reopened(None, 4);
     ceiling_at(&mut scene, 6, 1049);

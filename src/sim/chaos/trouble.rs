@@ -1,0 +1,70 @@
+//! What goes wrong, and what people do about it.
+
+use std::time::Duration;
+
+use super::Dice;
+use super::house::cold;
+use crate::admission::schedule::EventState;
+use crate::admission::{Order, ParkReason, ProductId};
+use crate::sim::backend::Fault;
+use crate::sim::scenario::{Happening, Scenario, What};
+
+/// Orders, signals, stops and faults at any time, in the order of time. Most troubles end; some with the run.
+pub(super) fn happens(dice: &mut Dice, scenario: &mut Scenario) {
+    let mut happenings = Vec::new();
+    for _ in 0..dice.count(0, 6) {
+        let begins = scenario.lasts.mul_f64(dice.part(0, 95));
+        // Often at once, or at the same time as something else.
+        let ends = begins + dice.one_of(&[0, 40, 300, 1_000, 4_000]) * Duration::from_millis(1);
+        let (what, then) = trouble(dice, scenario, ends);
+        happenings.push(Happening { at: begins, what });
+        happenings.extend(then.map(|what| Happening { at: ends, what }));
+    }
+    happenings.retain(|happening| happening.at < scenario.lasts);
+    happenings.sort_by_key(|happening| happening.at);
+    scenario.happenings = happenings;
+}
+
+fn trouble(dice: &mut Dice, scenario: &Scenario, ends: Duration) -> (What, Option<What>) {
+    match dice.index(10) {
+        0..=2 => parked(dice, scenario),
+        3 => (What::Bypass(true), Some(What::Bypass(false))),
+        4..=5 if !scenario.events.is_empty() => eventful(dice, scenario, ends),
+        _ => faulty(dice, scenario),
+    }
+}
+
+fn parked(dice: &mut Dice, scenario: &Scenario) -> (What, Option<What>) {
+    let all = dice.chance(20);
+    let one = dice.index(scenario.products.len());
+    let chosen = (0..scenario.products.len()).filter(|product| all || *product == one);
+    let products: Vec<_> = chosen.map(|product| ProductId(product as u16)).collect();
+    let reason = dice.one_of(&[ParkReason::Parked, ParkReason::Closed]);
+    let back = dice.one_of(&[Order::Reopen, Order::Reopen, Order::Open, Order::Park(ParkReason::Closed)]);
+    (What::Order(products.clone(), Order::Park(reason)), dice.chance(90).then_some(What::Order(products, back)))
+}
+
+fn eventful(dice: &mut Dice, scenario: &Scenario, ends: Duration) -> (What, Option<What>) {
+    let event = dice.index(scenario.events.len());
+    let back = What::EventOrder(event, EventState::Open);
+    match dice.index(4) {
+        0 => (What::Signal(event), Some(back)),
+        1 => (What::EventOrder(event, EventState::Parked), Some(back)),
+        2 => (What::EventOrder(event, EventState::Closed), dice.chance(50).then_some(back)),
+        _ => (What::MoveStop(event, ends), None),
+    }
+}
+
+fn faulty(dice: &mut Dice, scenario: &Scenario) -> (What, Option<What>) {
+    let station = dice.index(scenario.plant.stations.len());
+    let (fault, over) = match dice.index(6) {
+        0 => (Fault::Slow(dice.part(150, 1_000)), Some(Fault::Slow(1.0))),
+        1 => (Fault::Capacity(dice.part(10, 90)), Some(Fault::Capacity(1.0))),
+        2 => (Fault::Lose(dice.small(10, 90)), Some(Fault::Lose(0))),
+        3 => (Fault::Hang(true), Some(Fault::Hang(false))),
+        4 => (Fault::Fail(dice.small(5, 100)), Some(Fault::Fail(0))),
+        _ => (Fault::Cold(cold(dice)), None),
+    };
+    let over = over.filter(|_| dice.chance(90));
+    (What::Fault(station, fault), over.map(|over| What::Fault(station, over)))
+}

@@ -111,6 +111,16 @@ impl Verdict<'_> {
     pub fn held(&self) -> bool {
         self.failing.is_none()
     }
+
+    /// Whether its goal was reached with every seed; `None` where there is none.
+    pub fn reached(&self) -> Option<bool> {
+        let (goal, found) = (self.expected.goal?, self.found?);
+        Some(if goal > self.expected.range.0 && self.expected.range.1.is_infinite() {
+            found.least >= goal
+        } else {
+            found.most <= goal
+        })
+    }
 }
 
 /// Holds runs against what their scenario expects, in the scenario's order. Expectations of laws that were not run are

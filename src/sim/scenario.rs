@@ -259,6 +259,8 @@ pub struct Expected {
     pub window: Option<(Duration, Duration)>,
     /// The least and the most it may be.
     pub range: (f64, f64),
+    /// What it is to become one day, beyond the end of `range` that holds today: told, and not held against anybody.
+    pub goal: Option<f64>,
     /// Where a known figure comes from: then `range` is that figure within its tolerance.
     pub known: Option<Known>,
 }

@@ -2,7 +2,7 @@ use super::*;
 
 fn expected(range: (f64, f64), known: Option<f64>) -> Expected {
     let known = known.map(|value| Known { value, source: "overload.md EXP1".into() });
-    Expected { law: "vegas".into(), figure: Figure::Served, crowd: None, window: None, range, known }
+    Expected { law: "vegas".into(), figure: Figure::Served, crowd: None, window: None, range, goal: None, known }
 }
 
 /// Seeds count from 1.
@@ -41,4 +41,18 @@ fn a_failing_run_is_replayed_by_one_command() {
     assert_eq!(replay("scenarios/s1.toml", "vegas", 7), "sluss simulate scenarios/s1.toml --seed 7 --against vegas");
     assert_eq!(replay("a.toml", OURS, 1), "sluss simulate a.toml --seed 1");
     assert_eq!(replay("my file.toml", "fixed 10", 1), "sluss simulate 'my file.toml' --seed 1 --against 'fixed 10'");
+}
+
+#[test]
+fn a_goal_is_told_and_not_held_against_anybody() {
+    let with_goal = |range, goal| Expected { goal: Some(goal), ..expected(range, None) };
+    let reached = |expected: Expected, least: f64, most: f64| {
+        let found = Some(Spread { least, mean: least, most });
+        Verdict { expected: &expected, found, decisive: None, failing: None }.reached()
+    };
+    assert_eq!(reached(expected((90.0, f64::INFINITY), None), 95.0, 99.0), None);
+    assert_eq!(reached(with_goal((90.0, f64::INFINITY), 97.0), 95.0, 99.0), Some(false), "not with every seed");
+    assert_eq!(reached(with_goal((90.0, f64::INFINITY), 97.0), 97.0, 99.0), Some(true));
+    assert_eq!(reached(with_goal((0.0, 300.0), 100.0), 90.0, 120.0), Some(false));
+    assert_eq!(reached(with_goal((0.0, 300.0), 100.0), 90.0, 99.0), Some(true));
 }

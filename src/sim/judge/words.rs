@@ -127,6 +127,11 @@ pub fn range(figure: Figure, (least, most): (f64, f64)) -> String {
     }
 }
 
+/// The goal beyond a range, as it stands behind it.
+pub fn goal(figure: Figure, goal: Option<f64>) -> String {
+    goal.map_or_else(String::new, |goal| format!(", goal {}", value(figure, goal)))
+}
+
 /// What somebody else measured, how far from it one may be, and where it is from.
 pub fn known(figure: Figure, known: &Known, (least, most): (f64, f64)) -> String {
     let within = match (most - least) / 2.0 {

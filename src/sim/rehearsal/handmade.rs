@@ -112,5 +112,5 @@ fn crowd_of(name: &str, product: u8) -> Crowd {
 
 fn expected(law: &str, figure: Figure, range: (f64, f64), known: Option<f64>) -> Expected {
     let known = known.map(|value| Known { value, source: "overload.md EXP1".into() });
-    Expected { law: law.into(), figure, crowd: None, window: None, range, known }
+    Expected { law: law.into(), figure, crowd: None, window: None, range, goal: None, known }
 }

@@ -51,12 +51,16 @@ pub fn laws(rehearsal: &Rehearsal) -> Table {
 pub fn expectations(rehearsal: &Rehearsal) -> Table {
     let scenario = &rehearsal.story.scenario;
     let rows = rehearsal.verdicts().into_iter().map(|verdict| {
-        let Expected { law, figure, range, known, .. } = verdict.expected;
+        let Expected { law, figure, range, known, goal, .. } = verdict.expected;
         let wanted = match known {
             Some(known) => words::known(*figure, known, *range),
-            None => words::range(*figure, *range),
+            None => words::range(*figure, *range) + &words::goal(*figure, *goal),
         };
-        let held = if verdict.held() { "held" } else { "NOT HELD" };
+        let held = match (verdict.held(), verdict.reached()) {
+            (false, _) => "NOT HELD",
+            (true, Some(false)) => "held, goal not reached",
+            (true, _) => "held",
+        };
         vec![law.clone(), subject(scenario, verdict.expected), wanted, found(&verdict), held.to_owned()]
     });
     Table {

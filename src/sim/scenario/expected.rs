@@ -38,6 +38,7 @@ fn expected(check: &mut Check<'_>, spanned: &Spanned<file::Expect>, around: &Aro
         crowd: crowd.map_or(Some(None), |crowd| crowd.map(Some))?,
         window: window?,
         range: range?,
+        goal: goal(check, written),
         known: known.map(|(value, source)| Known { value: *value.get_ref(), source: source.get_ref().clone() }),
     })
 }
@@ -133,6 +134,26 @@ fn range(check: &mut Check<'_>, spanned: &Spanned<file::Expect>, figure: Option<
             Some(range)
         }
     }
+}
+
+/// What it is to become, where it is not there yet.
+fn goal(check: &mut Check<'_>, written: &file::Expect) -> Option<f64> {
+    let goal = values::real(check, "goal", &written.goal, 0.0..=MOST)?;
+    let at = written.goal.as_ref().map(Spanned::span).unwrap_or_default();
+    let (least, most) =
+        (written.at_least.as_ref().map(Spanned::get_ref), written.at_most.as_ref().map(Spanned::get_ref));
+    match (least, most) {
+        (Some(least), None) if goal > *least => return Some(goal),
+        (None, Some(most)) if goal < *most => return Some(goal),
+        (Some(_), None) => {
+            check.wrong(at, "this goal is reached already", "write a `goal` above `at_least`, or leave it out")
+        }
+        (None, Some(_)) => {
+            check.wrong(at, "this goal is reached already", "write a `goal` below `at_most`, or leave it out")
+        }
+        _ => check.wrong(at, "a goal lies beyond one bound", "write `at_least` or `at_most` for what holds today"),
+    }
+    None
 }
 
 fn possible(check: &mut Check<'_>, at: &Spanned<f64>, (least, most): (f64, f64), figure: Option<Figure>) {

@@ -223,6 +223,7 @@ pub(super) struct Expect {
     pub(super) to: Opt<String>,
     pub(super) at_least: Opt<f64>,
     pub(super) at_most: Opt<f64>,
+    pub(super) goal: Opt<f64>,
     pub(super) known: Opt<f64>,
     pub(super) within: Opt<f64>,
     pub(super) source: Opt<String>,

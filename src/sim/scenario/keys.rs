@@ -138,6 +138,7 @@ pub const SCENARIO: &[Key] = &[
     key("expect.to", Duration, r#""120s""#),
     key("expect.at_least", Real, "97"),
     key("expect.at_most", Real, "103"),
+    key("expect.goal", Real, "99"),
     key("expect.known", Real, "95.8"),
     key("expect.within", Real, "2"),
     key("expect.source", Text, r#""overload.md EXP1""#),

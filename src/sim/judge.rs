@@ -144,9 +144,10 @@ fn agrees(known: &Known, range: (f64, f64), found: Spread) -> bool {
     within(found.mean, range) || within(known.value, (found.least, found.most))
 }
 
-/// How far beyond a range; below zero within it.
+/// How far beyond a range; below zero within it. No figure is below zero, so none is near an end that lies there.
 fn beyond((least, most): (f64, f64), value: f64) -> f64 {
-    (least - value).max(value - most)
+    let below = if least > 0.0 { least - value } else { f64::NEG_INFINITY };
+    below.max(value - most)
 }
 
 /// The command that replays one run of a scenario file, for whoever wants to look at it.

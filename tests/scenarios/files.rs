@@ -27,6 +27,17 @@ fn every_story_can_be_told_and_says_what_must_come_of_it() {
 }
 
 #[test]
+fn every_law_that_a_story_names_is_known() {
+    for path in below(&in_repository("scenarios")) {
+        let story = scenario::load(&path).unwrap();
+        for law in story.against.iter().chain(story.expected.iter().map(|expected| &expected.law)) {
+            let built = sluss::sim::law::build(law, &story, 1);
+            assert!(built.is_ok(), "{}: {:?}", path.display(), built.err());
+        }
+    }
+}
+
+#[test]
 fn no_story_is_told_twice_under_one_name() {
     let stories = below(&in_repository("scenarios"));
     let mut names: Vec<String> = stories.iter().map(|path| scenario::load(path).unwrap().name).collect();

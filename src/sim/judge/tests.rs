@@ -18,6 +18,7 @@ fn a_range_must_hold_with_every_seed_and_the_worst_one_is_named() {
     assert_eq!(held(&range, &[Some(95.0), Some(91.0), Some(99.5)]), (true, Some(99.5), None));
     assert_eq!(held(&range, &[Some(95.0), Some(80.0), Some(101.0)]), (false, Some(80.0), Some(2)));
     assert!(held(&range, &[Some(90.0), Some(100.0)]).0, "the ends belong to it");
+    assert_eq!(held(&expected((0.0, 420.0), None), &[Some(4.0), Some(12.0)]).1, Some(12.0), "4 is not nearly too few");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Figures in words: their titles, their units, and how their values are written.
 
-use crate::sim::scenario::Figure;
+use crate::sim::scenario::{Figure, Known};
 
 /// What a figure is called in a table.
 pub const fn title(figure: Figure) -> &'static str {
@@ -72,11 +72,14 @@ pub const fn unit(figure: Figure) -> &'static str {
 
 /// A value with its unit, as exact as a reader can use.
 pub fn value(figure: Figure, value: f64) -> String {
-    let (number, unit) = (number(value), unit(figure));
-    match unit {
-        "" => number,
-        "/s" => format!("{number}/s"),
-        unit => format!("{number} {unit}"),
+    number(value) + &after_number(figure)
+}
+
+/// The unit as it stands after a number.
+fn after_number(figure: Figure) -> String {
+    match unit(figure) {
+        unit @ ("" | "/s") => unit.into(),
+        unit => format!(" {unit}"),
     }
 }
 
@@ -113,15 +116,24 @@ fn grouped(digits: &str) -> String {
     grouped
 }
 
-/// A range in words: `at least`, `at most`, or both ends.
+/// A range in words: `at least`, `at most`, or both ends. No figure is below zero, so an end there says nothing.
 pub fn range(figure: Figure, (least, most): (f64, f64)) -> String {
-    match (least.is_finite(), most.is_finite()) {
+    match (least > 0.0 || least == most, most.is_finite()) {
         (true, true) if least == most => format!("exactly {}", value(figure, least)),
         (true, true) => format!("{} to {}", number(least), value(figure, most)),
         (true, false) => format!("at least {}", value(figure, least)),
         (false, true) => format!("at most {}", value(figure, most)),
         (false, false) => "anything".into(),
     }
+}
+
+/// What somebody else measured, how far from it one may be, and where it is from.
+pub fn known(figure: Figure, known: &Known, (least, most): (f64, f64)) -> String {
+    let within = match (most - least) / 2.0 {
+        none if none <= 0.0 => String::new(),
+        within => format!(" ± {}", number(within)),
+    };
+    format!("{}{within}{} ({})", number(known.value), after_number(figure), known.source)
 }
 
 #[cfg(test)]
@@ -141,7 +153,11 @@ mod tests {
         assert_eq!(value(Figure::AttemptsPerStep, 3.456), "3.46");
         assert_eq!(range(Figure::Served, (90.0, f64::INFINITY)), "at least 90 %");
         assert_eq!(range(Figure::Wasted, (f64::NEG_INFINITY, 5.0)), "at most 5 %");
+        assert_eq!(range(Figure::Wasted, (0.0, 5.0)), "at most 5 %");
         assert_eq!(range(Figure::Duplicates, (0.0, 0.0)), "exactly 0");
         assert_eq!(range(Figure::LatencyP50, (10.0, 20.0)), "10 to 20 ms");
+        let theirs = Known { value: 87.4, source: "EXP1".into() };
+        assert_eq!(known(Figure::Goodput, &theirs, (85.4, 89.4)), "87.4 ± 2 % (EXP1)");
+        assert_eq!(known(Figure::GoodputPerS, &theirs, (87.4, 87.4)), "87.4/s (EXP1)");
     }
 }

@@ -10,19 +10,24 @@ use crate::sim::record::{Counts, Run, Whose};
 pub(super) type Curve = Vec<Vec<(f64, f64)>>;
 
 /// More points than a picture can show are merged into their means.
-pub(super) const MOST_POINTS: usize = 500;
+const MOST_POINTS: usize = 500;
 
-/// Something about each of these seconds of a run, over everybody meant, in at most so many points.
+/// How many of so many make one point.
+pub(super) fn each(count: usize) -> usize {
+    count.div_ceil(MOST_POINTS).max(1)
+}
+
+/// Something about each of these seconds of a run, over everybody meant; so many of them make
+/// one point.
 pub(super) fn by_second(
     run: &Run,
     whose: Whose,
     within: Range<usize>,
-    most: usize,
+    each: usize,
     of: impl Fn(&[Counts]) -> Option<f64>,
 ) -> Curve {
     let first = within.start;
     let seconds: Vec<Counts> = within.map(|second| run.second(whose, second)).collect();
-    let each = seconds.len().div_ceil(most).max(1);
     let merged = seconds.chunks(each).enumerate().map(|(nth, chunk)| {
         let middle = (first + nth * each) as f64 + chunk.len() as f64 / 2.0;
         (middle, of(chunk))
@@ -31,14 +36,15 @@ pub(super) fn by_second(
 }
 
 /// Something that is counted, per second.
-pub(super) fn rate(run: &Run, whose: Whose, within: Range<usize>, most: usize, of: impl Fn(&Counts) -> u32) -> Curve {
+pub(super) fn rate(run: &Run, whose: Whose, within: Range<usize>, each: usize, of: impl Fn(&Counts) -> u32) -> Curve {
     let seconds = |counts: &[Counts]| mean(counts, |counts| of(counts).into());
-    by_second(run, whose, within, most, seconds)
+    by_second(run, whose, within, each, seconds)
 }
 
 /// How long those who passed had waited on average, in milliseconds; a gap where nobody passed.
 pub(super) fn waited(run: &Run, whose: Whose, within: Range<usize>) -> Curve {
-    by_second(run, whose, within, MOST_POINTS, |seconds| {
+    let each = each(within.len());
+    by_second(run, whose, within, each, |seconds| {
         let passed: u64 = seconds.iter().map(|counts| u64::from(counts.reached)).sum();
         let waited: u64 = seconds.iter().map(|counts| counts.waited_us).sum();
         (passed > 0).then(|| waited as f64 / 1_000.0 / passed as f64)
@@ -65,7 +71,7 @@ pub(super) fn summary(curve: &Curve, (from, to): (f64, f64)) -> Option<(f64, f64
 }
 
 fn sampled(values: &[Option<f64>], every: Duration) -> Curve {
-    let each = values.len().div_ceil(MOST_POINTS).max(1);
+    let each = each(values.len());
     unbroken(values.chunks(each).enumerate().map(|(nth, chunk)| {
         let middle = (nth * each) as f64 + (chunk.len() - 1) as f64 / 2.0;
         let known: Vec<f64> = chunk.iter().flatten().copied().collect();
@@ -97,12 +103,12 @@ mod tests {
     #[test]
     fn long_runs_are_merged_into_means_and_short_ones_are_not() {
         let run = played("sluss", 1);
-        let curve = rate(&run, Whose::Product(0), 0..180, MOST_POINTS, |counts| counts.attempts);
+        let curve = rate(&run, Whose::Product(0), 0..180, each(180), |counts| counts.attempts);
         assert_eq!((curve[0].len(), curve[0][0]), (180, (0.5, 30.0)));
-        let merged = rate(&run, Whose::Product(0), 0..180, 7, |counts| counts.attempts);
+        let merged = rate(&run, Whose::Product(0), 0..180, 26, |counts| counts.attempts);
         assert_eq!(merged[0].len(), 7);
         assert_eq!(merged[0][1], (39.0, (4.0 * 30.0 + 22.0 * 10.0) / 26.0), "26 seconds from 26 s on");
-        let part = rate(&run, Whose::Product(0), 20..40, MOST_POINTS, |counts| counts.served);
+        let part = rate(&run, Whose::Product(0), 20..40, 1, |counts| counts.served);
         assert_eq!((part[0].len(), part[0][0], part[0][19]), (20, (20.5, 30.0), (39.5, 0.0)));
     }
 

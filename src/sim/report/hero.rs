@@ -22,8 +22,9 @@ const SIZE: (u32, u32) = (1_600, 800);
 const INK: RGBColor = RGBColor(0x1B, 0x1F, 0x24);
 const SOFT: RGBColor = RGBColor(0x59, 0x62, 0x6D);
 const GRID: RGBColor = RGBColor(0xE4, 0xE7, 0xEA);
-/// Few enough that the chance of single seconds does not hide what happens.
-const POINTS: usize = 120;
+/// Few enough points, each of enough seconds, that the chance of single seconds does not hide what happens.
+const POINTS: usize = 100;
+const LEAST_SECONDS: usize = 2;
 
 /// The picture of a story's first product around its first closure, from the runs that were kept: ours and the first law it was compared with.
 /// `None` when there is nothing to compare.
@@ -71,9 +72,9 @@ impl<'a> Hero<'a> {
         let counted = if ends_in_bets { Counted::Bets } else { Counted::Requests };
         let of = |counts: &Counts| counted.of(counts);
         let closed = shaded(scenario, ours, 0).into_iter().find(|band| band.colour == SHUT);
-        let (seen, counted_from) = around(scenario, closed);
+        let (seen, each, counted_from) = around(scenario, closed);
         let told = |run: &Run, name: String| {
-            let curve = curves::rate(run, Whose::Product(0), seen.clone(), POINTS, of);
+            let curve = curves::rate(run, Whose::Product(0), seen.clone(), each, of);
             let counts = (counted_from..seen.end).map(|second| of(&run.second(Whose::Product(0), second)));
             Told { curve, name, total: counts.map(f64::from).sum() }
         };
@@ -238,14 +239,21 @@ impl Told {
     }
 }
 
-/// The seconds that are seen, and from which on is counted: a closure with as much before it, and four times as much after
-/// it, or the whole run.
-fn around(scenario: &Scenario, closed: Option<Band>) -> (Range<usize>, usize) {
+/// The seconds that are seen, how many of them make a point, and from which on is counted: a closure with as much before it
+/// and four times as much after it, or the whole run. No point is of seconds before and after the reopening.
+fn around(scenario: &Scenario, closed: Option<Band>) -> (Range<usize>, usize, usize) {
     let lasts = scenario.lasts.as_secs_f64();
-    let Some(Band { from, to, .. }) = closed else { return (0..lasts as usize, 0) };
+    let each = |seen: &Range<usize>| seen.len().div_ceil(POINTS).max(LEAST_SECONDS);
+    let Some(Band { from, to, .. }) = closed else {
+        let seen = 0..lasts as usize;
+        return (seen.clone(), each(&seen), 0);
+    };
     let long = (to - from).max(30.0);
-    let first = (from - long).max(0.0) as usize;
-    (first..(to + 4.0 * long).min(lasts) as usize, to as usize)
+    let reopened = to as usize;
+    let mut seen = (from - long).max(0.0) as usize..(to + 4.0 * long).min(lasts) as usize;
+    let each = each(&seen);
+    seen.start += (reopened - seen.start) % each;
+    (seen, each, reopened)
 }
 
 const NAME_HEIGHT: i32 = 110;
@@ -262,3 +270,18 @@ fn bold(text: TextStyle<'_>) -> TextStyle<'_> {
 }
 
 const STRING: &str = "a picture is drawn into a string, which takes everything";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::rehearsal::handmade::story;
+
+    #[test]
+    fn a_closure_is_seen_with_what_was_before_and_after_it() {
+        let scenario = story().scenario;
+        let closed = |from, to| Some(Band { from, to, colour: SHUT });
+        assert_eq!(around(&scenario, None), (0..180, 2, 0));
+        assert_eq!(around(&scenario, closed(60.0, 91.0)), (29..180, 2, 91));
+        assert_eq!(around(&scenario, closed(10.0, 31.0)), (1..151, 2, 31), "no point is of 30 and 31 s");
+    }
+}

@@ -74,7 +74,7 @@ impl Board<'_> {
     fn pictures(&self, first: &Run) -> Vec<Panel> {
         let (product, whose) = (self.product, Whose::Product(self.product));
         let seconds = self.rehearsal.story.scenario.lasts.as_secs() as usize;
-        let rate = |run: &Run, of: fn(&Counts) -> u32| curves::rate(run, whose, 0..seconds, curves::MOST_POINTS, of);
+        let rate = |run: &Run, of: fn(&Counts) -> u32| curves::rate(run, whose, 0..seconds, curves::each(seconds), of);
         let mut pictures = vec![
             self.compared("Arrivals", "attempts per second", |run| rate(run, |counts| counts.attempts)),
             self.compared("Goodput", "served in time, per second", |run| rate(run, |counts| counts.served)),

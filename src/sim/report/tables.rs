@@ -53,7 +53,7 @@ pub fn expectations(rehearsal: &Rehearsal) -> Table {
     let rows = rehearsal.verdicts().into_iter().map(|verdict| {
         let Expected { law, figure, range, known, .. } = verdict.expected;
         let wanted = match known {
-            Some(known) => format!("{} ({})", words::value(*figure, known.value), known.source),
+            Some(known) => words::known(*figure, known, *range),
             None => words::range(*figure, *range),
         };
         let held = if verdict.held() { "held" } else { "NOT HELD" };

@@ -50,8 +50,12 @@ pub(super) fn check(
     written: &[Spanned<file::Happening>],
     around: &Around<'_>,
 ) -> Vec<Happening> {
+    if let Some(first) = written.get(MOST_HAPPENINGS) {
+        let what = format!("there are {} happenings", written.len());
+        check.wrong(first.span(), what, format!("a scenario takes at most {MOST_HAPPENINGS}"));
+    }
     let mut happenings: Vec<Happening> = Vec::new();
-    for spanned in written {
+    for spanned in written.iter().take(MOST_HAPPENINGS) {
         happenings.extend(happening(check, spanned, around));
     }
     happenings.sort_by_key(|happening| happening.at);
@@ -235,6 +239,7 @@ fn ends(
     Some(Happening { at, what: What::Fault(*station, end) })
 }
 
+const MOST_HAPPENINGS: usize = 10_000;
 const ORDERS: [&str; 4] = ["park", "close", "reopen", "open"];
 const KINDS: &str = "write order = \"park\" with product, event or all; signal = \"V75-1\"; stop = \"V75-1\" with to; \
                      bypass = true; or station = \"backend\" with what befalls it";

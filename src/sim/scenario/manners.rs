@@ -115,4 +115,5 @@ pub(super) fn patience(check: &mut Check<'_>, written: &Opt<TextOr<file::Patienc
 /// As the customers of `docs/decisions/0004-the-plant.md`.
 pub(super) const THINK: Pause = Pause::Between(Duration::from_millis(500), Duration::from_secs(1));
 const PATIENCE: Patience = Patience { least: Duration::from_secs(40), most: Duration::from_secs(80), by_step: false };
-const MOST_RETRIES: u32 = 1_000_000;
+/// Clients count attempts in two bytes.
+const MOST_RETRIES: u32 = 10_000;

@@ -30,8 +30,8 @@ fn every_expectation_tells_what_was_found_and_whether_it_held() {
         lines,
         [
             "sluss | served per second | at least 30/s | 53/s at worst (mean 53.5, 53 to 54) | held",
-            "vegas | attempts served | 25 % (overload.md EXP1) | 32.3 % (31.8 to 32.7) | NOT HELD",
-            "sluss | attempts per step served, fans | 0 to 1.05 | 1 | held",
+            "vegas | attempts served | 25 ± 1 % (overload.md EXP1) | 32.3 % (31.8 to 32.7) | NOT HELD",
+            "sluss | attempts per step served, fans | at most 1.05 | 1 | held",
         ]
     );
 }

@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit need bench bench-simulate bench-peers load-park known-rows picture demo
+.PHONY: test fmt clippy unit need bench bench-simulate bench-peers load-park known-rows picture demo drill
 
 test: need fmt clippy unit
 	@echo "make test: everything passed"
@@ -51,3 +51,7 @@ load-park: need
 
 demo:
 	$(CARGO) run --release -- demo
+
+# Break admission on purpose, one promise at a time: does anybody notice? Writes docs/mutation-drill.md.
+drill:
+	scripts/drill

@@ -67,7 +67,8 @@ impl House {
         let half = knees.fold(0.0, f64::max) / 2.0;
         let holds = f64::from(self.books.products[product].in_flight);
         let under_way = self.life.ramps[product].as_ref().map_or(0.0, |ramp| ramp.level(now) * STEP);
-        Envelope::new(half.max(holds).max(under_way), now)
+        let shown = self.life.ramps[product].as_ref().and_then(|ramp| ramp.shown);
+        Envelope { shown, ..Envelope::new(half.max(holds).max(under_way), now) }
     }
 
     pub(super) fn check_ramp(&mut self, product: usize) {

@@ -136,7 +136,10 @@ impl House {
                     ramp.holds_up(now);
                 }
             }
-            Lack::Seats(resource) => self.shares.is_hungry(resource, product),
+            Lack::Seats(resource) => {
+                let modest = self.is_modest(product, class, resource);
+                self.shares.is_next(resource, product, modest);
+            }
             Lack::State | Lack::MoreSeats => {}
         }
     }

@@ -1,10 +1,10 @@
 //! Whether each product got its share, over time.
 //!
-//! A product is *hungry* for a resource while one of its classes waits for that and nothing else. While it is, it holds
-//! on average at least its max-min share by weight (see [`filling`](super::filling)) of what there is, others asking for
-//! what they hold and wait for. Others' demand is averaged over the same time: the share is a convex function of demand
-//! and capacity, so the share of the averages is never above the average of the shares, and the check errs on the side
-//! of silence.
+//! A product is *hungry* for a resource while the class that would go next if a seat of it came back waits for nothing
+//! else, and would stay within what its product is owed of all else that it needs. While it is, it holds on average at
+//! least its max-min share by weight (see [`filling`](super::filling)) of what there is, others asking for what they hold
+//! and wait for. Others' demand is averaged over the same time: the share is a convex function of demand and capacity, so
+//! the share of the averages is never above the average of the shares, and the check errs on the side of silence.
 //!
 //! What is lent comes back by not being refilled, so nothing is measured before all that was held when the hunger began
 //! has come back; and one seat, and what one longest service time takes to reclaim, is left to chance.
@@ -34,7 +34,8 @@ struct Resource {
     classes: Vec<[bool; Class::COUNT]>,
     /// Who took a seat when, oldest first. Who has ended is forgotten when the front reaches them.
     started: VecDeque<(RequestId, u64, Timestamp)>,
-    hungry: Vec<bool>,
+    /// Whether each product is; `None` while nothing of it waits for this alone.
+    hungry: Vec<Option<bool>>,
     windows: Vec<Option<Window>>,
     /// As things stand since the last call.
     limit: u32,
@@ -120,11 +121,12 @@ impl Shares {
     }
 
     pub(super) fn nobody_is_hungry(&mut self) {
-        self.resources.iter_mut().for_each(|resource| resource.hungry.fill(false));
+        self.resources.iter_mut().for_each(|resource| resource.hungry.fill(None));
     }
 
-    pub(super) fn is_hungry(&mut self, resource: usize, product: usize) {
-        self.resources[resource].hungry[product] = true;
+    /// A class of `product` waits for `resource` alone, highest first; `modest` when it asks for little elsewhere.
+    pub(super) fn is_next(&mut self, resource: usize, product: usize, modest: bool) {
+        self.resources[resource].hungry[product].get_or_insert(modest);
     }
 
     /// A call is over: begin and end what began and ended, and remember how things stand.
@@ -151,7 +153,7 @@ impl Resource {
             shared: uses.filter(|uses| *uses).count() > 1,
             classes,
             started: VecDeque::new(),
-            hungry: vec![false; products],
+            hungry: vec![None; products],
             windows: (0..products).map(|_| None).collect(),
             limit: 0,
             held: vec![0; products],
@@ -162,12 +164,13 @@ impl Resource {
     fn settle(&mut self, place: usize, books: &Books) {
         let mut watched = false;
         for (hungry, window) in self.hungry.iter().zip(&mut self.windows) {
+            let hungry = *hungry == Some(true);
             match (hungry, &window) {
                 (true, None) => *window = Some(Window::new(books.serial, books.in_use[place], self.weights.len())),
                 (false, Some(_)) => *window = None,
                 _ => {}
             }
-            watched |= *hungry;
+            watched |= hungry;
         }
         if watched {
             self.held.copy_from_slice(&books.taken[place]);

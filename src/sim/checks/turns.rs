@@ -119,6 +119,13 @@ impl House {
         }
     }
 
+    /// Whether one more of `class` would stay within what its product is owed of everything but `resource`. Who is beyond
+    /// that elsewhere has to stand back here too: what it asks for goes together.
+    pub(super) fn is_modest(&self, product: usize, class: Class, resource: usize) -> bool {
+        let mut others = self.needs[product][class.index()].iter().filter(|need| **need != resource);
+        others.all(|need| !self.shared[*need] || !self.borrows(product, *need))
+    }
+
     /// Whether one more seat of `resource` would take `product` above its guarantee there.
     fn borrows(&self, product: usize, resource: usize) -> bool {
         let guarantee = u64::from(self.settings.products[product].guarantee);

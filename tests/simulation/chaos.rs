@@ -72,6 +72,7 @@ fn try_all(seeds: std::ops::Range<u64>) -> Found {
 /// in all, of one to five products. Without optimisation that takes a minute or two of two cores. `SLUSS_SEEDS` plays so
 /// many instead, `SLUSS_SEED` plays that one alone and shows what it is made of.
 #[test]
+#[allow(clippy::print_stdout, reason = "what was played is what one reads when a world broke")]
 fn chaos_keeps_every_promise() {
     let one = given("SLUSS_SEED");
     if let Some(seed) = one {

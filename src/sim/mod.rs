@@ -10,6 +10,7 @@ pub mod random;
 pub mod customers;
 pub mod backend;
 pub mod clients;
+pub mod coming;
 pub mod agenda;
 pub mod saturday;
 pub mod law;

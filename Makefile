@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit need bench bench-peers load-park demo
+.PHONY: test fmt clippy unit need bench bench-simulate bench-peers load-park known-rows picture demo
 
 test: need fmt clippy unit
 	@echo "make test: everything passed"
@@ -20,10 +20,24 @@ clippy:
 # Tests start the debug build of the binary.
 unit:
 	$(CARGO) test
-	$(CARGO) bench --bench decide -- --test
+	$(CARGO) bench --bench decide --bench simulate -- --test
 
 bench:
 	$(CARGO) bench --bench decide
+
+# The rehearsal: simulated events a second on one core, memory by customers.
+bench-simulate:
+	$(CARGO) bench --bench simulate
+
+# The experiments that were known before, twenty seeds, into docs/known-rows.md and docs/flow-control.md.
+known-rows:
+	$(CARGO) build --profile sim
+	python3 scripts/known_rows.py $${CARGO_TARGET_DIR:-target}/sim/sluss $(or $(SEEDS),20)
+
+# The picture in the README.
+picture:
+	$(CARGO) build --profile sim
+	$${CARGO_TARGET_DIR:-target}/sim/sluss simulate scenarios/S1-false-close.toml --picture docs/reopening.svg
 
 # CPU of the whole proxy process per request, interleaved with nginx and HAProxy in the same run.
 bench-peers: need

@@ -112,7 +112,7 @@ impl Domain {
             return Door::Shut(Refusal::OverCustomerShare);
         }
         let short = self.short_line(product, class);
-        match self.products[product].would_wait_too_long(class, short, now) {
+        match self.products[product].is_line_full(class, short, now) {
             true => Door::Shut(Refusal::QueueFull),
             false => Door::Queue,
         }

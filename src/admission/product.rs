@@ -12,6 +12,9 @@ use super::retry_after::Calendar;
 use super::settings::ProductSettings;
 use super::{Class, Refusal, Refused, State, Timestamp};
 
+/// A line that has been waited in for longer stands, and is kept short.
+const BURST: Duration = Duration::from_millis(100);
+
 /// One product as admission sees it.
 #[derive(Debug)]
 pub struct Product {
@@ -22,6 +25,8 @@ pub struct Product {
     pub(crate) in_flight: u32,
     pub(crate) reserve_in_use: u32,
     pub(crate) ramp: Option<Ramp>,
+    /// When each line began to be waited in; it says nothing while the line is empty.
+    line_since: [Timestamp; Class::COUNT],
     let_through: [Rate; Class::COUNT],
     calendars: [Calendar; Class::COUNT],
 }
@@ -37,6 +42,7 @@ impl Product {
             in_flight: 0,
             reserve_in_use: 0,
             ramp: None,
+            line_since: [now; Class::COUNT],
             let_through: std::array::from_fn(|_| Rate::new(now)),
         }
     }
@@ -79,14 +85,28 @@ impl Product {
         self.reserve_in_use < self.settings.reserve.get()
     }
 
-    /// Whether one more of `class` would wait longer than anybody may, to go by what passes now; never
-    /// said of a line shorter than `short`, for a queue of twice the seats is what keeps them busy.
-    pub(crate) fn would_wait_too_long(&mut self, class: Class, short: u32, now: Timestamp) -> bool {
+    /// Whether one more of `class` is too many; never said of a line shorter than `short`, for a queue of twice the
+    /// seats is what keeps them busy.
+    ///
+    /// A burst may wait as long as anybody may, to go by what passes now. A line that has not been empty for a while is
+    /// no burst: more are coming than can be served, and a longer line serves nobody sooner and everybody later, until
+    /// their clients have hung up when it is their turn. So a standing queue is kept short (Nichols, Jacobson:
+    /// "Controlling Queue Delay", 2012; Facebook: "Fail at Scale", 2015), and needs no knowledge of clients' time-outs.
+    pub(crate) fn is_line_full(&mut self, class: Class, short: u32, now: Timestamp) -> bool {
         let ahead = self.lines[class.index()].len();
         ahead >= short && {
+            let stands = now.since(self.line_since[class.index()]) >= BURST;
             let drained = self.let_through[class.index()].per_s(now) * self.settings.queue.longest_wait.as_secs_f64();
-            f64::from(ahead) >= drained
+            stands || f64::from(ahead) >= drained
         }
+    }
+
+    /// One more is about to wait in the line of `class`.
+    pub(crate) fn joined(&mut self, class: Class, now: Timestamp) {
+        if self.lines[class.index()].is_empty() {
+            self.line_since[class.index()] = now;
+        }
+        self.waiting += 1;
     }
 
     pub(crate) fn counted(&mut self, class: Class, now: Timestamp) {
@@ -101,7 +121,7 @@ impl Product {
                 let drain = self.let_through[class.index()].per_s(now);
                 calendar.promise(drain, now, random)
             }
-            Refusal::Closed | Refusal::Parked | Refusal::EventParked => calendar.any(random),
+            Refusal::Closed | Refusal::Parked | Refusal::EventParked => calendar.shut(now, random),
             Refusal::OverCustomerShare | Refusal::ShuttingDown => calendar.soon(random),
             // What is over does not come back.
             Refusal::EventClosed | Refusal::PastBettingStop => Duration::ZERO,

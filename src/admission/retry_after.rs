@@ -16,13 +16,19 @@ use super::random::Random;
 pub(crate) struct Calendar {
     bounds: (Duration, Duration),
     next: Timestamp,
+    /// Since when everybody has been told that it is shut, and when somebody was told last.
+    shut: (Timestamp, Timestamp),
 }
 
 impl Calendar {
     /// An empty calendar that says nothing sooner or later than `bounds`.
     pub(crate) fn new(bounds: (Duration, Duration)) -> Calendar {
         let (soonest, latest) = bounds;
-        Calendar { bounds: (soonest, latest.max(soonest)), next: Timestamp::ZERO }
+        Calendar {
+            bounds: (soonest, latest.max(soonest)),
+            next: Timestamp::ZERO,
+            shut: (Timestamp::ZERO, Timestamp::ZERO),
+        }
     }
 
     /// The next time to come back, when `drain_per_s` can be served in a second.
@@ -45,11 +51,15 @@ impl Calendar {
         random.between(soonest, (soonest * 2).min(latest))
     }
 
-    /// A time to come back that depends on no drain: the product is shut, nobody knows for how long.
-    pub(crate) fn any(&self, random: &mut Random) -> Duration {
+    /// A time to come back that depends on no drain: the product is shut, nobody knows for how long. What has lasted
+    /// long will last longer, so the longer it has been shut, the later; each no too many makes some customers quit.
+    pub(crate) fn shut(&mut self, now: Timestamp, random: &mut Random) -> Duration {
         let (soonest, latest) = self.bounds;
-        let late = (soonest * 10).min(latest);
-        random.between((soonest * 4).min(late), late)
+        let (since, told) = self.shut;
+        let since = if now.since(told) > latest { now } else { since };
+        self.shut = (since, now);
+        let late = (now.since(since) / 2).max(soonest * 10).min(latest);
+        random.between((late * 2 / 5).max(soonest), late)
     }
 }
 
@@ -97,10 +107,22 @@ mod tests {
 
     #[test]
     fn bounds_that_are_upside_down_say_the_soonest() {
-        let calendar = Calendar::new((Duration::from_secs(5), Duration::ZERO));
+        let mut calendar = Calendar::new((Duration::from_secs(5), Duration::ZERO));
         let mut random = Random::new(3);
         assert_eq!(calendar.clone().promise(10.0, at(0), &mut random), Duration::from_secs(5));
-        assert_eq!((calendar.soon(&mut random), calendar.any(&mut random)), (BOUNDS.0 * 5, BOUNDS.0 * 5));
+        assert_eq!((calendar.soon(&mut random), calendar.shut(at(0), &mut random)), (BOUNDS.0 * 5, BOUNDS.0 * 5));
+    }
+
+    #[test]
+    fn the_longer_it_is_shut_the_later_one_is_told_to_come_back_and_the_next_closure_begins_anew() {
+        let mut calendar = Calendar::new(BOUNDS);
+        let mut random = Random::new(3);
+        let mut told = |second: u64| calendar.shut(at(second * 1_000), &mut random).as_secs();
+        assert!((100..120).all(|second| (4..10).contains(&told(second))));
+        let latest = (120..400).map(&mut told).max();
+        assert!((27..30).contains(&latest.unwrap_or_default()), "{latest:?}");
+        assert!((300..400).all(|second| (12..30).contains(&told(second))));
+        assert!((4..10).contains(&told(431)), "half a minute without a word is another closure");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::check::{Check, Span};
 use super::error::shown;
 use super::file::{List, Opt, Product};
 use super::limits;
-use super::products::{Draft, who};
+use super::products::{Draft, FIRST_BYTE_TIMEOUT, who};
 use super::settings::AdminSettings;
 
 /// A backend and where it is written.
@@ -143,7 +143,7 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
     };
     let timeouts = BackendTimeouts {
         connect: timeout("connect_timeout", |product| &product.connect_timeout, Duration::from_secs(1)),
-        first_byte: timeout("first_byte_timeout", |product| &product.first_byte_timeout, Duration::from_secs(10)),
+        first_byte: timeout("first_byte_timeout", |product| &product.first_byte_timeout, FIRST_BYTE_TIMEOUT),
         idle: timeout("idle_timeout", |product| &product.idle_timeout, Duration::from_secs(10)),
         total: timeout("total_timeout", |product| &product.total_timeout, Duration::from_secs(60)),
         keep: timeout("keep", |product| &product.keep, Duration::from_secs(4)),

@@ -216,6 +216,8 @@ const PROTECTED: &str =
 const RETRY_AFTER_HELP: &str = "write it like this: retry_after = [\"1s\", \"30s\"]";
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 pub(crate) const LATENCY_OBJECTIVE: Duration = Duration::from_millis(250);
+/// How long a backend may take to begin its answer.
+pub(crate) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 const LENGTH: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 pub(crate) const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();
 pub(crate) const MOST_RESERVE: u32 = 10_000;

@@ -24,6 +24,8 @@ pub struct Run {
     pub looks: Vec<Vec<Look>>,
     /// Where the plant's knee truly was, where it has one: for each product, one at each of its looks.
     pub knees: Vec<Vec<Option<f64>>>,
+    /// The most of each product's requests at the plant at once, as the law counts them, by second; and of all products.
+    pub most_in_flight: Vec<Vec<u32>>,
     /// The time between two looks.
     pub look_every: Duration,
     /// Events simulated: everything that was taken from the agenda, every answer of the plant, every wake of the law.

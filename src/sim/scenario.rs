@@ -77,6 +77,8 @@ pub struct Product {
     pub name: String,
     /// The station its requests go to first, and which has its pool's limit: an index into the plant's stations.
     pub station: usize,
+    /// How long the proxy waits for the backend's answer before it gives up on it.
+    pub first_byte_timeout: Duration,
     /// Its pool: an index into [`admission::Settings::resources`].
     pub pool: usize,
 }

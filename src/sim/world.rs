@@ -8,6 +8,7 @@
 //! for, sets the clock to it and does it. The law is asked through the same calls that the proxy makes. Equal scenario,
 //! law and seed give equal runs to the last digit; what a customer draws does not depend on the law.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::agenda::Agenda;
@@ -50,6 +51,8 @@ enum Due {
     Sends(u32),
     /// The client of this request hangs up, if the request is still the same.
     HangsUp(requests::Ticket),
+    /// The proxy gives up on the backend of the oldest request of this product that is at the plant.
+    TimesOut(u16),
     /// The scenario's next happening.
     Happens(u16),
     /// Time to look at every product.
@@ -65,6 +68,8 @@ struct World<'a> {
     arrivals: Vec<Arrivals>,
     people: People,
     requests: Requests,
+    /// When the proxy gives up on requests at the plant, by product, in the order of time.
+    give_up: Vec<VecDeque<(Timestamp, requests::Ticket)>>,
     law: Box<dyn Law>,
     plant: Plant,
     record: Recorder,
@@ -91,6 +96,7 @@ impl<'a> World<'a> {
             arrivals: crowds.map(arrivals).collect(),
             people: People::default(),
             requests: Requests::default(),
+            give_up: vec![VecDeque::new(); scenario.products.len()],
             law,
             plant: Plant::new(scenario.plant.clone(), seed),
             record: Recorder::new(scenario, name, seed, look_every),
@@ -141,6 +147,7 @@ impl<'a> World<'a> {
             Due::Comes(crowd) => self.comes(crowd),
             Due::Sends(device) => self.send(device),
             Due::HangsUp(ticket) => self.hang_up(ticket),
+            Due::TimesOut(product) => self.time_out(usize::from(product)),
             Due::Happens(place) => self.happen(usize::from(place)),
             Due::Look => self.look(),
         }
@@ -187,7 +194,7 @@ impl<'a> World<'a> {
             Word::Wait => self.requests.wait(),
             Word::Refuse(no) => self.refused(ticket.id, no),
         }
-        if self.requests.is_alive(ticket) {
+        if self.requests.is_awaited(ticket) {
             self.agenda.put(now + crowd.timeout, Due::HangsUp(ticket));
         }
         self.hear();
@@ -218,8 +225,48 @@ impl<'a> World<'a> {
         let step = self.scenario.step(request.crowd, request.step);
         let key = step.bet.then_some(self.people.client(request.device).bet);
         self.record.passed(request.crowd, now.since(request.sent), now);
+        let product = usize::from(self.scenario.crowds[usize::from(request.crowd)].product.0);
         let job = self.plant.ask(Ask { route: step.route, attempt, key }, now);
         self.requests.work(id, job);
+        let line = &mut self.give_up[product];
+        line.push_back((now + self.scenario.products[product].first_byte_timeout, self.requests.ticket(id)));
+        if line.len() == 1 {
+            self.expect_time_out(product);
+        }
+    }
+
+    /// One entry on the agenda for each product: its requests time out in the order in which they passed.
+    fn expect_time_out(&mut self, product: usize) {
+        let line = &mut self.give_up[product];
+        while line.front().is_some_and(|(_, ticket)| self.requests.find(*ticket).is_none()) {
+            line.pop_front();
+        }
+        if let Some((at, _)) = line.front() {
+            self.agenda.put(*at, Due::TimesOut(product as u16));
+        }
+    }
+
+    /// The backend has not answered in time: its client is told, its seat is free, and the plant goes on with it.
+    fn time_out(&mut self, product: usize) {
+        let now = self.now;
+        while let Some((_, ticket)) = self.give_up[product].pop_front_if(|(at, _)| *at <= now) {
+            if let Some(request) = self.requests.find(ticket).copied() {
+                self.requests.end(ticket.id);
+                self.record.given_back(request.crowd);
+                request.job.into_iter().for_each(|job| self.plant.hang_up(job, now));
+                if request.heard {
+                    self.law.finish(ticket.id, Outcome::Failed, now);
+                } else {
+                    self.law.finish_unheard(ticket.id, Outcome::Failed, now);
+                }
+                self.hear();
+                if request.heard {
+                    self.record.count(request.crowd, now).failed += 1;
+                    self.ended(request.device, Ended::Failed);
+                }
+            }
+        }
+        self.expect_time_out(product);
     }
 
     fn refused(&mut self, id: RequestId, no: No) {
@@ -248,6 +295,7 @@ impl<'a> World<'a> {
         let request = self.requests.end(id);
         let outcome = if answer == Answer::Done { Outcome::Answered } else { Outcome::Failed };
         self.record.finished(request.heard, now);
+        self.record.given_back(request.crowd);
         if !request.heard {
             self.law.finish_unheard(id, outcome, now);
             return self.hear();
@@ -272,7 +320,7 @@ impl<'a> World<'a> {
 
     /// A client loses patience with an attempt and closes the connection.
     fn hang_up(&mut self, ticket: requests::Ticket) {
-        if !self.requests.is_alive(ticket) {
+        if !self.requests.is_awaited(ticket) {
             return;
         }
         let now = self.now;
@@ -288,6 +336,7 @@ impl<'a> World<'a> {
             Some(job) => {
                 self.requests.end(ticket.id);
                 self.plant.hang_up(job, now);
+                self.record.given_back(request.crowd);
                 self.law.finish(ticket.id, Outcome::Abandoned, now);
             }
         }

@@ -32,7 +32,7 @@ impl Domain {
         let Arrival { product, class, customer, event } = *arrival;
         let held = &mut self.products[product.index()];
         let until = now + held.settings.queue.longest_wait;
-        held.waiting += 1;
+        held.joined(class, now);
         self.customers.enter(customer);
         let waiter = Waiter { product, class, customer, event, until };
         self.waiters.join(&mut held.lines[class.index()], waiter)

@@ -156,15 +156,14 @@ impl Run {
         limits.get(rank.saturating_sub(1)).copied()
     }
 
-    fn most_in_flight(&self, whose: Whose, window: Window) -> Option<f64> {
-        let products = match whose {
-            Whose::All => 0..self.looks.len(),
-            _ => self.product_of(whose).map(|product| product..product + 1)?,
+    fn most_in_flight(&self, whose: Whose, (from, to): Window) -> Option<f64> {
+        let row = match whose {
+            Whose::All => self.most_in_flight.len().checked_sub(1)?,
+            _ => self.product_of(whose)?,
         };
-        let looks: Vec<&[Look]> = products.map(|product| self.looks_within(product, window)).collect();
-        let count = looks.iter().map(|looks| looks.len()).max()?;
-        let together = |at: usize| looks.iter().filter_map(|looks| looks.get(at)).map(|look| look.in_flight).sum();
-        (0..count).map(together).max().map(|most: u32| f64::from(most))
+        let seconds = self.most_in_flight.get(row)?.iter().enumerate();
+        let within = seconds.filter(|(second, _)| (from.as_secs()..to.as_secs()).contains(&(*second as u64)));
+        within.map(|(_, most)| f64::from(*most)).reduce(f64::max)
     }
 
     fn first_served(&self, whose: Whose, (from, to): Window) -> Option<f64> {

@@ -12,7 +12,8 @@ use crate::sim::scenario::{Coming, Crowd, Expected, Figure, Known, Patience, Pau
 
 /// A story of two products, of which only the first is closed.
 pub(crate) fn story() -> Story {
-    let product = |name: &str| Product { name: name.into(), station: 0, pool: 0 };
+    let product =
+        |name: &str| Product { name: name.into(), station: 0, first_byte_timeout: Duration::from_secs(10), pool: 0 };
     let scenario = Scenario {
         name: "The <false> signal".into(),
         about: "Racing closes & reopens.".into(),
@@ -81,6 +82,7 @@ pub(crate) fn played(law: &str, seed: u64) -> Run {
     let mark = |at, what: &str| Mark { at: Duration::from_secs(at), product: Some(0), what: what.into() };
     Run {
         crowds: vec![crowd(0, horse.collect()), fans],
+        most_in_flight: Vec::new(),
         knees: looks.iter().map(|looks: &Vec<_>| vec![Some(50.0); looks.len()]).collect(),
         looks,
         marks: vec![mark(30, "park"), mark(90, "reopen")],

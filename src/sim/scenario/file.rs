@@ -89,6 +89,7 @@ pub(super) struct Product {
     pub(super) name: Opt<String>,
     pub(super) station: Opt<String>,
     pub(super) latency_objective: Opt<String>,
+    pub(super) first_byte_timeout: Opt<String>,
     pub(super) guarantee: Opt<i64>,
     pub(super) limit: Opt<Limit>,
     pub(super) reserve: Opt<i64>,

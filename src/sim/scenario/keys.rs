@@ -38,6 +38,7 @@ pub const SCENARIO: &[Key] = &[
     key("product.name", Text, r#""horse-racing""#),
     key("product.station", Text, r#""backend""#),
     key("product.latency_objective", Duration, r#""250ms""#),
+    key("product.first_byte_timeout", Duration, r#""10s""#),
     key("product.guarantee", Number, "50"),
     key("product.limit", Limit, "40"),
     key("product.limit.initial", Number, "8"),

@@ -14,7 +14,9 @@ use crate::admission::{Class, ProductId};
 use crate::config::budgets::{self, Budget, Sharer};
 use crate::config::check::{Check, Span};
 use crate::config::limits::{self, Seats};
-use crate::config::products::{self, Guarantee, LATENCY_OBJECTIVE, MOST_PRODUCTS, MOST_RESERVE, RESERVE, who};
+use crate::config::products::{
+    self, FIRST_BYTE_TIMEOUT, Guarantee, LATENCY_OBJECTIVE, MOST_PRODUCTS, MOST_RESERVE, RESERVE, who,
+};
 use crate::config::{customer, names};
 use crate::sim::scenario::Product;
 
@@ -27,6 +29,7 @@ struct Draft {
     guarantee_at: Span,
     limit: Option<(Seats, Span)>,
     latency_objective: Duration,
+    first_byte_timeout: Duration,
     reserve: NonZeroU32,
     queue: QueueSettings,
 }
@@ -68,6 +71,7 @@ pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<
     let product = |(index, draft): (usize, &Draft)| Product {
         name: draft.name.clone(),
         station: draft.station,
+        first_byte_timeout: draft.first_byte_timeout,
         pool: pool_of(&pools, index),
     };
     (drafts.iter().enumerate().map(product).collect(), admission)
@@ -93,6 +97,7 @@ fn draft(check: &mut Check<'_>, spanned: &Spanned<file::Product>, plant: &mut Pl
         guarantee_at: written.guarantee.as_ref().map_or(0..0, Spanned::span),
         limit: limit.zip(written.limit.as_ref().map(Spanned::span)),
         latency_objective: check.duration("latency_objective", &written.latency_objective, LATENCY_OBJECTIVE),
+        first_byte_timeout: check.duration("first_byte_timeout", &written.first_byte_timeout, FIRST_BYTE_TIMEOUT),
         reserve: check.count("reserve", &written.reserve, MOST_RESERVE, RESERVE),
         queue: products::queue(check, &written.queue),
         name,

@@ -12,6 +12,8 @@ use crate::sim::scenario::{Crowd, Scenario};
 /// The record in the making.
 pub(super) struct Recorder {
     pub(super) run: Run,
+    /// Requests at the plant now, as the law counts them: by product, and last of all.
+    in_flight: Vec<u32>,
     measured: (Timestamp, Timestamp),
 }
 
@@ -35,6 +37,7 @@ impl Recorder {
             crowds: scenario.crowds.iter().map(crowd).collect(),
             looks: vec![Vec::new(); scenario.products.len()],
             knees: vec![Vec::new(); scenario.products.len()],
+            most_in_flight: vec![vec![0; seconds]; scenario.products.len() + 1],
             look_every,
             events: 0,
             most_waiting: 0,
@@ -44,7 +47,8 @@ impl Recorder {
             duplicates: 0,
             marks: Vec::new(),
         };
-        Recorder { run, measured: (Timestamp::after(from), Timestamp::after(to)) }
+        let in_flight = vec![0; scenario.products.len() + 1];
+        Recorder { run, in_flight, measured: (Timestamp::after(from), Timestamp::after(to)) }
     }
 
     /// The counts of a crowd in the second of `now`.
@@ -77,9 +81,22 @@ impl Recorder {
         let counts = self.count(crowd, now);
         counts.reached += 1;
         counts.waited_us += waited.as_micros() as u64;
+        let (product, all) = (self.run.crowds[usize::from(crowd)].product, self.in_flight.len() - 1);
+        for row in [product, all] {
+            self.in_flight[row] += 1;
+            let most = &mut self.run.most_in_flight[row][second(now)];
+            *most = (*most).max(self.in_flight[row]);
+        }
         if self.is_measured(now) {
             record(&mut self.run.crowds[usize::from(crowd)].waited, waited.as_micros());
         }
+    }
+
+    /// The law was told the end of a request that had passed.
+    pub(super) fn given_back(&mut self, crowd: u16) {
+        let (product, all) = (self.run.crowds[usize::from(crowd)].product, self.in_flight.len() - 1);
+        self.in_flight[product] -= 1;
+        self.in_flight[all] -= 1;
     }
 
     /// The plant is done with a request; `heard` says whether somebody was still there.

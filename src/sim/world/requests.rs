@@ -67,9 +67,19 @@ impl Requests {
         self.slots[id.index()].1.as_ref().expect("only who is alive is asked about")
     }
 
-    pub(super) fn is_alive(&self, ticket: Ticket) -> bool {
+    /// The request of a ticket, while it is alive.
+    pub(super) fn find(&self, ticket: Ticket) -> Option<&Request> {
         let (generation, request) = &self.slots[ticket.id.index()];
-        *generation == ticket.generation && request.is_some_and(|request| request.heard)
+        request.as_ref().filter(|_| *generation == ticket.generation)
+    }
+
+    /// Whether its client still waits for the answer.
+    pub(super) fn is_awaited(&self, ticket: Ticket) -> bool {
+        self.find(ticket).is_some_and(|request| request.heard)
+    }
+
+    pub(super) fn ticket(&self, id: RequestId) -> Ticket {
+        Ticket { id, generation: self.slots[id.index()].0 }
     }
 
     pub(super) fn wait(&mut self) {

@@ -77,7 +77,12 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         lasts,
         measured: (Duration::ZERO, lasts),
         capacity_per_s: Some(1000.0),
-        products: vec![Product { name: "all".into(), station: 0, pool: 0 }],
+        products: vec![Product {
+            name: "all".into(),
+            station: 0,
+            first_byte_timeout: Duration::from_secs(10),
+            pool: 0,
+        }],
         plant: crate::sim::backend::Settings { stations: vec![station], routes: vec![route] },
         admission: Settings {
             products: vec![product],
@@ -179,4 +184,17 @@ fn the_same_seed_is_the_same_run_and_another_is_not() {
     let told = |seed| format!("{:?}", ours(&scenario, seed));
     assert_eq!(told(5), told(5));
     assert_ne!(told(5), told(6));
+}
+
+#[test]
+fn a_proxy_gives_up_on_a_backend_that_does_not_answer_and_its_seat_is_free_again() {
+    let mut scenario = scenario(vec![(secs(0), 100.0)], secs(12));
+    scenario.products[0].first_byte_timeout = secs(2);
+    scenario.crowds[0].timeout = secs(60);
+    scenario.happenings = vec![Happening { at: secs(3), what: What::Fault(0, Fault::Hang(true)) }];
+    let run = play(&scenario, Box::new(Open), 1);
+    let failed: Vec<u32> = run.crowds[0].seconds.iter().map(|counts| counts.failed).collect();
+    assert_eq!(failed[..4], [0; 4], "nobody is given up on before two seconds");
+    assert!(failed[5..11].iter().all(|failed| (60..=140).contains(failed)), "{failed:?}");
+    assert!(run.most_in_flight[0][11] < 300, "two seconds' worth and no more: {:?}", run.most_in_flight[0]);
 }

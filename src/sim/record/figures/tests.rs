@@ -124,8 +124,10 @@ fn limits_are_read_from_the_looks_of_the_window() {
     assert_eq!(of_all(&run, Figure::LimitP5, 0, 10), Some(0.0));
     assert_eq!(of_all(&run, Figure::LimitP95, 0, 10), Some(18.0));
     assert_eq!(run.figure(Figure::LimitAtEnd, Some(1), window(0, 10), None), None, "the other product has no limit");
-    assert_eq!(of_all(&run, Figure::MostInFlight, 0, 10), Some(12.0), "both products at once");
-    assert_eq!(run.figure(Figure::MostInFlight, Some(0), window(0, 10), None), Some(9.0));
+    run.most_in_flight = vec![vec![9, 2], vec![1, 3], vec![9, 5]];
+    assert_eq!(of_all(&run, Figure::MostInFlight, 0, 10), Some(9.0), "both products at once");
+    assert_eq!(of_all(&run, Figure::MostInFlight, 1, 10), Some(5.0));
+    assert_eq!(run.figure(Figure::MostInFlight, Some(1), window(0, 10), None), Some(3.0));
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn resized(story: &Scenario, size: u32) -> Scenario {
     let mut story = story.clone();
     let was = story.crowds.iter().map(|crowd| count(&crowd.coming)).sum::<u32>().max(1);
     for crowd in &mut story.crowds {
-        if let Coming::Count { count, .. } = &mut crowd.coming {
+        if let Coming::Count { count, .. } | Coming::Spread { count, .. } = &mut crowd.coming {
             *count = (u64::from(*count) * u64::from(size) / u64::from(was)) as u32;
         }
     }
@@ -32,7 +32,7 @@ fn resized(story: &Scenario, size: u32) -> Scenario {
 
 fn count(coming: &Coming) -> u32 {
     match coming {
-        Coming::Count { count, .. } => *count,
+        Coming::Count { count, .. } | Coming::Spread { count, .. } => *count,
         Coming::Rate { .. } => 0,
     }
 }

@@ -1,22 +1,25 @@
-//! Has the plant of the demo the disease, and is it curable? Both in made-up time, from a seed, in a second.
+//! Has the plant of the demo the disease, and is it curable? Both in made-up time, from a seed, in seconds.
 //!
 //! The same customers and the same plant as in `sluss demo`, with nothing or with a plain limit per product between
 //! them: first come first served, bets before logins, refused after a second of waiting, what HAProxy's `maxconn`,
 //! `priority-class` and `timeout queue` do. So that the demo can neither be too easy nor be rigged for one proxy.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
-use sluss::admission::Timestamp;
-use sluss::sim::backend::{Ask, JobId, Plant};
-use sluss::sim::customers::{Attempt, Crowd, Customer, Ended, Next, Steady, TIME_OUT, Traits, burst, steady};
-use sluss::sim::{Product, Step, saturday as company};
+use sluss::admission::{Class, Order, Outcome, Timestamp};
+use sluss::sim::law::{self, Knock, Law, Look, No, RequestId, Said, Word};
+use sluss::sim::record::{Counts, Run, Whose};
+use sluss::sim::scenario::{Coming, Crowd, Figure, Pause, Scenario};
+use sluss::sim::{saturday, world};
 
-const WINDOW: Duration = Duration::from_secs(45);
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Seconds from the reopening to the end.
+const WINDOW: Range<u64> = 10..55;
 /// Customers count who had at least this long to finish.
-const ROOM: Duration = Duration::from_secs(10);
+const ROOM: u64 = 10;
+const PRODUCTS: usize = 3;
 
 /// What stands between customers and plant.
 #[derive(Clone, Copy, Debug)]
@@ -26,254 +29,191 @@ enum Front {
     MaxConn(usize),
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    Send(u64, u64),
-    TimeOut(u64, u64),
-    QueueTimeout(u64, u64),
+/// A plain limit per product.
+struct MaxConn {
+    most: usize,
+    running: [usize; PRODUCTS],
+    /// Bets and logins, each with the time when it is refused.
+    queues: [[VecDeque<(Timestamp, RequestId)>; 2]; PRODUCTS],
+    /// Whose place each request holds.
+    held: HashMap<RequestId, usize>,
+    said: VecDeque<Said>,
 }
 
-struct World {
-    front: Front,
-    plant: Plant,
-    customers: HashMap<u64, (Customer, Option<Attempt>)>,
-    /// Attempts in the plant: whose they are, and whether they hold one of the front's places.
-    jobs: HashMap<JobId, (u64, u64, bool)>,
-    running: [usize; 3],
-    queues: [[VecDeque<(u64, Attempt)>; 2]; 3],
-    due: BinaryHeap<Reverse<(Duration, u64, Due)>>,
-    order: u64,
-    finished: BTreeMap<u64, Duration>,
-    attempts: u64,
-    steps: u64,
+impl MaxConn {
+    fn new(most: usize) -> MaxConn {
+        MaxConn { most, running: [0; 3], queues: Default::default(), held: HashMap::new(), said: VecDeque::new() }
+    }
+
+    fn hold(&mut self, request: RequestId, product: usize) {
+        self.running[product] += 1;
+        self.held.insert(request, product);
+    }
+
+    fn all_queues(&mut self) -> impl Iterator<Item = &mut VecDeque<(Timestamp, RequestId)>> {
+        self.queues.iter_mut().flatten()
+    }
 }
 
-impl World {
-    fn new(front: Front, seed: u64) -> Self {
-        let plant = Plant::new(company::plant(), seed);
-        Self {
-            front,
-            plant,
-            customers: HashMap::new(),
-            jobs: HashMap::new(),
-            running: [0; 3],
-            queues: Default::default(),
-            due: BinaryHeap::new(),
-            order: 0,
-            finished: BTreeMap::new(),
-            attempts: 0,
-            steps: 0,
-        }
-    }
-
-    fn at(&mut self, at: Duration, due: Due) {
-        self.order += 1;
-        self.due.push(Reverse((at, self.order, due)));
-    }
-
-    fn comes(&mut self, traits: Traits, seed: u64) {
-        let mut customer = Customer::new(traits, seed);
-        let first = customer.begin();
-        self.customers.insert(traits.id, (customer, Some(first)));
-        self.at(first.at, Due::Send(traits.id, first.id));
-    }
-
-    fn run(&mut self, until: Duration) {
-        loop {
-            let ours = self.due.peek().map(|Reverse((at, ..))| *at);
-            let Some(now) = ours
-                .into_iter()
-                .chain(self.plant.next_wake().map(Timestamp::since_start))
-                .min()
-                .filter(|&at| at < until)
-            else {
-                return;
-            };
-            self.plant.wake(Timestamp::after(now));
-            self.hear(now);
-            if ours == Some(now)
-                && let Some(Reverse((_, _, due))) = self.due.pop()
-            {
-                self.happen(due, now);
-                self.hear(now);
-            }
-        }
-    }
-
-    fn happen(&mut self, due: Due, now: Duration) {
-        match due {
-            Due::Send(customer, attempt) => self.send(customer, attempt, now),
-            Due::TimeOut(customer, attempt) => {
-                self.leave_queue(attempt);
-                self.end(customer, attempt, Ended::TimedOut, now);
-            }
-            Due::QueueTimeout(customer, attempt) => {
-                if self.leave_queue(attempt) {
-                    self.end(customer, attempt, Ended::Refused { retry_after: None }, now);
-                }
-            }
-        }
-    }
-
-    fn send(&mut self, customer: u64, id: u64, now: Duration) {
-        let (who, Some(attempt)) = &self.customers[&customer] else {
-            return;
+impl Law for MaxConn {
+    fn arrive(&mut self, knock: Knock, now: Timestamp) -> Word {
+        let product = usize::from(knock.arrival.product.0);
+        let class = match knock.arrival.class {
+            Class::Commit => 0,
+            Class::Start => 1,
+            _ => return Word::Pass,
         };
-        let (product, attempt) = (who.traits().product, *attempt);
-        assert_eq!(attempt.id, id);
-        self.attempts += 1;
-        self.at(now + TIME_OUT, Due::TimeOut(customer, id));
-        match self.front {
-            Front::MaxConn(most) if attempt.step != Step::Odds => {
-                if self.running[product.index()] < most {
-                    self.pass(customer, attempt, product, true, now);
-                } else {
-                    let class = usize::from(attempt.step == Step::Login);
-                    self.queues[product.index()][class].push_back((customer, attempt));
-                    self.at(now + QUEUE_TIMEOUT, Due::QueueTimeout(customer, id));
-                }
-            }
-            _ => self.pass(customer, attempt, product, false, now),
+        if self.running[product] < self.most {
+            self.hold(knock.request, product);
+            return Word::Pass;
+        }
+        self.queues[product][class].push_back((now + QUEUE_TIMEOUT, knock.request));
+        Word::Wait
+    }
+
+    fn finish(&mut self, request: RequestId, _: Outcome, _: Timestamp) {
+        let Some(product) = self.held.remove(&request) else { return };
+        self.running[product] -= 1;
+        let [bets, logins] = &mut self.queues[product];
+        if let Some((_, next)) = bets.pop_front().or_else(|| logins.pop_front()) {
+            self.hold(next, product);
+            self.said.push_back(Said::Pass(next));
         }
     }
 
-    fn pass(&mut self, customer: u64, attempt: Attempt, product: Product, held: bool, now: Duration) {
-        self.running[product.index()] += usize::from(held);
-        let ask = Ask { route: company::route(product, attempt.step), attempt: attempt.id, key: attempt.key };
-        let job = self.plant.ask(ask, Timestamp::after(now));
-        self.jobs.insert(job, (customer, attempt.id, held));
+    fn leave(&mut self, request: RequestId, _: Timestamp) {
+        self.all_queues().for_each(|queue| queue.retain(|(_, waiting)| *waiting != request));
     }
 
-    /// Drains the plant's answers.
-    fn hear(&mut self, now: Duration) {
-        while let Some((job, _)) = self.plant.poll_answer() {
-            let (customer, attempt, held) = self.jobs.remove(&job).expect("answered once");
-            if held {
-                self.free(self.customers[&customer].0.traits().product, now);
-            }
-            self.end(customer, attempt, Ended::Answered, now);
-        }
+    fn poll(&mut self) -> Option<Said> {
+        self.said.pop_front()
     }
 
-    fn free(&mut self, product: Product, now: Duration) {
-        self.running[product.index()] -= 1;
-        let [bets, logins] = &mut self.queues[product.index()];
-        if let Some((customer, attempt)) = bets.pop_front().or_else(|| logins.pop_front()) {
-            self.pass(customer, attempt, product, true, now);
-        }
+    fn next_wake(&self) -> Option<Timestamp> {
+        self.queues.iter().flatten().filter_map(|queue| queue.front().map(|(until, _)| *until)).min()
     }
 
-    fn leave_queue(&mut self, id: u64) -> bool {
-        for queue in self.queues.iter_mut().flatten() {
-            if let Some(place) = queue.iter().position(|(_, attempt)| attempt.id == id) {
-                queue.remove(place);
-                return true;
+    fn wake(&mut self, now: Timestamp) {
+        let mut late = Vec::new();
+        for queue in self.all_queues() {
+            while let Some((_, request)) = queue.pop_front_if(|(until, _)| *until <= now) {
+                late.push(Said::Refuse(request, No::BARE));
             }
         }
-        false
+        self.said.extend(late);
     }
 
-    /// An attempt ends; the first end counts, what comes later finds nobody listening.
-    fn end(&mut self, customer: u64, id: u64, how: Ended, now: Duration) {
-        let (who, current) = self.customers.get_mut(&customer).expect("known");
-        if current.is_none_or(|attempt| attempt.id != id) {
-            return;
-        }
-        self.steps += u64::from(how == Ended::Answered);
-        let next = who.ended(how, now);
-        *current = match next {
-            Next::Send(attempt) => Some(attempt),
-            Next::Finished | Next::GaveUp => None,
-        };
-        match next {
-            Next::Send(attempt) => self.at(attempt.at, Due::Send(customer, attempt.id)),
-            Next::Finished => _ = self.finished.insert(customer, now),
-            Next::GaveUp => {}
+    fn order(&mut self, product: usize, order: Order, _: Timestamp) {
+        unreachable!("nothing is closed here, but product {product} was told to {order:?}");
+    }
+
+    fn look(&self, _: usize) -> Look {
+        Look::default()
+    }
+}
+
+fn play(story: &Scenario, front: Front) -> Run {
+    let law: Box<dyn Law> = match front {
+        Front::Nothing => law::build("none", story, SEED).expect("it stands for nothing at all"),
+        Front::MaxConn(most) => Box::new(MaxConn::new(most)),
+    };
+    world::run(story, "front", law, SEED, &mut |_| {})
+}
+
+fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// Those of a crowd who come in a stretch of time.
+fn stretch(crowd: &Crowd, stretch: Range<u64>) -> Crowd {
+    let per_s = crowd.coming.expected(secs(1));
+    let points = vec![(secs(stretch.start), per_s), (secs(stretch.end), 0.0)];
+    Crowd { coming: Coming::Rate { points, linear: false }, ..crowd.clone() }
+}
+
+/// The Saturday with nobody who closes anything, and the places of those crowds that come in the window early enough to
+/// be counted.
+fn nothing_closed() -> (Scenario, Vec<usize>) {
+    let mut story = saturday::story();
+    story.happenings.clear();
+    let (early, late) = (WINDOW.start, WINDOW.end - ROOM);
+    let (mut crowds, mut counted) = (Vec::new(), Vec::new());
+    for crowd in &story.crowds {
+        if let Coming::Rate { .. } = crowd.coming {
+            counted.push(crowds.len() + 1);
+            crowds.extend([0..early, early..late, late..WINDOW.end].map(|part| stretch(crowd, part)));
+        } else {
+            counted.push(crowds.len());
+            crowds.push(crowd.clone());
         }
     }
+    story.crowds = crowds;
+    (story, counted)
+}
+
+fn sum(run: &Run, whose: Whose, seconds: Range<u64>) -> Counts {
+    let mut sum = Counts::default();
+    seconds.for_each(|second| sum += run.second(whose, second as usize));
+    sum
 }
 
 /// Figures of the window after the reopening: horse bets a second, journeys finished in percent by product, attempts
 /// for each step that succeeded.
 struct Figures {
     horse_per_s: f64,
-    finished: [f64; 3],
+    finished: [f64; PRODUCTS],
     attempts_per_step: f64,
 }
 
-fn saturday(front: Front, seed: u64) -> Figures {
-    let crowd = Crowd::saturday(seed);
-    let reopened = Duration::from_secs(5);
-    let end = reopened + WINDOW;
-    let mut world = World::new(front, seed);
-    let base: Vec<Traits> =
-        Product::ALL.iter().flat_map(|&product| steady(&crowd, product, end, Steady::Poisson)).collect();
-    let mut all = base.clone();
-    all.extend(burst(&crowd).into_iter().map(|t| Traits { arrives: t.arrives + reopened, ..t }));
-    for &traits in &all {
-        world.comes(traits, seed);
-    }
-    world.run(end);
-    let per_product = |product: Product| {
-        let counted = all.iter().filter(|t| t.product == product && (reopened..end - ROOM).contains(&t.arrives));
-        let (mut came, mut finished) = (0, 0);
-        for traits in counted {
-            came += 1;
-            finished += usize::from(world.finished.contains_key(&traits.id));
-        }
-        100.0 * f64::from(u32::try_from(finished).unwrap()) / f64::from(came)
+fn figures(front: Front) -> Figures {
+    let (story, counted) = nothing_closed();
+    let run = play(&story, front);
+    assert_eq!(run.duplicates, 0);
+    let all = 0..WINDOW.end;
+    let finished = |product| {
+        let its = counted.iter().filter(|crowd| run.crowds[**crowd].product == product);
+        let (finished, came) = its.fold((0, 0), |(finished, came), crowd| {
+            let counts = sum(&run, Whose::Crowd(*crowd), all.clone());
+            (finished + counts.finished, came + counts.came)
+        });
+        100.0 * f64::from(finished) / f64::from(came)
     };
-    let horse: HashMap<u64, ()> =
-        all.iter().filter(|t| t.product == Product::HorseRacing).map(|t| (t.id, ())).collect();
-    let bets = world.finished.iter().filter(|(id, at)| **at >= reopened && horse.contains_key(id)).count();
-    assert_eq!(world.plant.ledger().duplicates(), 0);
+    let bets = sum(&run, Whose::Product(0), WINDOW).finished;
+    let attempts_per_step = run.figure(Figure::AttemptsPerStep, None, (Duration::ZERO, story.lasts), None);
     Figures {
-        horse_per_s: bets as f64 / WINDOW.as_secs_f64(),
-        finished: Product::ALL.map(per_product),
-        attempts_per_step: world.attempts as f64 / world.steps as f64,
+        horse_per_s: f64::from(bets) / (WINDOW.end - WINDOW.start) as f64,
+        finished: [0, 1, 2].map(finished),
+        attempts_per_step: attempts_per_step.expect("somebody was served"),
     }
 }
 
 /// The most horse journeys a second in a closed loop without think time, sport and casino as usual.
-fn yardstick(seed: u64) -> f64 {
-    [8, 12, 16].map(|concurrency| closed_loop(concurrency, seed)).into_iter().fold(0.0, f64::max)
+fn yardstick() -> f64 {
+    [8, 12, 16].map(closed_loop).into_iter().fold(0.0, f64::max)
 }
 
-fn closed_loop(concurrency: usize, seed: u64) -> f64 {
+fn closed_loop(concurrency: u32) -> f64 {
     // Sport and casino are under way after the first two seconds.
-    let warm = Duration::from_secs(2);
-    let crowd = Crowd::saturday(seed);
-    let length = Duration::from_secs(10);
-    let mut world = World::new(Front::Nothing, seed);
-    for product in [Product::Sport, Product::Casino] {
-        for traits in steady(&crowd, product, length, Steady::Even) {
-            world.comes(traits, seed);
-        }
-    }
-    let mut fresh = burst(&crowd).into_iter();
-    let mut inside: Vec<u64> = Vec::new();
-    let mut now = Duration::ZERO;
-    let mut before = 0;
-    while now < length {
-        if now <= warm {
-            before = company::placed(world.plant.ledger(), Product::HorseRacing);
-        }
-        inside.retain(|id| world.customers[id].1.is_some());
-        while inside.len() < concurrency {
-            let traits = fresh.next().expect("7,000 are enough for ten seconds");
-            world.comes(Traits { arrives: now, think: (Duration::ZERO, Duration::ZERO), ..traits }, seed);
-            inside.push(traits.id);
-        }
-        now += Duration::from_millis(1);
-        world.run(now);
-    }
-    let placed = company::placed(world.plant.ledger(), Product::HorseRacing) - before;
-    placed as f64 / (length - warm).as_secs_f64()
+    let measured = 2..22;
+    let mut story = saturday::story();
+    story.happenings.clear();
+    story.lasts = secs(measured.end);
+    let eager = Crowd {
+        coming: Coming::Count { count: concurrency, from: Duration::ZERO, within: vec![(100, secs(1))] },
+        endless: true,
+        think: Pause::Between(Duration::ZERO, Duration::ZERO),
+        ..story.crowds[0].clone()
+    };
+    story.crowds.retain(|crowd| crowd.product != eager.product);
+    story.crowds.push(eager);
+    let run = play(&story, Front::Nothing);
+    let steps = sum(&run, Whose::Product(0), measured.clone()).served;
+    f64::from(steps) / 3.0 / (measured.end - measured.start) as f64
 }
 
 #[allow(clippy::print_stdout, reason = "the figures are what one reads when this fails")]
 fn show(front: Front, yardstick: f64) -> (f64, Figures) {
-    let figures = saturday(front, SEED);
+    let figures = figures(front);
     let share = 100.0 * figures.horse_per_s / yardstick;
     println!(
         "{front:?}: horse {:.1}/s = {share:.0} % of {yardstick:.1}, finished {:.0?} %, {:.1} attempts a step",
@@ -286,7 +226,7 @@ const SEED: u64 = 1;
 
 #[test]
 fn the_plant_collapses_alone_and_serves_behind_a_sensible_limit() {
-    let yardstick = yardstick(SEED);
+    let yardstick = yardstick();
     assert!((85.0..100.0).contains(&yardstick), "{yardstick}");
 
     let (horse, alone) = show(Front::Nothing, yardstick);

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::sim::customers::{Customer, Ended, Next, TIME_OUT, Traits};
-use crate::sim::{Product, Step};
+use super::script::{FOR_EVER, Script};
+use crate::admission::Timestamp;
+use crate::sim::clients::{Client, Ended, Next};
+use crate::sim::coming::Arrivals;
+use crate::sim::scenario::Crowd;
 
 mod line;
 pub(super) mod records;
@@ -19,13 +22,14 @@ pub(super) mod records;
 use records::{AttemptRecord, Fate, Records};
 
 pub(super) use line::Sources;
-use line::{Line, Open};
+use line::{Errand, Line, Open};
 
 /// Whom each product's customers talk to: the backends themselves, or one proxy in front of all.
-pub(super) type Doors = [SocketAddr; 3];
+pub(super) type Doors = Vec<SocketAddr>;
 
 /// One run: where the customers go, what time it is, what they came to.
 pub(super) struct Field {
+    pub(super) script: Rc<Script>,
     doors: Doors,
     sources: Sources,
     seed: u64,
@@ -33,6 +37,9 @@ pub(super) struct Field {
     pub(super) records: RefCell<Records>,
     pub(super) open: Rc<Open>,
     tasks: RefCell<JoinSet<()>>,
+    /// Attempts sent, and steps begun: both are numbered.
+    attempts: Cell<u64>,
+    bets: Cell<u64>,
     /// When the probe last ran, and the latest it ever was.
     probed: Cell<Duration>,
     lag: Cell<Duration>,
@@ -43,8 +50,9 @@ const PROBE: Duration = Duration::from_millis(100);
 
 impl Field {
     /// An empty field; its time begins now.
-    pub(super) fn new(doors: Doors, sources: Sources, seed: u64) -> Rc<Self> {
+    pub(super) fn new(script: &Rc<Script>, doors: Doors, sources: Sources, seed: u64) -> Rc<Self> {
         let field = Rc::new(Self {
+            script: Rc::clone(script),
             doors,
             sources,
             seed,
@@ -52,6 +60,8 @@ impl Field {
             records: RefCell::default(),
             open: Rc::default(),
             tasks: RefCell::default(),
+            attempts: Cell::default(),
+            bets: Cell::default(),
             probed: Cell::default(),
             lag: Cell::default(),
         });
@@ -85,21 +95,28 @@ impl Field {
         tokio::time::sleep_until((self.began + at).into()).await;
     }
 
-    /// Lets a crowd arrive, each customer at its time after `from`. They must be in order of arrival.
-    pub(super) fn arrive(self: &Rc<Self>, crowd: Vec<Traits>, from: Duration) {
-        let field = Rc::clone(self);
+    /// Lets a crowd arrive. What its arrivals say is the story's time, whose `begins` is this run's `from`.
+    pub(super) fn arrive(
+        self: &Rc<Self>,
+        (place, crowd): (u16, &Rc<Crowd>),
+        mut arrivals: Arrivals,
+        (begins, from): (Duration, Duration),
+    ) {
+        let (field, crowd) = (Rc::clone(self), Rc::clone(crowd));
         self.also(async move {
-            for traits in crowd {
-                let traits = Traits { arrives: from + traits.arrives, ..traits };
-                field.until(traits.arrives).await;
-                field.come(traits);
+            let mut nth = 0;
+            while let Some(at) = arrivals.next(FOR_EVER) {
+                let arrives = from + at.since_start().saturating_sub(begins);
+                field.until(arrives).await;
+                field.come(&crowd, place, nth, arrives);
+                nth += 1;
             }
         });
     }
 
-    fn come(self: &Rc<Self>, traits: Traits) {
-        let field = Rc::clone(self);
-        self.also(async move { field.journey(traits).await });
+    fn come(self: &Rc<Self>, crowd: &Rc<Crowd>, place: u16, nth: u64, arrives: Duration) {
+        let (field, crowd) = (Rc::clone(self), Rc::clone(crowd));
+        self.also(async move { field.journey(&crowd, place, nth, arrives).await });
     }
 
     /// Something else that goes on in this field until it ends or the field is cleared.
@@ -110,60 +127,63 @@ impl Field {
         tasks.spawn_local(task);
     }
 
-    /// One customer's whole journey, from its arrival on.
-    pub(super) async fn journey(self: &Rc<Self>, traits: Traits) {
-        let mut line = Line::new(self.doors[traits.product.index()], self.sources.of(traits.id), Rc::clone(&self.open));
-        let place = self.records.borrow_mut().arrived(traits.product, traits.arrives);
-        let mut customer = Customer::new(traits, self.seed);
-        let mut attempt = customer.begin();
+    /// One customer's whole journey, from its arrival on. No two of one field have the same place and number.
+    pub(super) async fn journey(&self, crowd: &Crowd, place: u16, nth: u64, arrives: Duration) {
+        let number = u64::from(place) << 32 | nth;
+        let mut line = Line::new(self.doors[crowd.product.index()], self.sources.of(number), Rc::clone(&self.open));
+        let entry = self.records.borrow_mut().arrived(crowd.product, arrives);
+        let mut client = Client::new(crowd, place, number, number, self.seed, Timestamp::after(arrives));
+        let mut at = arrives;
         loop {
-            self.until(attempt.at).await;
+            self.until(at).await;
             let sent = self.now();
-            let how = match tokio::time::timeout(TIME_OUT, line.ask(&traits, &attempt)).await {
+            let errand = self.errand(crowd, &mut client);
+            let how = match tokio::time::timeout(crowd.timeout, line.ask(&errand)).await {
                 Ok(how) => how,
                 Err(_) => {
                     line.close();
-                    Ended::TimedOut
+                    Ended::TimedOut(Timestamp::after(sent))
                 }
             };
             let now = self.now();
-            self.note(&traits, attempt.step, sent, now, how);
-            let fate = match customer.ended(how, now) {
-                Next::Send(next) => {
-                    attempt = next;
+            self.note(crowd, &errand, sent, now, how);
+            let fate = match client.ended(crowd, how, Timestamp::after(now)) {
+                Next::Send(after) => {
+                    at = now + after;
                     continue;
                 }
                 Next::Finished => Fate::Finished,
                 Next::GaveUp => Fate::GaveUp,
             };
-            return self.records.borrow_mut().left(place, now, fate);
+            return self.records.borrow_mut().left(entry, now, fate);
         }
     }
 
-    fn note(&self, traits: &Traits, step: Step, sent: Duration, ended: Duration, how: Ended) {
-        let Traits { product, event, .. } = *traits;
-        self.records.borrow_mut().attempts.push(AttemptRecord { product, step, event, sent, ended, how });
+    /// The next attempt of a customer, which goes out now.
+    fn errand<'a>(&'a self, crowd: &'a Crowd, client: &mut Client) -> Errand<'a> {
+        let step = &crowd.journey[usize::from(client.step)];
+        let mut bets = self.bets.get();
+        client.sends(&mut bets);
+        self.bets.set(bets);
+        Errand {
+            step,
+            path: self.script.path(crowd.product, step),
+            event: step.event.map(|event| self.script.story.events[event].name.as_str()),
+            customer: client.customer,
+            attempt: self.attempts.replace(self.attempts.get() + 1),
+            bet: client.bet,
+        }
+    }
+
+    fn note(&self, crowd: &Crowd, errand: &Errand<'_>, sent: Duration, ended: Duration, how: Ended) {
+        let (product, bet, event) = (crowd.product, errand.step.bet, errand.step.event);
+        self.records.borrow_mut().attempts.push(AttemptRecord { product, bet, event, sent, ended, how });
     }
 
     /// Everybody goes home at once, in the middle of whatever they were doing.
     pub(super) async fn clear(&self) {
         let mut tasks = self.tasks.take();
         tasks.shutdown().await;
-    }
-}
-
-/// The steps and products a path stands for.
-pub(super) fn path(product: Product, step: Step) -> &'static str {
-    match (product, step) {
-        (Product::HorseRacing, Step::Odds) => "/horse/odds",
-        (Product::HorseRacing, Step::Login) => "/horse/login",
-        (Product::HorseRacing, Step::Bet) => "/horse/bets",
-        (Product::Sport, Step::Odds) => "/sport/odds",
-        (Product::Sport, Step::Login) => "/sport/login",
-        (Product::Sport, Step::Bet) => "/sport/bets",
-        (Product::Casino, Step::Odds) => "/casino/odds",
-        (Product::Casino, Step::Login) => "/casino/login",
-        (Product::Casino, Step::Bet) => "/casino/bets",
     }
 }
 

@@ -17,8 +17,9 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::customers::records::{AttemptRecord, Fate, Records};
-use crate::sim::customers::{Ended, Event};
-use crate::sim::{Product, Step};
+use super::script::Script;
+use crate::admission::ProductId;
+use crate::sim::clients::Ended;
 
 /// A customer who arrived later than this before the window's end is not counted as unfinished: twice the time-out of
 /// an attempt, five undisturbed journeys.
@@ -30,7 +31,7 @@ pub(super) const FIRST: Duration = Duration::from_secs(10);
 /// What customers of one product got in the window.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Figures {
-    pub(super) product: &'static str,
+    pub(super) product: String,
     /// Receipts in the window.
     pub(super) bets: u64,
     pub(super) bets_per_s: f64,
@@ -75,17 +76,17 @@ impl Window {
 
 impl Figures {
     /// Sums up one product's window.
-    pub(super) fn of(records: &Records, product: Product, window: Window) -> Self {
-        let mut figures = Self::empty(product);
+    pub(super) fn of(records: &Records, script: &Script, product: ProductId, window: Window) -> Self {
+        let mut figures = Self::empty(script.name(product).to_owned());
         figures.journeys(records, product, window);
         figures.attempts(records, product, window);
         figures
     }
 
-    fn empty(product: Product) -> Self {
+    fn empty(product: String) -> Self {
         let nothing = Spread { p50: None, p99: None };
         Self {
-            product: product.name(),
+            product,
             bets: 0,
             bets_per_s: 0.0,
             bets_per_s_first_10_s: 0.0,
@@ -103,7 +104,7 @@ impl Figures {
         }
     }
 
-    fn journeys(&mut self, records: &Records, product: Product, window: Window) {
+    fn journeys(&mut self, records: &Records, product: ProductId, window: Window) {
         let mut times = Times::default();
         let mut first = 0;
         let early_enough = Window { from: window.from, to: window.to.saturating_sub(ROOM_TO_FINISH) };
@@ -125,18 +126,18 @@ impl Figures {
         self.journey_ms = times.spread();
     }
 
-    fn attempts(&mut self, records: &Records, product: Product, window: Window) {
+    fn attempts(&mut self, records: &Records, product: ProductId, window: Window) {
         let mut times = Times::default();
         for attempt in records.attempts.iter().filter(|a| a.product == product && window.has(a.ended)) {
             self.attempts += 1;
             match attempt.how {
-                Ended::Answered => {
+                Ended::Served => {
                     self.answered += 1;
                     times.add(attempt.ended - attempt.sent);
                 }
-                Ended::Refused { .. } => self.refused += 1,
+                Ended::Refused(_) | Ended::Gated(_) => self.refused += 1,
                 Ended::Failed => self.failed += 1,
-                Ended::TimedOut => self.timed_out += 1,
+                Ended::TimedOut(_) => self.timed_out += 1,
             }
         }
         self.attempts_per_step = (self.answered > 0).then(|| rounded(self.attempts as f64 / self.answered as f64));
@@ -159,19 +160,20 @@ pub(super) struct Closed {
 
 impl Closed {
     /// Sums up the time between signal and reopening.
-    pub(super) fn of(records: &Records, window: Window) -> Self {
+    pub(super) fn of(records: &Records, script: &Script, window: Window) -> Self {
         let ended = || records.attempts.iter().filter(|a| window.has(a.sent) && window.has(a.ended));
-        let bets = |event| {
-            ended().filter(move |a| a.product == Product::HorseRacing && a.step == Step::Bet && a.event == event)
+        let bets = |on_it| {
+            let bets = ended().filter(|a| a.product == script.surging() && a.bet);
+            bets.filter(move |a| (a.event == Some(script.event)) == on_it)
         };
-        let answered = |a: &&AttemptRecord| a.how == Ended::Answered;
-        let on_it = bets(Event::Jackpot);
-        let others = ended().filter(|a| a.product != Product::HorseRacing);
+        let answered = |a: &&AttemptRecord| a.how == Ended::Served;
+        let on_it = bets(true);
+        let others = ended().filter(|a| a.product != script.surging());
         Self {
             bets_on_it: on_it.clone().count() as u64,
-            of_these_refused: on_it.clone().filter(|a| matches!(a.how, Ended::Refused { .. })).count() as u64,
+            of_these_refused: on_it.clone().filter(|a| matches!(a.how, Ended::Refused(_))).count() as u64,
             of_these_answered: on_it.filter(answered).count() as u64,
-            bets_on_others_answered: bets(Event::Another).filter(answered).count() as u64,
+            bets_on_others_answered: bets(false).filter(answered).count() as u64,
             sport_and_casino_percent: percent(others.clone().filter(answered).count() as u64, others.count() as u64),
         }
     }

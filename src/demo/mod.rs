@@ -1,4 +1,5 @@
-//! The Saturday, live: the customers and the plant of [`sim`](crate::sim) over real sockets on the loopback interface.
+//! The Saturday, live: the customers and the plant of [`sim`](crate::sim) over real sockets on the loopback interface, as
+//! `scenarios/saturday.toml` tells it; [`script`] says what of it is played how.
 //!
 //! 1. [`yardstick`] measures what the plant can do.
 //! 2. [`story`] plays the reopening straight at the backends, then with `sluss run` in front of them.
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+mod script;
 mod story;
 mod yardstick;
 mod proxy;
@@ -24,18 +26,12 @@ mod figures;
 mod report;
 mod show;
 
-use customers::Doors;
-use plant::Addresses;
 use proxy::Ports;
 use report::Summary;
+use script::Script;
 use show::Show;
 use story::{Run, Standing, Story};
 use yardstick::Yardstick;
-
-/// The event of the false signal: Bergsåker, 24 August 2024.
-const EVENT: &str = "bergsaker-v75-1";
-/// Another race, which stays open.
-const OTHER_EVENT: &str = "solvalla-v64-3";
 
 /// Sockets of one process: measured are 7,200 without and 6,000 with Sluss; a slow machine holds them longer.
 const DESCRIPTORS: u64 = 12_000;
@@ -125,10 +121,11 @@ pub fn run(args: DemoArgs) -> ExitCode {
 
 /// The whole story; true when it went well.
 async fn play(args: DemoArgs) -> Result<bool, Failure> {
-    let show = Rc::new(Show::new());
+    let script = Script::saturday();
+    let show = Rc::new(Show::new(&script));
     // Leaving the story early drops it, and plant and proxy go with it.
     let Played { yardstick, without, with, mut standing } = tokio::select! {
-        played = all(Story::new(&args, Rc::clone(&show)), &args) => played?,
+        played = all(Story::new(&args, &script, Rc::clone(&show)), &args) => played?,
         heard = interrupted() => return heard.and(Err(Failure::new("interrupted"))),
     };
     show.end();
@@ -142,7 +139,7 @@ async fn play(args: DemoArgs) -> Result<bool, Failure> {
     let summary = Summary::new(&args, yardstick, without, with, problems);
     print(&summary, args.json)?;
     if let Some(standing) = standing {
-        keep(standing).await?;
+        keep(standing, &script).await?;
     }
     Ok(summary.ok)
 }
@@ -179,16 +176,16 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
 
 /// Leaves plant and proxy up until Ctrl-C.
 #[allow(clippy::print_stderr, reason = "telling the person in front of the terminal is the job here")]
-async fn keep(standing: Standing) -> Result<(), Failure> {
+async fn keep(standing: Standing, script: &Script) -> Result<(), Failure> {
     let Some(proxy) = standing.proxy else {
         return Ok(());
     };
-    let (listen, admin) = (proxy.ports.listen, proxy.ports.admin);
+    let (listen, admin, event) = (proxy.ports.listen, proxy.ports.admin, &script.closed().name);
     let sluss = std::env::args().next().unwrap_or_else(|| "sluss".into());
     eprintln!(
         "\nPlant and proxy are still up. Try, from another terminal:\n\
          \n  curl -i http://{listen}/horse/odds\
-         \n  curl -i -X POST -H 'idempotency-key: 1' -H 'x-event: {EVENT}' http://{listen}/horse/bets\
+         \n  curl -i -X POST -H 'idempotency-key: 1' -H 'x-event: {event}' http://{listen}/horse/bets\
          \n  {sluss} status --admin {admin}\
          \n  {sluss} park sport --admin {admin} --reason 'to see what happens'\
          \n  curl -i -X POST http://{listen}/sport/login\
@@ -215,11 +212,6 @@ async fn interrupted() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Straight to each backend.
-fn doors(addresses: &Addresses) -> Doors {
-    addresses.backends
-}
-
 fn raise_descriptor_limit() -> Result<(), Failure> {
     let limit = rlimit::increase_nofile_limit(u64::MAX)
         .map_err(|error| Failure::new(format!("the limit on open files cannot be read: {error}")))?;
@@ -241,4 +233,14 @@ fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
 #[allow(clippy::print_stderr, reason = "what went wrong goes to standard error")]
 fn complain(sentence: &str) {
     eprintln!("sluss demo: {sentence}");
+}
+
+#[cfg(test)]
+mod tests {
+    /// A command line that is nothing but the demo's.
+    #[derive(clap::Parser)]
+    pub(super) struct Line {
+        #[command(flatten)]
+        pub(super) args: super::DemoArgs,
+    }
 }

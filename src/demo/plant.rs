@@ -1,4 +1,4 @@
-//! The plant over real sockets: three HTTP/1.1 servers and a small one to watch it, one model behind them.
+//! The plant over real sockets: an HTTP/1.1 server for each product and a small one to watch it, one model behind them.
 //!
 //! Its cores are virtual: work is a timer, not a loop, so the plant costs next to nothing on the machine that also
 //! runs the customers and the proxy. A caller that closes its connection is forgotten here and nowhere else: the
@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 
 use super::Failure;
+use super::script::Script;
 use crate::admission::Timestamp;
-use crate::sim::Product;
 use crate::sim::backend::{Answer, Ask, Fault, JobId, Plant};
 use crate::sim::saturday;
 
@@ -23,19 +23,19 @@ mod process;
 mod serve;
 
 pub(super) use process::{PlantProcess, Report, play, read_report};
-pub(super) use serve::prefix;
 
 /// Where the plant can be reached.
-#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Addresses {
-    /// The backends, in the order of [`Product::ALL`].
-    pub(super) backends: [SocketAddr; 3],
+    /// The backends, in the order of the products.
+    pub(super) backends: Vec<SocketAddr>,
     /// Where it can be watched.
     pub(super) control: SocketAddr,
 }
 
 /// The model on the real clock.
 pub(super) struct Driver {
+    script: Rc<Script>,
     plant: RefCell<Plant>,
     began: Instant,
     /// Requests that came without the number of an attempt.
@@ -47,9 +47,10 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    fn new(seed: u64) -> Self {
+    fn new(script: &Rc<Script>, seed: u64) -> Self {
         Self {
-            plant: RefCell::new(Plant::new(saturday::plant(), seed)),
+            script: Rc::clone(script),
+            plant: RefCell::new(Plant::new(script.story.plant.clone(), seed)),
             nameless: Cell::new(0),
             began: Instant::now(),
             listening: RefCell::default(),
@@ -77,10 +78,10 @@ impl Driver {
         u64::MAX - self.nameless.get()
     }
 
-    /// Horse racing has lost its warm caches.
+    /// The product that was closed has lost its warm caches.
     fn cool(&self) {
-        let mut plant = self.plant.borrow_mut();
-        plant.fault(Product::HorseRacing.index(), Fault::Cold(saturday::COLD), self.now());
+        let station = self.script.story.products[self.script.surging().index()].station;
+        self.plant.borrow_mut().fault(station, Fault::Cold(saturday::COLD), self.now());
     }
 
     fn now(&self) -> Timestamp {
@@ -121,18 +122,18 @@ async fn sleep_until(at: Option<Instant>) {
 
 /// Opens the plant's doors, at `first_port` and the three after it or wherever there is room, and serves from tasks of
 /// the current `LocalSet`.
-pub(super) async fn open(first_port: Option<u16>, seed: u64) -> Result<Addresses, Failure> {
-    let driver = Rc::new(Driver::new(seed));
+pub(super) async fn open(script: &Rc<Script>, first_port: Option<u16>, seed: u64) -> Result<Addresses, Failure> {
+    let driver = Rc::new(Driver::new(script, seed));
     let pumped = Rc::clone(&driver);
     tokio::task::spawn_local(async move { pumped.pump().await });
 
-    let mut backends = [SocketAddr::from(([127, 0, 0, 1], 0)); 3];
-    for product in Product::ALL {
-        let listener = listen(first_port, product.index() as u16)?;
-        backends[product.index()] = address(&listener)?;
+    let mut backends = Vec::new();
+    for product in script.products() {
+        let listener = listen(first_port, product.0)?;
+        backends.push(address(&listener)?);
         tokio::task::spawn_local(serve::backend(listener, product, Rc::clone(&driver)));
     }
-    let listener = listen(first_port, 3)?;
+    let listener = listen(first_port, backends.len() as u16)?;
     let control = address(&listener)?;
     tokio::task::spawn_local(serve::control(listener, driver));
     Ok(Addresses { backends, control })

@@ -6,15 +6,19 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::customers::Doors;
-use super::plant::prefix;
-use super::{EVENT, Failure, OTHER_EVENT, errand};
-use crate::sim::Product;
+use super::script::Script;
+use super::{Failure, errand};
+
+mod written;
+
+use written::{configuration, schedule};
 
 /// Until `/readyz` says yes.
 const READY_WITHIN: Duration = Duration::from_secs(15);
@@ -48,18 +52,19 @@ impl Ports {
 /// A running proxy. Dropped without [`Proxy::stop`], it is killed.
 pub(super) struct Proxy {
     child: Child,
+    script: Rc<Script>,
     folder: PathBuf,
     pub(super) ports: Ports,
 }
 
 impl Proxy {
     /// Writes the configuration, starts `sluss run` on it and waits until it is ready.
-    pub(super) async fn start(ports: Ports, backends: &Doors) -> Result<Self, Failure> {
+    pub(super) async fn start(script: &Rc<Script>, ports: Ports, backends: &Doors) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::new(format!("the proxy could not be started: {error}"));
         let folder = std::env::temp_dir().join(format!("sluss-demo-{}", std::process::id()));
         fs::create_dir_all(&folder).map_err(failed)?;
-        fs::write(folder.join("demo.toml"), configuration(ports, backends)).map_err(failed)?;
-        fs::write(folder.join("schedule.toml"), schedule()).map_err(failed)?;
+        fs::write(folder.join("demo.toml"), configuration(script, ports, backends)).map_err(failed)?;
+        fs::write(folder.join("schedule.toml"), schedule(script)).map_err(failed)?;
         let log = File::create(folder.join("proxy.log")).map_err(failed)?;
         let child = Command::new(std::env::current_exe().map_err(failed)?)
             .args(["run", "--config", "demo.toml"])
@@ -71,7 +76,7 @@ impl Proxy {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let mut proxy = Self { child, folder, ports };
+        let mut proxy = Self { child, script: Rc::clone(script), folder, ports };
         proxy.ready().await?;
         Ok(proxy)
     }
@@ -99,7 +104,7 @@ impl Proxy {
 
     /// The false signal of 16:06: close the race, says one feed, fourteen minutes before the stop.
     pub(super) async fn false_signal(&self) -> Result<(), Failure> {
-        let signal = json!({ "signal": "close", "event": EVENT, "source": "tote-feed" });
+        let signal = json!({ "signal": "close", "event": self.script.closed().name, "source": "tote-feed" });
         let told = self.tell("/api/v1/signals", &signal).await?;
         if told["plausible"] != false || told["state"] != "parked" {
             return Err(Failure::new(format!(
@@ -111,7 +116,8 @@ impl Proxy {
 
     /// A person reopens.
     pub(super) async fn reopen(&self) -> Result<(), Failure> {
-        let order = json!({ "order": "reopen", "event": EVENT, "reason": "false signal", "who": "demo" });
+        let order =
+            json!({ "order": "reopen", "event": self.script.closed().name, "reason": "false signal", "who": "demo" });
         self.tell("/api/v1/orders", &order).await.map(|_| ())
     }
 
@@ -173,81 +179,9 @@ impl Drop for Proxy {
     }
 }
 
-fn configuration(ports: Ports, backends: &Doors) -> String {
-    let Ports { listen, admin } = ports;
-    let mut text = format!(
-        r#"[listen]
-address = "{listen}"
-trusted = ["127.0.0.0/8"]
-
-[admin]
-address = "{admin}"
-
-[customer]
-from = [{{ header = "x-customer" }}, "address"]
-
-[event]
-from = [{{ header = "x-event" }}]
-
-[schedule]
-file = "schedule.toml"
-
-[[budget]]                      # what the products share behind us; its limit is found
-name = "wallet"
-classes = ["start", "commit"]
-"#
-    );
-    for product in Product::ALL {
-        let (name, path, backend) = (product.name(), prefix(product), backends[product.index()]);
-        let guarantee = if product == Product::HorseRacing { 50 } else { 25 };
-        text += &format!(
-            r#"
-[[product]]
-name = "{name}"
-match = [{{ path = "/{path}/" }}]
-backends = ["http://{backend}"]
-latency_objective = "250ms"
-guarantee = {guarantee}
-default_class = "read"
-
-  [[product.class]]
-  class = "commit"
-  match = [{{ method = "POST", path = "/{path}/bets" }}]
-
-  [[product.class]]
-  class = "start"
-  match = [{{ method = "POST", path = "/{path}/login" }}]
-"#
-        );
-    }
-    text
-}
-
-/// The race in fourteen minutes, and another an hour later.
-fn schedule() -> String {
-    let stop = |minutes: i64| jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
-    let event = |id: &str, minutes| {
-        let stop = stop(minutes);
-        format!("[[event]]\nid = \"{id}\"\nproduct = \"horse-racing\"\nstop = \"{stop:.0}\"\n\n")
-    };
-    event(EVENT, 14) + &event(OTHER_EVENT, 74)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_an_operator_would_write_is_toml() {
-        let ports = Ports { listen: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9900).into() };
-        let text = configuration(ports, &[ports.listen; 3]);
-        let read: toml::Table = text.parse().expect("TOML");
-        assert_eq!(read["product"].as_array().map(Vec::len), Some(3));
-        let read: toml::Table = schedule().parse().expect("TOML");
-        let stop = read["event"][0]["stop"].as_str().expect("a stop");
-        let ahead = stop.parse::<jiff::Timestamp>().expect("RFC 3339").duration_since(jiff::Timestamp::now());
-        assert!((800..=840).contains(&ahead.as_secs()), "{stop}");
-    }
 
     #[test]
     fn a_port_in_use_is_said_with_the_way_out() {

@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::figures::{Closed, Figures, Spread, rounded};
 use super::story::Run;
 use super::yardstick::Yardstick;
-use crate::sim::Product;
 
 /// Without Sluss, sport and casino must finish less than this, or the demo proves nothing.
 const COLLAPSED_BELOW_PERCENT: f64 = 50.0;
@@ -88,14 +87,16 @@ impl Summary {
             ("without", &self.without, self.horse_percent_of_yardstick.without),
             ("with", &self.with, self.horse_percent_of_yardstick.with),
         ];
-        for product in 0..3 {
-            let mut title = Product::ALL[product].name();
+        let products = self.without.iter().chain(&self.with).next().map_or(0, |run| run.products.len());
+        for product in 0..products {
+            let mut first = true;
             for (name, run, share) in &runs {
                 if let Some(run) = run {
                     let figures = &run.products[product];
                     // Horse racing is held against the yardstick, the bystanders against what was asked of them.
                     let possible = share.filter(|_| product == 0).unwrap_or(figures.finished_percent);
-                    table.add_row(row(std::mem::take(&mut title), name, figures, possible));
+                    let title = if std::mem::take(&mut first) { figures.product.as_str() } else { "" };
+                    table.add_row(row(title, name, figures, possible));
                 }
             }
         }

@@ -1,21 +1,23 @@
 //! What is seen while it runs: on a terminal a bar and live counts, elsewhere a line for each phase. Always on standard
 //! error, so that standard output carries the result and nothing else.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::customers::Field;
-use super::plant::{Addresses, Report, read_report};
-use crate::sim::customers::Ended;
-use crate::sim::{Product, Step};
+use super::plant::{Report, read_report};
+use super::script::Script;
+use crate::admission::ProductId;
+use crate::sim::clients::Ended;
 
 /// The progress display.
 pub(super) struct Show {
     all: MultiProgress,
     phase: ProgressBar,
-    products: [ProgressBar; 3],
+    products: Vec<ProgressBar>,
     plant: ProgressBar,
 }
 
@@ -25,7 +27,7 @@ const REFRESH: Duration = Duration::from_millis(500);
 
 impl Show {
     /// An empty display.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(script: &Script) -> Self {
         let all = MultiProgress::new();
         let phase = all.add(ProgressBar::new(1));
         phase.set_style(style("{msg}\n{bar:50} {prefix}"));
@@ -34,7 +36,7 @@ impl Show {
             line.set_style(style("  {msg}"));
             line
         };
-        let products = [line(), line(), line()];
+        let products = script.products().map(|_| line()).collect();
         let plant = line();
         Self { all, phase, products, plant }
     }
@@ -60,8 +62,8 @@ impl Show {
         self.phase.reset();
     }
 
-    /// Shows how customers and plant fare, for as long as the field is not cleared.
-    pub(super) fn watch(self: &Rc<Self>, field: &Rc<Field>, plant: Addresses) {
+    /// Shows how customers and plant fare, for as long as the field is not cleared. `plant` is where it can be watched.
+    pub(super) fn watch(self: &Rc<Self>, field: &Rc<Field>, plant: SocketAddr) {
         let (show, watched) = (Rc::clone(self), Rc::clone(field));
         field.also(async move {
             loop {
@@ -75,8 +77,8 @@ impl Show {
 
     fn refresh(&self, field: &Field, plant: &Report) {
         self.tick();
-        for product in Product::ALL {
-            self.products[product.index()].set_message(lately(field, product));
+        for (line, product) in self.products.iter().zip(field.script.products()) {
+            line.set_message(lately(field, product));
         }
         self.plant.set_message(feels(plant, field.open.now()));
     }
@@ -101,22 +103,22 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates above are well formed")
 }
 
-fn lately(field: &Field, product: Product) -> String {
+fn lately(field: &Field, product: ProductId) -> String {
     let (mut bets, mut refused, mut answered, mut all) = (0_u32, 0_u32, 0_u32, 0_u32);
     let records = field.records.borrow();
     for attempt in records.lately(field.now().saturating_sub(LATELY)).filter(|a| a.product == product) {
         all += 1;
-        refused += u32::from(matches!(attempt.how, Ended::Refused { .. }));
-        if attempt.how == Ended::Answered {
+        refused += u32::from(matches!(attempt.how, Ended::Refused(_)));
+        if attempt.how == Ended::Served {
             answered += 1;
-            bets += u32::from(attempt.step == Step::Bet);
+            bets += u32::from(attempt.bet);
         }
     }
     let per_s = |count: u32| f64::from(count) / LATELY.as_secs_f64();
     let success = (100 * answered).checked_div(all).unwrap_or(100);
     format!(
         "{:<13}{:>6.1} bets/s {:>7.1} refused/s {:>4} % of attempts answered",
-        product.name(),
+        field.script.name(product),
         per_s(bets),
         per_s(refused),
         success
@@ -124,11 +126,12 @@ fn lately(field: &Field, product: Product) -> String {
 }
 
 fn feels(plant: &Report, connections: usize) -> String {
-    let [horse, sport, casino] = plant.threads;
+    let threads: Vec<String> = plant.threads.iter().map(usize::to_string).collect();
     let slower = plant.wallet_permille.max(1_000) as f64 / 1_000.0;
     format!(
-        "plant        threads held {horse} {sport} {casino}, waiting for one {}, for the wallet {} ({slower:.1}x slower); \
+        "plant        threads held {}, waiting for one {}, for the wallet {} ({slower:.1}x slower); \
          {connections} customers connected",
+        threads.join(" "),
         plant.backlog.iter().sum::<usize>(),
         plant.wallet_line,
     )

@@ -11,21 +11,16 @@ use super::customers::{Doors, Field, Sources};
 use super::figures::{Closed, Figures, Window};
 use super::plant::{PlantProcess, Report};
 use super::proxy::{Ports, Proxy};
+use super::script::Script;
 use super::show::Show;
 use super::yardstick::{Yardstick, measure};
-use super::{DemoArgs, Failure, doors};
-use crate::sim::Product;
-use crate::sim::customers::{Crowd, Steady, burst, steady};
-
-/// Quiet traffic before anything happens.
-const QUIET: Duration = Duration::from_secs(4);
-/// From the false signal to the person who reopens. On the day it was longer; nobody wants to watch that.
-const CLOSED: Duration = Duration::from_secs(6);
+use super::{DemoArgs, Failure};
+use crate::sim::coming::Arrivals;
 
 /// What one run came to.
 #[derive(Debug, Serialize)]
 pub(super) struct Run {
-    pub(super) products: [Figures; 3],
+    pub(super) products: Vec<Figures>,
     /// What happened between signal and reopening; nothing was closed where nobody could close it.
     pub(super) while_closed: Option<Closed>,
     /// Receipts customers got, all products, from the run's first second to its last.
@@ -47,20 +42,21 @@ pub(super) struct Standing {
 /// Everything a run needs to know.
 pub(super) struct Story<'a> {
     args: &'a DemoArgs,
+    script: Rc<Script>,
     sources: Sources,
     show: Rc<Show>,
 }
 
 impl<'a> Story<'a> {
     /// A story not yet begun.
-    pub(super) fn new(args: &'a DemoArgs, show: Rc<Show>) -> Self {
-        Self { args, sources: Sources::find(), show }
+    pub(super) fn new(args: &'a DemoArgs, script: &Rc<Script>, show: Rc<Show>) -> Self {
+        Self { args, script: Rc::clone(script), sources: Sources::find(), show }
     }
 
     /// What this plant can do.
     pub(super) async fn yardstick(&self) -> Result<Yardstick, Failure> {
         let plant = self.fresh_plant()?;
-        let yardstick = measure(&plant, self.sources, self.args.seed, &self.show).await?;
+        let yardstick = measure(&plant, &self.script, self.sources, self.args.seed, &self.show).await?;
         self.show.say(&format!(
             "Yardstick: {:.1} horse journeys/s with sport and casino as usual ({} at a time did best)",
             yardstick.journeys_per_s, yardstick.concurrency
@@ -71,9 +67,9 @@ impl<'a> Story<'a> {
     /// The reopening with nothing between customers and backends.
     pub(super) async fn without(&self) -> Result<Run, Failure> {
         let plant = self.fresh_plant()?;
-        let field = self.quiet(doors(&plant.addresses), &plant, "Without Sluss: a quiet afternoon").await;
-        let what = "Without Sluss: reopened, 7,000 come back straight at the backends";
-        let window = self.surge(&field, &plant, what).await?;
+        let field = self.quiet(plant.addresses.backends.clone(), &plant, "Without Sluss: a quiet afternoon").await;
+        let what = format!("Without Sluss: reopened, {} come back straight at the backends", self.script.waiting());
+        let window = self.surge(&field, &plant, &what).await?;
         self.sum_up(&field, &plant, window, None).await
     }
 
@@ -84,21 +80,23 @@ impl<'a> Story<'a> {
             let run = self.behind(stand_in, &plant).await?;
             return Ok((run, Standing { proxy: None, plant }));
         }
-        let proxy = Proxy::start(ports, &plant.addresses.backends).await?;
+        let proxy = Proxy::start(&self.script, ports, &plant.addresses.backends).await?;
         let what = "With Sluss: a quiet afternoon, the proxy knows nothing of the plant";
-        let field = self.quiet([ports.listen; 3], &plant, what).await;
+        let field = self.quiet(self.one_door(ports.listen), &plant, what).await;
         let closed = self.false_close(&field, &proxy).await?;
-        let what = "With Sluss: 16:06 and a few seconds, a person has reopened, 7,000 come back";
-        let window = self.surge(&field, &plant, what).await?;
-        let closed = Closed::of(&field.records.borrow(), closed);
+        let back = self.script.waiting();
+        let what = format!("With Sluss: 16:06 and a few seconds, a person has reopened, {back} come back");
+        let window = self.surge(&field, &plant, &what).await?;
+        let closed = Closed::of(&field.records.borrow(), &self.script, closed);
         let run = self.sum_up(&field, &plant, window, Some(closed)).await?;
         Ok((run, Standing { proxy: Some(proxy), plant }))
     }
 
     /// The same surge through something else that is already running and has no signals and orders.
     async fn behind(&self, stand_in: SocketAddr, plant: &PlantProcess) -> Result<Run, Failure> {
-        let field = self.quiet([stand_in; 3], plant, "With a stand-in: a quiet afternoon").await;
-        let window = self.surge(&field, plant, "With a stand-in: reopened, 7,000 come back").await?;
+        let field = self.quiet(self.one_door(stand_in), plant, "With a stand-in: a quiet afternoon").await;
+        let what = format!("With a stand-in: reopened, {} come back", self.script.waiting());
+        let window = self.surge(&field, plant, &what).await?;
         self.sum_up(&field, plant, window, None).await
     }
 
@@ -106,25 +104,35 @@ impl<'a> Story<'a> {
         PlantProcess::build(self.args.seed, self.args.plant_port)
     }
 
-    /// Opens a field and lets the steady base of all products arrive, for as long as any run lasts.
+    /// The same for all products.
+    fn one_door(&self, door: SocketAddr) -> Doors {
+        vec![door; self.script.story.products.len()]
+    }
+
+    /// Opens a field and lets those arrive who come whatever happens, for as long as the run lasts.
     async fn quiet(&self, doors: Doors, plant: &PlantProcess, what: &str) -> Rc<Field> {
-        let field = Field::new(doors, self.sources, self.args.seed);
-        let enough = QUIET + CLOSED + self.args.window() + Duration::from_secs(60);
-        for product in Product::ALL {
-            let base = steady(&Crowd::saturday(self.args.seed), product, enough, Steady::Poisson);
-            field.arrive(base, Duration::ZERO);
-        }
-        self.show.watch(&field, plant.addresses);
-        self.show.phase(what, QUIET);
-        field.until(QUIET).await;
+        let field = Field::new(&self.script, doors, self.sources, self.args.seed);
+        self.let_arrive(&field, false, (Duration::ZERO, Duration::ZERO));
+        self.show.watch(&field, plant.addresses.control);
+        self.show.phase(what, self.script.signal);
+        field.until(self.script.signal).await;
         field
     }
 
+    /// The story's time `times.0` is the field's `times.1`.
+    fn let_arrive(&self, field: &Rc<Field>, waiting: bool, times: (Duration, Duration)) {
+        for (place, crowd) in self.script.crowds(waiting) {
+            field.arrive((place, crowd), Arrivals::new(&crowd.coming, place, self.args.seed), times);
+        }
+    }
+
     async fn false_close(&self, field: &Field, proxy: &Proxy) -> Result<Window, Failure> {
-        self.show.phase("With Sluss: 16:06, a false signal closes the race 14 minutes early", CLOSED);
+        let closed = self.script.reopening - self.script.signal;
+        let minutes = self.script.closed().stop.saturating_sub(self.script.signal).as_secs() / 60;
+        self.show.phase(&format!("With Sluss: 16:06, a false signal closes the race {minutes} minutes early"), closed);
         proxy.false_signal().await?;
         let from = field.now();
-        field.until(from + CLOSED).await;
+        field.until(from + closed).await;
         let to = field.now();
         proxy.reopen().await?;
         Ok(Window { from, to })
@@ -137,7 +145,7 @@ impl<'a> Story<'a> {
         }
         let from = field.now();
         let to = from + self.args.window();
-        field.arrive(burst(&Crowd::saturday(self.args.seed)), from);
+        self.let_arrive(field, true, (self.script.reopening, from));
         self.show.phase(what, self.args.window());
         field.until(to).await;
         Ok(Window { from, to })
@@ -154,7 +162,8 @@ impl<'a> Story<'a> {
         field.clear().await;
         let plant = plant.report().await?;
         let records = field.records.borrow();
-        let products = Product::ALL.map(|product| Figures::of(&records, product, window));
+        let figures = |product| Figures::of(&records, &self.script, product, window);
+        let products = self.script.products().map(figures).collect();
         let heard = records.journeys.iter().filter(|journey| journey.fate == Fate::Finished).count() as u64;
         Ok(Run { products, while_closed, heard, plant, peak_connections: field.open.peak(), lag_ms })
     }

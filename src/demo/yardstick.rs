@@ -12,14 +12,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Failure;
 use super::customers::records::Fate;
 use super::customers::{Field, Sources};
 use super::figures::{Window, percent, rounded};
 use super::plant::PlantProcess;
+use super::script::Script;
 use super::show::Show;
-use super::{Failure, doors};
-use crate::sim::Product;
-use crate::sim::customers::{Crowd, Ended, Event, Kind, Steady, Traits, steady};
+use crate::sim::clients::Ended;
+use crate::sim::coming::Arrivals;
+use crate::sim::scenario::{Crowd, Pause};
 
 /// So many horse customers at a time.
 const LEVELS: [usize; 5] = [4, 8, 12, 16, 24];
@@ -34,8 +36,8 @@ const MEASURE: Duration = Duration::from_millis(3_500);
 const FINALISTS: usize = 2;
 /// Sport and casino are "as usual" while so many of their attempts are answered.
 const AS_USUAL_PERCENT: f64 = 99.0;
-/// The eager ones' numbers begin where no crowd's do.
-const EAGER: u64 = 9 << 32;
+/// The eager ones' place is no crowd's.
+const EAGER: u16 = u16::MAX;
 
 /// What the plant can do.
 #[derive(Debug, Clone, Serialize)]
@@ -78,16 +80,17 @@ impl Level {
 /// Measures the plant. It must be fresh, and is of no use for anything else afterwards.
 pub(super) async fn measure(
     plant: &PlantProcess,
+    script: &Rc<Script>,
     sources: Sources,
     seed: u64,
     show: &Show,
 ) -> Result<Yardstick, Failure> {
-    let field = Field::new(doors(&plant.addresses), sources, seed);
+    let field = Field::new(script, plant.addresses.backends.clone(), sources, seed);
     let length = WARM + (SETTLE + LOOK) * 5 + (SETTLE + MEASURE) * 2;
     show.phase("Yardstick: what can this plant do, sport and casino as usual?", length);
-    for product in [Product::Sport, Product::Casino] {
-        let base = steady(&Crowd::saturday(seed), product, length, Steady::Even);
-        field.arrive(base, Duration::ZERO);
+    for (place, crowd) in script.crowds(false).filter(|(_, crowd)| crowd.product != script.surging()) {
+        let per_s = crowd.coming.expected(length) / length.as_secs_f64();
+        field.arrive((place, crowd), Arrivals::even(per_s), (Duration::ZERO, Duration::ZERO));
     }
     tokio::time::sleep(WARM).await;
 
@@ -121,6 +124,7 @@ fn best_first(levels: &mut [Level]) {
 /// Horse customers who go round and round.
 struct Loops<'a> {
     field: &'a Rc<Field>,
+    eager: Rc<Crowd>,
     /// Loops numbered below this go on; the others end with their journey.
     wanted: Rc<Cell<usize>>,
     running: usize,
@@ -129,15 +133,23 @@ struct Loops<'a> {
 
 impl<'a> Loops<'a> {
     fn new(field: &'a Rc<Field>) -> Self {
-        Self { field, wanted: Rc::default(), running: 0, next_customer: Rc::new(Cell::new(EAGER)) }
+        let surging = field.script.surging();
+        let crowd =
+            field.script.crowds.iter().find(|crowd| crowd.product == surging).expect("somebody bets on its event");
+        let eager = Crowd { think: Pause::Between(Duration::ZERO, Duration::ZERO), ..(**crowd).clone() };
+        Self { field, eager: Rc::new(eager), wanted: Rc::default(), running: 0, next_customer: Rc::default() }
     }
 
     async fn look(&mut self, concurrency: usize, length: Duration) -> Level {
         self.wanted.set(concurrency);
         for nth in self.running..concurrency {
-            let (field, wanted, next) =
-                (Rc::clone(self.field), Rc::clone(&self.wanted), Rc::clone(&self.next_customer));
-            self.field.also(async move { go_round(field, nth, wanted, next).await });
+            let (field, eager) = (Rc::clone(self.field), Rc::clone(&self.eager));
+            let (wanted, next) = (Rc::clone(&self.wanted), Rc::clone(&self.next_customer));
+            self.field.also(async move {
+                while nth < wanted.get() {
+                    field.journey(&eager, EAGER, next.replace(next.get() + 1), field.now()).await;
+                }
+            });
         }
         self.running = concurrency;
         tokio::time::sleep(SETTLE).await;
@@ -147,34 +159,20 @@ impl<'a> Loops<'a> {
     }
 
     fn seen(&self, concurrency: usize, window: Window) -> Level {
+        let surging = self.field.script.surging();
         let records = self.field.records.borrow();
-        let journeys = records.journeys.iter().filter(|journey| {
-            journey.product == Product::HorseRacing && journey.fate == Fate::Finished && window.has(journey.left)
-        });
-        let others = || records.lately(window.from).filter(|attempt| attempt.product != Product::HorseRacing);
+        let journeys = records
+            .journeys
+            .iter()
+            .filter(|journey| journey.product == surging && journey.fate == Fate::Finished && window.has(journey.left));
+        let others = || records.lately(window.from).filter(|attempt| attempt.product != surging);
         Level {
             concurrency,
             seconds: window.secs(),
             journeys: journeys.count() as u64,
             others: others().count() as u64,
-            others_answered: others().filter(|attempt| attempt.how == Ended::Answered).count() as u64,
+            others_answered: others().filter(|attempt| attempt.how == Ended::Served).count() as u64,
         }
-    }
-}
-
-async fn go_round(field: Rc<Field>, nth: usize, wanted: Rc<Cell<usize>>, next: Rc<Cell<u64>>) {
-    while nth < wanted.get() {
-        let id = next.replace(next.get() + 1);
-        let traits = Traits {
-            id,
-            product: Product::HorseRacing,
-            event: Event::Another,
-            kind: Kind::Person,
-            arrives: field.now(),
-            patience: Duration::from_secs(60),
-            think: (Duration::ZERO, Duration::ZERO),
-        };
-        field.journey(traits).await;
     }
 }
 

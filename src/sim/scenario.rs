@@ -11,6 +11,7 @@ mod values;
 mod plant;
 mod products;
 mod crowds;
+mod coming;
 mod manners;
 mod happenings;
 mod expected;
@@ -143,6 +144,16 @@ pub enum Coming {
         /// Shares and their lengths; the shares add up to 100.
         within: Vec<(u32, Duration)>,
     },
+    /// So many, each an exponentially distributed time after `from`: most at once, a few long after. Who would come after
+    /// the end does not.
+    Spread {
+        /// How many.
+        count: u32,
+        /// The earliest.
+        from: Duration,
+        /// The mean of that time; about two thirds come within it.
+        mean: Duration,
+    },
 }
 
 impl Coming {
@@ -150,6 +161,10 @@ impl Coming {
     pub fn expected(&self, lasts: Duration) -> f64 {
         let (points, linear) = match self {
             Coming::Count { count, .. } => return f64::from(*count),
+            Coming::Spread { count, from, mean } => {
+                let means = lasts.saturating_sub(*from).div_duration_f64(*mean);
+                return f64::from(*count) * (1.0 - (-means).exp());
+            }
             Coming::Rate { points, linear } => (points, *linear),
         };
         let end = points.last().map(|(_, per_s)| (lasts, *per_s));

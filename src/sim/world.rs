@@ -14,19 +14,17 @@ use std::time::Duration;
 use super::agenda::Agenda;
 use super::backend::{Answer, Ask, JobId, Plant};
 use super::clients::{Ended, Next};
+use super::coming::Arrivals;
 use super::law::{self, Knock, Law, No, Notice, RequestId, Said, Word};
-use super::random::Random;
 use super::record::Run;
 use super::scenario::Scenario;
 use crate::admission::{Arrival, Customer, Outcome, Timestamp};
 
-mod coming;
 mod happen;
 mod people;
 mod recorder;
 mod requests;
 
-use coming::Arrivals;
 use people::People;
 use recorder::Recorder;
 use requests::{Request, Requests};
@@ -87,9 +85,8 @@ impl<'a> World<'a> {
         }
         let look_every = look_every(scenario.lasts);
         let crowds = scenario.crowds.iter().enumerate();
-        let arrivals = |(place, crowd): (usize, &super::scenario::Crowd)| {
-            Arrivals::new(&crowd.coming, Random::nth(seed ^ 0x0A22_17E5, place as u64))
-        };
+        let arrivals =
+            |(place, crowd): (usize, &super::scenario::Crowd)| Arrivals::new(&crowd.coming, place as u16, seed);
         let mut world = World {
             scenario,
             now: Timestamp::ZERO,

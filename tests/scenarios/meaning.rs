@@ -113,3 +113,14 @@ fn how_many_come_is_the_area_below_the_rate() {
     let linear = Coming::Rate { points, linear: true };
     assert_eq!(linear.expected(secs(40)), 500.0 + 750.0 + 500.0);
 }
+
+#[test]
+fn a_count_comes_within_its_parts_or_tails_off_and_who_is_too_late_does_not_come() {
+    let story = good(&text_of("tests/scenarios/full.toml"));
+    let within = vec![(50, secs(6)), (50, secs(60))];
+    assert_eq!(story.crowds[1].coming, Coming::Count { count: 20_000, from: secs(10), within });
+    let spread = Coming::Spread { count: 7_000, from: secs(11), mean: secs(6) };
+    assert_eq!(story.crowds[2].coming, spread);
+    let within_the_mean = spread.expected(secs(17));
+    assert!((4_424.0..4_426.0).contains(&within_the_mean), "7000 * (1 - 1/e): {within_the_mean}");
+}

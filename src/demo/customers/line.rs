@@ -14,10 +14,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 
-use super::path;
-use crate::demo::{EVENT, OTHER_EVENT};
-use crate::sim::Step;
-use crate::sim::customers::{Attempt, Ended, Event, Traits};
+use crate::sim::clients::Ended;
+use crate::sim::scenario::Step;
 
 /// Where customers call from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +39,20 @@ impl Sources {
         let octet = |n: u64| u8::try_from(n % 254 + 1).unwrap_or(1);
         (self == Self::Many).then(|| Ipv4Addr::new(127, 1, octet(customer / 254), octet(customer)))
     }
+}
+
+/// One attempt.
+pub(in crate::demo) struct Errand<'a> {
+    pub(in crate::demo) step: &'a Step,
+    pub(in crate::demo) path: String,
+    /// What it is for, by the name that the schedule has.
+    pub(in crate::demo) event: Option<&'a str>,
+    /// Whose it is.
+    pub(in crate::demo) customer: u64,
+    /// Its number, which no other attempt has.
+    pub(in crate::demo) attempt: u64,
+    /// The number of the bet, if it is one: the same over all attempts at it.
+    pub(in crate::demo) bet: u64,
 }
 
 /// A customer's way to the door: a connection if there is one, made when it is needed.
@@ -105,8 +117,8 @@ impl Line {
     }
 
     /// Sends one attempt and waits, however long it takes, for what comes of it.
-    pub(in crate::demo) async fn ask(&mut self, who: &Traits, attempt: &Attempt) -> Ended {
-        let mut request = request(self.door, who, attempt);
+    pub(in crate::demo) async fn ask(&mut self, errand: &Errand<'_>) -> Ended {
+        let mut request = request(self.door, errand);
         // Twice at most: a kept connection may turn out to be closed. hyper hands the request back only when not a
         // byte of it was sent, so the attempt still goes out once.
         for _ in 0..2 {
@@ -169,40 +181,35 @@ impl Line {
 /// What an answer means to a customer: what was asked for, or a no of whatever kind.
 fn ended(status: StatusCode, headers: &HeaderMap) -> Ended {
     if status.is_success() {
-        return Ended::Answered;
+        return Ended::Served;
     }
     let told = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     // The other form, a date, is not sent by anything a demo meets; it counts as not told.
-    Ended::Refused { retry_after: told.and_then(|told| told.trim().parse().ok()).map(Duration::from_secs) }
+    Ended::Refused(told.and_then(|told| told.trim().parse().ok()).map(Duration::from_secs))
 }
 
-fn request(door: SocketAddr, who: &Traits, attempt: &Attempt) -> Request<Full<Bytes>> {
-    let method = if attempt.step == Step::Odds { Method::GET } else { Method::POST };
+fn request(door: SocketAddr, errand: &Errand<'_>) -> Request<Full<Bytes>> {
+    let step = errand.step;
     let mut request = Request::builder()
-        .method(method)
-        .uri(path(who.product, attempt.step))
+        .method(if step.carried { Method::POST } else { Method::GET })
+        .uri(&errand.path)
         .header(header::HOST, door.to_string())
-        .header("x-customer", format!("c{}", who.id))
-        .header("x-attempt", attempt.id);
+        .header("x-customer", format!("c{}", errand.customer))
+        .header("x-attempt", errand.attempt);
+    if let Some(event) = errand.event {
+        request = request.header("x-event", event);
+    }
     let mut body = String::new();
-    if let Some(key) = attempt.key {
-        let event = event(who.event);
-        request = request.header("idempotency-key", key).header("x-event", event);
-        body = format!(r#"{{"event":"{event}","stake_ore":5000}}"#);
-    } else if attempt.step == Step::Login {
-        body = format!(r#"{{"customer":"c{}"}}"#, who.id);
+    if step.bet {
+        request = request.header("idempotency-key", errand.bet);
+        body = format!(r#"{{"event":"{}","stake_ore":5000}}"#, errand.event.unwrap_or_default());
+    } else if step.carried {
+        body = format!(r#"{{"customer":"c{}"}}"#, errand.customer);
     }
     if !body.is_empty() {
         request = request.header(header::CONTENT_TYPE, "application/json");
     }
     request.body(Full::new(Bytes::from(body))).expect("names and values are plain ASCII")
-}
-
-fn event(event: Event) -> &'static str {
-    match event {
-        Event::Jackpot => EVENT,
-        Event::Another => OTHER_EVENT,
-    }
 }
 
 #[cfg(test)]
@@ -217,12 +224,12 @@ mod tests {
 
     #[test]
     fn a_refusal_is_heard_with_its_time_to_come_back() {
-        let after = |secs| Ended::Refused { retry_after: Some(Duration::from_secs(secs)) };
+        let after = |secs| Ended::Refused(Some(Duration::from_secs(secs)));
         assert_eq!(told("7"), after(7));
         assert_eq!(told(" 0 "), after(0));
-        assert_eq!(told("soon"), Ended::Refused { retry_after: None });
-        assert_eq!(ended(StatusCode::BAD_GATEWAY, &HeaderMap::new()), Ended::Refused { retry_after: None });
-        assert_eq!(ended(StatusCode::OK, &HeaderMap::new()), Ended::Answered);
+        assert_eq!(told("soon"), Ended::Refused(None));
+        assert_eq!(ended(StatusCode::BAD_GATEWAY, &HeaderMap::new()), Ended::Refused(None));
+        assert_eq!(ended(StatusCode::OK, &HeaderMap::new()), Ended::Served);
     }
 
     #[test]

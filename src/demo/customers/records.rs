@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use crate::sim::customers::{Ended, Event};
-use crate::sim::{Product, Step};
+use crate::admission::ProductId;
+use crate::sim::clients::Ended;
 
 /// One attempt that has ended. Times are those of the run.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::demo) struct AttemptRecord {
-    pub(in crate::demo) product: Product,
-    pub(in crate::demo) step: Step,
-    pub(in crate::demo) event: Event,
+    pub(in crate::demo) product: ProductId,
+    /// Whether it was at a bet.
+    pub(in crate::demo) bet: bool,
+    /// The event it was for, by its place in the story.
+    pub(in crate::demo) event: Option<usize>,
     pub(in crate::demo) sent: Duration,
     pub(in crate::demo) ended: Duration,
     pub(in crate::demo) how: Ended,
@@ -27,7 +29,7 @@ pub(in crate::demo) enum Fate {
 /// One journey, from arrival on.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::demo) struct JourneyRecord {
-    pub(in crate::demo) product: Product,
+    pub(in crate::demo) product: ProductId,
     pub(in crate::demo) arrived: Duration,
     pub(in crate::demo) left: Duration,
     pub(in crate::demo) fate: Fate,
@@ -43,7 +45,7 @@ pub(in crate::demo) struct Records {
 
 impl Records {
     /// A customer arrives; its place in the book.
-    pub(in crate::demo) fn arrived(&mut self, product: Product, now: Duration) -> usize {
+    pub(in crate::demo) fn arrived(&mut self, product: ProductId, now: Duration) -> usize {
         self.journeys.push(JourneyRecord { product, arrived: now, left: now, fate: Fate::UnderWay });
         self.journeys.len() - 1
     }

@@ -14,11 +14,13 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 use super::{Driver, Report};
+use crate::admission::{Class, ProductId};
+use crate::demo::script::Script;
 use crate::sim::backend::{Answer, Ask};
-use crate::sim::{Product, Step, saturday};
+use crate::sim::scenario::Step;
 
 /// Serves one product's backend for as long as the plant stands.
-pub(super) async fn backend(listener: TcpListener, product: Product, driver: Rc<Driver>) {
+pub(super) async fn backend(listener: TcpListener, product: ProductId, driver: Rc<Driver>) {
     loop {
         let Some(stream) = accept(&listener).await else {
             continue;
@@ -32,8 +34,8 @@ pub(super) async fn backend(listener: TcpListener, product: Product, driver: Rc<
     }
 }
 
-/// Serves whoever watches: `GET /` tells how the plant feels and what it has counted, `POST /cool` makes horse racing
-/// cold from now on.
+/// Serves whoever watches: `GET /` tells how the plant feels and what it has counted, `POST /cool` makes the
+/// product that was closed cold from now on.
 pub(super) async fn control(listener: TcpListener, driver: Rc<Driver>) {
     loop {
         let Some(stream) = accept(&listener).await else {
@@ -44,7 +46,7 @@ pub(super) async fn control(listener: TcpListener, driver: Rc<Driver>) {
             if request.method() == Method::POST {
                 driver.cool();
             }
-            let report = serde_json::to_string(&Report::of(&driver.plant.borrow()));
+            let report = serde_json::to_string(&Report::of(&driver.plant.borrow(), &driver.script));
             std::future::ready(report.map(|json| answer(StatusCode::OK, json)))
         });
         tokio::task::spawn_local(http1::Builder::new().serve_connection(stream, service));
@@ -66,8 +68,8 @@ async fn accept(listener: &TcpListener) -> Option<TokioIo<tokio::net::TcpStream>
     }
 }
 
-async fn work(driver: &Driver, product: Product, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let Some(step) = step(product, request.method(), request.uri().path()) else {
+async fn work(driver: &Driver, product: ProductId, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let Some(step) = step(&driver.script, product, request.method(), request.uri().path()) else {
         return answer(StatusCode::NOT_FOUND, r#"{"error":"no such page"}"#.into());
     };
     let headers = request.headers();
@@ -77,29 +79,21 @@ async fn work(driver: &Driver, product: Product, request: Request<Incoming>) -> 
     if request.into_body().collect().await.is_err() {
         return answer(StatusCode::BAD_REQUEST, r#"{"error":"half a request"}"#.into());
     }
-    match driver.ask(Ask { route: saturday::route(product, step), attempt, key }).await {
-        Answer::Done => answer(StatusCode::OK, page(product, step, key)),
+    match driver.ask(Ask { route: step.route, attempt, key }).await {
+        Answer::Done => answer(StatusCode::OK, page(driver.script.name(product), step, key)),
         Answer::Failed => answer(StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"too many are waiting"}"#.into()),
     }
 }
 
-fn step(product: Product, method: &Method, path: &str) -> Option<Step> {
-    let page = path.strip_prefix('/')?.strip_prefix(prefix(product))?;
-    match (method, page) {
-        (&Method::GET | &Method::HEAD, "/odds") => Some(Step::Odds),
-        (&Method::POST, "/login") => Some(Step::Login),
-        (&Method::POST, "/bets") => Some(Step::Bet),
-        _ => None,
-    }
-}
-
-/// First part of a product's paths.
-pub(in crate::demo) fn prefix(product: Product) -> &'static str {
-    match product {
-        Product::HorseRacing => "horse",
-        Product::Sport => "sport",
-        Product::Casino => "casino",
-    }
+fn step<'a>(script: &'a Script, product: ProductId, method: &Method, path: &str) -> Option<&'a Step> {
+    let page = path.strip_prefix('/')?.strip_prefix(script.prefix(product))?.strip_prefix('/')?;
+    let step = script.steps(product).find(|step| step.name == page)?;
+    let as_customers_ask = match *method {
+        Method::GET | Method::HEAD => !step.carried,
+        Method::POST => step.carried,
+        _ => false,
+    };
+    as_customers_ask.then_some(step)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -115,14 +109,11 @@ fn as_number(key: &str) -> u64 {
     })
 }
 
-fn page(product: Product, step: Step, key: Option<u64>) -> String {
-    let product = product.name();
-    match step {
-        Step::Odds => format!(r#"{{"product":"{product}","odds":[2.10,3.40,4.75,6.00,8.50,11.00,15.00,21.00]}}"#),
-        Step::Login => {
-            format!(r#"{{"product":"{product}","session":"open","balance_ore":125000}}"#)
-        }
-        Step::Bet => format!(r#"{{"product":"{product}","placed":true,"receipt":"{}"}}"#, key.unwrap_or(0)),
+fn page(product: &str, step: &Step, key: Option<u64>) -> String {
+    match step.class {
+        _ if step.bet => format!(r#"{{"product":"{product}","placed":true,"receipt":"{}"}}"#, key.unwrap_or(0)),
+        Class::Start => format!(r#"{{"product":"{product}","session":"open","balance_ore":125000}}"#),
+        _ => format!(r#"{{"product":"{product}","odds":[2.10,3.40,4.75,6.00,8.50,11.00,15.00,21.00]}}"#),
     }
 }
 

@@ -6,11 +6,15 @@ use super::*;
 use crate::demo::customers::records::Records;
 use crate::demo::figures::Window;
 use crate::demo::plant::Report;
+use crate::demo::script::Script;
+use crate::demo::tests::Line;
 
 /// A run in which each product finished this much.
 fn run(finished_percent: [f64; 3]) -> Run {
     let window = Window { from: Duration::ZERO, to: Duration::from_secs(45) };
-    let mut products = Product::ALL.map(|product| Figures::of(&Records::default(), product, window));
+    let script = Script::saturday();
+    let empty = |product| Figures::of(&Records::default(), &script, product, window);
+    let mut products: Vec<Figures> = script.products().map(empty).collect();
     for (figures, percent) in products.iter_mut().zip(finished_percent) {
         figures.finished_percent = percent;
         figures.answered = 1;
@@ -20,11 +24,6 @@ fn run(finished_percent: [f64; 3]) -> Run {
 }
 
 fn summary(without: Run, with: Run) -> Summary {
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: crate::demo::DemoArgs,
-    }
     let Line { args } = clap::Parser::parse_from(["demo"]);
     let yardstick = Yardstick { journeys_per_s: 80.0, concurrency: 8, levels: Vec::new() };
     Summary::new(&args, yardstick, Some(without), Some(with), Vec::new())

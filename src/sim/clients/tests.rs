@@ -107,6 +107,33 @@ fn patience_runs_from_arrival_or_from_the_first_failure_of_a_step() {
 }
 
 #[test]
+fn patience_ends_retrying_but_not_progress() {
+    let crowd = crowd(manner(PERSON));
+    let mut client = client(&crowd);
+    client.sends(&mut 0);
+    assert!(matches!(client.ended(&crowd, Ended::Served, at(90)), Next::Send(_)), "long after the sixty seconds");
+    assert_eq!(try_once(&mut client, &crowd, Ended::Refused(Some(secs(7))), at(91)), Next::GaveUp);
+}
+
+#[test]
+fn a_bet_keeps_its_number_over_all_attempts_and_each_step_begins_its_quick_retries_anew() {
+    let crowd = crowd(manner((true, 3, PERSON.2)));
+    let (mut client, mut bets) = (client(&crowd), 7);
+    let told = Ended::Refused(Some(secs(9)));
+    let mut pauses = Vec::new();
+    for step in 0..2 {
+        for attempt in 0..4 {
+            assert_eq!(client.sends(&mut bets), attempt == 0);
+            assert_eq!((client.bet, bets), (7 + step, 8 + step));
+            pauses.push(pause(client.ended(&crowd, told, at(11))));
+        }
+        client.sends(&mut bets);
+        client.ended(&crowd, Ended::Served, at(12));
+    }
+    assert_eq!(pauses, [secs(1), secs(1), secs(1), secs(9)].repeat(2));
+}
+
+#[test]
 fn a_poll_at_the_gate_is_not_an_attempt_and_patience_there_runs_from_arrival() {
     let mut crowd = crowd(manner(PERSON));
     crowd.patience.by_step = true;

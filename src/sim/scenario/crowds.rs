@@ -1,16 +1,15 @@
-//! Crowds: who comes, when, and what they do.
+//! Crowds: who comes, and what they do.
 
 use std::time::Duration;
 
 use toml::Spanned;
 
-use super::file::{self, RealOr};
+use super::file;
 use super::plant::Plant;
-use super::{manners, plant, products, values};
+use super::{coming, manners, plant, products, values};
 use crate::admission::{Class, ProductId};
-use crate::config::check::{Check, Span, items};
-use crate::config::file::Opt;
-use crate::sim::scenario::{Coming, Crowd, Event, Product, Step};
+use crate::config::check::{Check, Span};
+use crate::sim::scenario::{Crowd, Event, Product, Step};
 
 /// What crowds may name, and how long they may come.
 pub(super) struct Around<'a> {
@@ -66,7 +65,7 @@ fn crowd(
         check.missing(at.clone(), "this crowd", "crowd.product");
     }
     let product = written.product.as_ref().and_then(|product| products::named(check, product, around.products));
-    let coming = coming(check, spanned, around.lasts);
+    let coming = coming::check(check, spanned, around.lasts);
     if written.step.is_empty() {
         let help = "give it at least one: [[crowd.step]] name = \"bet\", class = \"commit\", work = \"8ms\"";
         check.wrong(at, "this crowd has no step: its customers would come for nothing", help);
@@ -91,115 +90,6 @@ fn crowd(
         journey: steps.into_iter().collect::<Option<_>>()?,
     };
     Some(crowd)
-}
-
-fn coming(check: &mut Check<'_>, spanned: &Spanned<file::Crowd>, lasts: Duration) -> Option<Coming> {
-    let written = spanned.get_ref();
-    match (&written.rate, &written.count) {
-        (Some(rate), None) => {
-            for (key, at) in [("from", span_of(&written.from)), ("within", written.within.as_ref().map(Spanned::span))]
-            {
-                if let Some(at) = at {
-                    let what = format!("`{key}` belongs to `count`; this crowd comes at a rate");
-                    check.wrong(at, what, "write when the rate changes: rate = [{ at = \"30s\", per_s = 40 }]");
-                }
-            }
-            self::rate(check, rate, &written.linear, lasts)
-        }
-        (None, Some(count)) => {
-            if let Some(linear) = &written.linear {
-                check.wrong(linear.span(), "`linear` belongs to `rate`; this crowd is counted", "take it out");
-            }
-            self::count(check, spanned, count.span(), lasts)
-        }
-        (Some(_), Some(count)) => {
-            check.wrong(count.span(), "a crowd has a rate or a count: with both, nobody knows how many come", COMING);
-            None
-        }
-        (None, None) => {
-            let at = written.name.as_ref().map_or(spanned.span(), Spanned::span);
-            check.wrong(at, "it is not said how many come and when", COMING);
-            None
-        }
-    }
-}
-
-fn span_of<T>(written: &Opt<T>) -> Option<Span> {
-    written.as_ref().map(Spanned::span)
-}
-
-fn rate(
-    check: &mut Check<'_>,
-    written: &Spanned<RealOr<file::RatePoint>>,
-    linear: &Opt<bool>,
-    lasts: Duration,
-) -> Option<Coming> {
-    let points = match written.get_ref() {
-        RealOr::Real(per_s) => {
-            let per_s = Some(Spanned::new(written.span(), *per_s));
-            vec![(Duration::ZERO, values::real(check, "rate", &per_s, 0.0..=MOST_PER_S)?)]
-        }
-        RealOr::List(points) => self::points(check, points, lasts)?,
-    };
-    if points.iter().all(|(_, per_s)| *per_s == 0.0) {
-        check.wrong(written.span(), "rate: nobody comes", "write a rate above 0, or take the crowd out");
-        return None;
-    }
-    Some(Coming::Rate { points, linear: linear.as_ref().is_some_and(|linear| *linear.get_ref()) })
-}
-
-fn points(
-    check: &mut Check<'_>,
-    written: &[Spanned<file::RatePoint>],
-    lasts: Duration,
-) -> Option<Vec<(Duration, f64)>> {
-    let mut points: Vec<Option<(Duration, f64)>> = Vec::new();
-    let mut before = None;
-    for spanned in written {
-        let point = spanned.get_ref();
-        if point.at.is_none() || point.per_s.is_none() {
-            check.wrong(spanned.span(), "a point has a time and a rate", POINTS);
-        }
-        let at = values::within_run(check, "at", &point.at, lasts);
-        let per_s = values::real(check, "per_s", &point.per_s, 0.0..=MOST_PER_S);
-        if at.is_some() && at <= before {
-            check.wrong(spanned.span(), "rate: this point is not later than the one before", "put them in order");
-        }
-        before = at.or(before);
-        points.push(at.zip(per_s));
-    }
-    points.into_iter().collect()
-}
-
-fn count(check: &mut Check<'_>, spanned: &Spanned<file::Crowd>, at: Span, lasts: Duration) -> Option<Coming> {
-    let written = spanned.get_ref();
-    let count = check.given_count("count", &written.count, MOST_CUSTOMERS as u32);
-    let from = match &written.from {
-        Some(_) => values::within_run(check, "from", &written.from, lasts),
-        None => Some(Duration::ZERO),
-    };
-    let Some(within) = &written.within else {
-        let help = "write within = [{ over = \"60s\" }]";
-        check.wrong(at, "it is not said over which time they come", help);
-        return None;
-    };
-    let parts = check.list("crowd.within", &written.within);
-    let shares: Vec<&Opt<i64>> = parts.iter().map(|part| &part.get_ref().share).collect();
-    let shares = values::shares(check, "within", within.span(), &shares);
-    let mut over = Vec::new();
-    for part in items(&written.within) {
-        if part.get_ref().over.is_none() {
-            check.missing(part.span(), "this part", "crowd.within.over");
-        }
-        over.push(check.given_duration("over", &part.get_ref().over));
-    }
-    let over: Vec<Duration> = over.into_iter().collect::<Option<_>>()?;
-    let (count, from) = (count?, from?);
-    if over.iter().any(|over| from + *over > lasts) {
-        let what = format!("within: some come after the end: the run lasts {}", values::told(lasts));
-        check.wrong(within.span(), what, "let them come earlier, or let the run last longer");
-    }
-    Some(Coming::Count { count: count.get(), from, within: shares?.into_iter().zip(over).collect() })
 }
 
 fn step(
@@ -276,12 +166,9 @@ fn event_of(
 }
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
-const COMING: &str = "write rate = 40 for customers per second, or count = 20000 and within = [{ over = \"60s\" }]";
-const POINTS: &str = "write rate = [{ at = \"0s\", per_s = 600 }, { at = \"30s\", per_s = 2000 }]";
 /// As those of `docs/decisions/0004-the-plant.md`.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MOST_CROWDS: usize = 100;
 const MOST_STEPS: usize = 100;
-const MOST_PER_S: f64 = 1_000_000.0;
 /// What fits in memory with their records, with room.
-const MOST_CUSTOMERS: f64 = 5_000_000.0;
+pub(super) const MOST_CUSTOMERS: f64 = 5_000_000.0;

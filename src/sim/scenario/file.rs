@@ -116,6 +116,7 @@ pub(super) struct Crowd {
     pub(super) count: Opt<i64>,
     pub(super) from: Opt<String>,
     pub(super) within: List<Part>,
+    pub(super) spread: Opt<Spread>,
     pub(super) endless: Opt<bool>,
     pub(super) think: Opt<TextOr<Pause>>,
     pub(super) patience: Opt<TextOr<Patience>>,
@@ -140,6 +141,12 @@ pub(super) struct RatePoint {
 pub(super) struct Part {
     pub(super) share: Opt<i64>,
     pub(super) over: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Spread {
+    pub(super) mean: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -74,6 +74,8 @@ pub const SCENARIO: &[Key] = &[
     key("crowd.within", Tables, r#"[{ share = 50, over = "6s" }, { share = 50, over = "60s" }]"#),
     key("crowd.within.share", Number, "50"),
     key("crowd.within.over", Duration, r#""6s""#),
+    key("crowd.spread", Table, r#"{ mean = "6s" }"#),
+    key("crowd.spread.mean", Duration, r#""6s""#),
     key("crowd.endless", Switch, "false"),
     key("crowd.think", TextOrTable, r#"{ between = ["500ms", "1s"] }"#),
     key("crowd.think.between", Texts, r#"["500ms", "1s"]"#),

@@ -1,5 +1,7 @@
 //! Who waits, in which order, and who is told no.
 
+use std::collections::VecDeque;
+
 use super::*;
 
 #[test]
@@ -118,6 +120,35 @@ fn a_full_queue_refuses_and_a_high_class_takes_the_place_of_the_lowest_and_young
     story.waits(HORSE, Class::Commit, 5);
     assert_eq!(story.told().refused, [(youngest, Refusal::QueueFull)]);
     assert_eq!(story.domain.product(HORSE).waiting(Class::Read), 1);
+}
+
+#[test]
+fn a_burst_may_wait_but_a_line_that_stands_is_kept_to_twice_the_seats() {
+    let mut story = Story::horses_on(2);
+    for ms in (0..1_000).step_by(10) {
+        let seat = story.passes(HORSE, Class::Read, ms);
+        story.ends(seat, ms + 9);
+    }
+    let mut seats: VecDeque<Seat> = (0..2).map(|_| story.passes(HORSE, Class::Read, 1_000)).collect();
+    for ms in 1_001..=1_020 {
+        story.waits(HORSE, Class::Read, ms);
+    }
+    story.waits(HORSE, Class::Read, 1_100);
+    assert_eq!(story.is_refused(HORSE, Class::Read, 1_101), Refusal::QueueFull, "it has stood for 100 ms");
+    let mut serve_until = |left: u32, ms: u64, story: &mut Story| {
+        while story.domain.product(HORSE).waiting(Class::Read) > left {
+            let seat = seats.pop_front().expect("somebody is served");
+            seats.extend(story.ends(seat, ms).admitted.into_iter().map(|(_, seat)| seat));
+        }
+    };
+    serve_until(4, 1_300, &mut story);
+    assert_eq!(story.is_refused(HORSE, Class::Read, 1_301), Refusal::QueueFull);
+    serve_until(3, 1_302, &mut story);
+    story.waits(HORSE, Class::Read, 1_303);
+    serve_until(0, 1_400, &mut story);
+    for ms in 1_401..=1_420 {
+        story.waits(HORSE, Class::Read, ms);
+    }
 }
 
 #[test]

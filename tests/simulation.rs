@@ -13,6 +13,8 @@ use sluss::sim::record::{Counts, Run, Whose};
 use sluss::sim::scenario::{Happening, What};
 use sluss::sim::{saturday, world};
 
+#[path = "simulation/known.rs"]
+mod known;
 #[path = "simulation/chaos.rs"]
 mod chaos;
 

@@ -12,14 +12,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::agenda::Agenda;
-use super::backend::{Answer, Ask, JobId, Plant};
-use super::clients::{Ended, Next};
+use super::backend::Plant;
 use super::coming::Arrivals;
-use super::law::{self, Knock, Law, No, Notice, RequestId, Said, Word};
+use super::law::{self, Law, Notice};
 use super::record::Run;
 use super::scenario::Scenario;
-use crate::admission::{Arrival, Customer, Outcome, Timestamp};
+use crate::admission::Timestamp;
 
+mod attempts;
 mod happen;
 mod people;
 mod recorder;
@@ -27,7 +27,7 @@ mod requests;
 
 use people::People;
 use recorder::Recorder;
-use requests::{Request, Requests};
+use requests::Requests;
 
 /// Plays `scenario` once. `progress` is told the time now and then, for a bar.
 pub fn run(scenario: &Scenario, name: &str, law: Box<dyn Law>, seed: u64, progress: &mut dyn FnMut(Timestamp)) -> Run {
@@ -165,202 +165,6 @@ impl<'a> World<'a> {
         let crowd = &self.scenario.crowds[usize::from(place)];
         for device in self.people.arrive(crowd, place, self.seed, self.now).into_iter().flatten() {
             self.send(device);
-        }
-    }
-
-    /// A device makes an attempt at its step.
-    fn send(&mut self, device: u32) {
-        if self.people.is_done_elsewhere(device) {
-            self.people.leave(device);
-            return;
-        }
-        let now = self.now;
-        let client = self.people.client(device);
-        let crowd = &self.scenario.crowds[usize::from(client.crowd)];
-        let step = &crowd.journey[usize::from(client.step)];
-        let begins = client.sends(&mut self.bets);
-        let arrival = Arrival {
-            product: crowd.product,
-            class: step.class,
-            customer: Customer::Account(client.customer),
-            event: step.event.map(happen::event_key),
-        };
-        let request = Request::new(device, client.crowd, client.step, now);
-        let ticket = self.requests.begin(request);
-        let word = self.law.arrive(Knock { request: ticket.id, arrival }, now);
-        self.record.knocked(request.crowd, begins, word, now);
-        match word {
-            Word::Pass => self.pass(ticket.id),
-            Word::Wait => self.requests.wait(),
-            Word::Refuse(no) => self.refused(ticket.id, no),
-        }
-        if self.requests.is_awaited(ticket) {
-            self.agenda.put(now + crowd.timeout, Due::HangsUp(ticket));
-        }
-        self.hear();
-    }
-
-    /// Act on what the law has decided about those who wait.
-    fn hear(&mut self) {
-        while let Some(said) = self.law.poll() {
-            match said {
-                Said::Pass(request) => {
-                    self.requests.stop_waiting();
-                    self.pass(request);
-                }
-                Said::Refuse(request, no) => {
-                    self.requests.stop_waiting();
-                    self.refused(request, no);
-                }
-            }
-        }
-        let waiting = self.requests.waiting();
-        self.record.run.most_waiting = self.record.run.most_waiting.max(waiting);
-    }
-
-    fn pass(&mut self, id: RequestId) {
-        let (attempt, now) = (self.attempts, self.now);
-        self.attempts += 1;
-        let request = self.requests.get(id);
-        let step = self.scenario.step(request.crowd, request.step);
-        let key = step.bet.then_some(self.people.client(request.device).bet);
-        self.record.passed(request.crowd, now.since(request.sent), now);
-        let product = usize::from(self.scenario.crowds[usize::from(request.crowd)].product.0);
-        let job = self.plant.ask(Ask { route: step.route, attempt, key }, now);
-        self.requests.work(id, job);
-        let line = &mut self.give_up[product];
-        line.push_back((now + self.scenario.products[product].first_byte_timeout, self.requests.ticket(id)));
-        if line.len() == 1 {
-            self.expect_time_out(product);
-        }
-    }
-
-    /// One entry on the agenda for each product: its requests time out in the order in which they passed.
-    fn expect_time_out(&mut self, product: usize) {
-        let line = &mut self.give_up[product];
-        while line.front().is_some_and(|(_, ticket)| self.requests.find(*ticket).is_none()) {
-            line.pop_front();
-        }
-        if let Some((at, _)) = line.front() {
-            self.agenda.put(*at, Due::TimesOut(product as u16));
-        }
-    }
-
-    /// The backend has not answered in time: its client is told, its seat is free, and the plant goes on with it.
-    fn time_out(&mut self, product: usize) {
-        let now = self.now;
-        while let Some((_, ticket)) = self.give_up[product].pop_front_if(|(at, _)| *at <= now) {
-            if let Some(request) = self.requests.find(ticket).copied() {
-                self.requests.end(ticket.id);
-                self.record.given_back(request.crowd);
-                request.job.into_iter().for_each(|job| self.plant.hang_up(job, now));
-                if request.heard {
-                    self.law.finish(ticket.id, Outcome::Failed, now);
-                } else {
-                    self.law.finish_unheard(ticket.id, Outcome::Failed, now);
-                }
-                self.hear();
-                if request.heard {
-                    self.record.count(request.crowd, now).failed += 1;
-                    self.ended(request.device, Ended::Failed);
-                }
-            }
-        }
-        self.expect_time_out(product);
-    }
-
-    fn refused(&mut self, id: RequestId, no: No) {
-        let request = self.requests.end(id);
-        self.record.refused(request.crowd, no, self.now);
-        let told = no.retry_after;
-        let how = if no.at_the_gate { Ended::Gated(told.unwrap_or_default()) } else { Ended::Refused(told) };
-        self.ended(request.device, how);
-    }
-
-    /// Take the plant's answers.
-    fn answers(&mut self) {
-        while let Some((job, answer)) = self.plant.poll_answer() {
-            self.record.run.events += 1;
-            self.answered(job, answer);
-        }
-    }
-
-    fn answered(&mut self, job: JobId, answer: Answer) {
-        let now = self.now;
-        let Some(id) = self.requests.of_job(job) else {
-            // A proxy that had let go of it; the plant had not.
-            self.record.finished(false, now);
-            return;
-        };
-        let request = self.requests.end(id);
-        let outcome = if answer == Answer::Done { Outcome::Answered } else { Outcome::Failed };
-        self.record.finished(request.heard, now);
-        self.record.given_back(request.crowd);
-        if !request.heard {
-            self.law.finish_unheard(id, outcome, now);
-            return self.hear();
-        }
-        self.law.finish(id, outcome, now);
-        self.hear();
-        let crowd = &self.scenario.crowds[usize::from(request.crowd)];
-        let latency = now.since(request.sent);
-        match answer {
-            Answer::Done if crowd.worth.is_none_or(|worth| latency <= worth) => {
-                self.record.served(request.crowd, latency, now);
-                self.ended(request.device, Ended::Served);
-            }
-            // Too late to be worth anything, but the customer has it and goes on.
-            Answer::Done => self.ended(request.device, Ended::Served),
-            Answer::Failed => {
-                self.record.count(request.crowd, now).failed += 1;
-                self.ended(request.device, Ended::Failed);
-            }
-        }
-    }
-
-    /// A client loses patience with an attempt and closes the connection.
-    fn hang_up(&mut self, ticket: requests::Ticket) {
-        if !self.requests.is_awaited(ticket) {
-            return;
-        }
-        let now = self.now;
-        let request = *self.requests.get(ticket.id);
-        self.record.count(request.crowd, now).timed_out += 1;
-        match request.job {
-            None => {
-                self.requests.stop_waiting();
-                self.requests.end(ticket.id);
-                self.law.leave(ticket.id, now);
-            }
-            Some(_) if self.scenario.step(request.crowd, request.step).carried => self.requests.unheard(ticket.id),
-            Some(job) => {
-                self.requests.end(ticket.id);
-                self.plant.hang_up(job, now);
-                self.record.given_back(request.crowd);
-                self.law.finish(ticket.id, Outcome::Abandoned, now);
-            }
-        }
-        self.hear();
-        self.ended(request.device, Ended::TimedOut(request.sent));
-    }
-
-    /// An attempt of a device has ended.
-    fn ended(&mut self, device: u32, how: Ended) {
-        let now = self.now;
-        let client = self.people.client(device);
-        let (crowd, came) = (client.crowd, client.came);
-        match client.ended(&self.scenario.crowds[usize::from(crowd)], how, now) {
-            Next::Send(after) => self.agenda.put(now + after, Due::Sends(device)),
-            Next::Finished => {
-                if self.people.finish(device) {
-                    self.record.journey(crowd, now.since(came), now);
-                }
-            }
-            Next::GaveUp => {
-                if self.people.give_up(device) {
-                    self.record.count(crowd, now).gave_up += 1;
-                }
-            }
         }
     }
 

@@ -4,9 +4,9 @@ use super::*;
 use crate::admission::settings::{
     ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
 };
-use crate::admission::{Class, Order, ParkReason, ProductId};
+use crate::admission::{Class, Order, Outcome, ParkReason, ProductId};
 use crate::sim::backend::{Engine, Fault, Leg, Route, Spread, Station};
-use crate::sim::law::{Look, OURS, RequestId, build};
+use crate::sim::law::{Knock, Look, OURS, RequestId, Said, Word, build};
 use crate::sim::record::Counts;
 use crate::sim::scenario::{Coming, Crowd, Happening, Manner, Patience, Pause, Product, Step, What};
 use std::num::NonZeroU32;

@@ -14,6 +14,8 @@ use super::{Class, Refusal, Refused, State, Timestamp};
 
 /// A line that has been waited in for longer stands, and is kept short.
 const BURST: Duration = Duration::from_millis(100);
+/// How many times shorter.
+const STANDING: u32 = 4;
 
 /// One product as admission sees it.
 #[derive(Debug)]
@@ -90,14 +92,14 @@ impl Product {
     ///
     /// A burst may wait as long as anybody may, to go by what passes now. A line that has not been empty for a while is
     /// no burst: more are coming than can be served, and a longer line serves nobody sooner and everybody later, until
-    /// their clients have hung up when it is their turn. So a standing queue is kept short (Nichols, Jacobson:
-    /// "Controlling Queue Delay", 2012; Facebook: "Fail at Scale", 2015), and needs no knowledge of clients' time-outs.
+    /// their clients have hung up when it is their turn. So a standing queue is kept to a quarter of the wait (Nichols,
+    /// Jacobson: "Controlling Queue Delay", 2012; Facebook: "Fail at Scale", 2015), well within what clients wait for.
     pub(crate) fn is_line_full(&mut self, class: Class, short: u32, now: Timestamp) -> bool {
         let ahead = self.lines[class.index()].len();
         ahead >= short && {
             let stands = now.since(self.line_since[class.index()]) >= BURST;
-            let drained = self.let_through[class.index()].per_s(now) * self.settings.queue.longest_wait.as_secs_f64();
-            stands || f64::from(ahead) >= drained
+            let longest_wait = self.settings.queue.longest_wait / if stands { STANDING } else { 1 };
+            f64::from(ahead) >= self.let_through[class.index()].per_s(now) * longest_wait.as_secs_f64()
         }
     }
 

@@ -25,6 +25,10 @@ pub trait Limit: fmt::Debug + Send {
 
     /// Start from a level found earlier.
     fn recall(&mut self, knee: f64);
+
+    /// There is `by` times the capacity that there was: backends went, or came. What was learned is carried over in
+    /// proportion. `by` is above 0.
+    fn rescale(&mut self, by: f64);
 }
 
 /// What the use of one seat showed.

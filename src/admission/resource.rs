@@ -75,6 +75,11 @@ impl Resource {
         self.limit.recall(knee);
     }
 
+    /// There is `by` times the capacity that there was.
+    pub(crate) fn rescale(&mut self, by: f64) {
+        self.limit.rescale(by);
+    }
+
     pub(crate) fn is_free(&self) -> bool {
         self.in_use < self.limit.seats()
     }

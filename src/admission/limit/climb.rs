@@ -211,6 +211,14 @@ impl Limit for Climb {
             self.search_from(knee, Way::Down);
         }
     }
+
+    fn rescale(&mut self, by: f64) {
+        let level = (self.level * by).clamp(self.least, self.most);
+        match self.mode {
+            Mode::Search { .. } => self.search_from(level, Way::Either),
+            Mode::Track { .. } => self.settle(level),
+        }
+    }
 }
 
 #[cfg(test)]

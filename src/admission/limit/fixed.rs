@@ -2,20 +2,22 @@
 
 use super::{Limit, Sample, Timestamp};
 
-/// A limit that stays where it is.
+/// A limit that stays where it is, but for its part of the backends that are there.
 #[derive(Debug)]
-pub struct Fixed(u32);
+pub struct Fixed {
+    seats: f64,
+}
 
 impl Fixed {
     /// `seats`, for ever; 1 when that is 0.
     pub fn new(seats: u32) -> Fixed {
-        Fixed(seats.max(1))
+        Fixed { seats: f64::from(seats.max(1)) }
     }
 }
 
 impl Limit for Fixed {
     fn seats(&self) -> u32 {
-        self.0
+        (self.seats.round() as u32).max(1)
     }
 
     fn observe(&mut self, _: &Sample, _: Timestamp) {}
@@ -25,4 +27,8 @@ impl Limit for Fixed {
     }
 
     fn recall(&mut self, _: f64) {}
+
+    fn rescale(&mut self, by: f64) {
+        self.seats *= by;
+    }
 }

@@ -2,6 +2,9 @@
 
 mod fixed;
 mod climb;
+mod knee;
+#[cfg(test)]
+mod plant;
 
 use std::fmt;
 
@@ -10,6 +13,7 @@ use super::{Outcome, Timestamp};
 
 pub use climb::Climb;
 pub use fixed::Fixed;
+pub use knee::Knee;
 
 /// A limit on seats in use. Shrinking it is an assignment: nothing in flight is cut, and nothing new
 /// passes until what is in flight has come down to it.
@@ -46,6 +50,6 @@ pub struct Sample {
 pub(crate) fn build(settings: &LimitSettings) -> Box<dyn Limit> {
     match settings {
         LimitSettings::Fixed(seats) => Box::new(Fixed::new(seats.get())),
-        LimitSettings::Climb(settings) => Box::new(Climb::new(settings.clone())),
+        LimitSettings::Climb(settings) => Box::new(Knee::new(settings.clone())),
     }
 }

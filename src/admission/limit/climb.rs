@@ -222,6 +222,4 @@ impl Limit for Climb {
 }
 
 #[cfg(test)]
-mod plant;
-#[cfg(test)]
 mod tests;

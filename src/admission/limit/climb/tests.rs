@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::super::Fixed;
-use super::plant::{Plant, SLOW_BY_NATURE, Shape, WALLET_OF_THREE};
+use super::super::plant::{Plant, SLOW_BY_NATURE, Shape, WALLET_OF_THREE};
 use super::*;
 use crate::admission::Outcome;
 use crate::admission::random::Random;

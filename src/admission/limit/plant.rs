@@ -11,29 +11,29 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use super::super::{Limit, Sample, Timestamp};
+use super::{Limit, Sample, Timestamp};
 use crate::admission::Outcome;
 use crate::admission::random::Random;
 
 /// What is built.
 #[derive(Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) servers: u32,
-    pub(super) elsewhere_s: f64,
-    pub(super) wallet_s: f64,
+pub(in crate::admission::limit) struct Shape {
+    pub(in crate::admission::limit) servers: u32,
+    pub(in crate::admission::limit) elsewhere_s: f64,
+    pub(in crate::admission::limit) wallet_s: f64,
     /// So many waiting double the wallet's time.
-    pub(super) doubling: f64,
-    pub(super) objective: Duration,
+    pub(in crate::admission::limit) doubling: f64,
+    pub(in crate::admission::limit) objective: Duration,
 }
 
-pub(super) const WALLET_OF_THREE: Shape =
+pub(in crate::admission::limit) const WALLET_OF_THREE: Shape =
     Shape { servers: 3, elsewhere_s: 0.008, wallet_s: 0.010, doubling: 130.0, objective: Duration::from_millis(250) };
 
 /// The same a fifteenth as fast, with an objective that no answer meets.
-pub(super) const SLOW_BY_NATURE: Shape =
+pub(in crate::admission::limit) const SLOW_BY_NATURE: Shape =
     Shape { servers: 12, wallet_s: 0.150, elsewhere_s: 0.120, objective: Duration::from_millis(50), ..WALLET_OF_THREE };
 
-pub(super) struct Plant {
+pub(in crate::admission::limit) struct Plant {
     shape: Shape,
     random: Random,
     now: Timestamp,
@@ -45,7 +45,7 @@ pub(super) struct Plant {
 }
 
 impl Plant {
-    pub(super) fn new(shape: Shape, seed: u64) -> Plant {
+    pub(in crate::admission::limit) fn new(shape: Shape, seed: u64) -> Plant {
         Plant {
             shape,
             random: Random::new(seed),
@@ -59,7 +59,7 @@ impl Plant {
     }
 
     /// Answers in the next `seconds` under `limit`.
-    pub(super) fn run(&mut self, limit: &mut dyn Limit, seconds: u64) -> u32 {
+    pub(in crate::admission::limit) fn run(&mut self, limit: &mut dyn Limit, seconds: u64) -> u32 {
         let end = self.now + Duration::from_secs(seconds);
         let mut answers = 0;
         self.fill(limit);

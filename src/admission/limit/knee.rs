@@ -1,0 +1,236 @@
+//! A limit that keeps a belief about where the knee is, and works where one more seat is worth its price.
+//!
+//! Up to the knee every seat brings answers; beyond it seats only wait, and often do harm. The limit is held for a window
+//! at a time, the good answers in it are counted, and [`Belief`] weighs what all recent windows say together. A law
+//! that compares only neighbours throws away most of what it has paid for: with twenty answers a second it is blind for
+//! minutes.
+//!
+//! - **Base**: most windows are held where, as far as is known, one part more seats is worth [`PRICE`] parts more answers.
+//!   Idle capacity costs more than a little piling up, so that is a little above the likeliest knee, the more so the less
+//!   is known. While more than a tenth of the answers miss the latency objective the price is higher: the objective is
+//!   absolute, nothing is compared with a latency that was learned, so nothing can drift (every limiter that does has a
+//!   ratchet: Netflix concurrency-limits #137, Envoy #11579).
+//! - **Above** and **below**: every eighth window asks whether more seats would bring more; others ask whether fewer would
+//!   do, as often as what that may cost stays under a third of a per cent of the answers, or more often while there is doubt.
+//! - **Alarm**: what a belief cannot explain adds up, for each of the three apart (cumulative sums: Page 1954). When it is
+//!   too much the world has changed: all is forgotten, and the search begins anew around where it is.
+//!
+//! A window is a stretch in which this limit held work up all the time. One free seat voids it: what follows would measure
+//! the demand, or the silence of a closure, and not the backend.
+
+use std::time::Duration;
+
+use super::super::settings::ClimbSettings;
+use super::{Limit, Sample, Timestamp};
+
+mod belief;
+mod drift;
+mod window;
+
+use belief::{Belief, Lean};
+use drift::Drift;
+use window::Window;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Knee {
+    least: f64,
+    most: f64,
+    /// The level that is best by what is known.
+    base: f64,
+    belief: Belief,
+    probe: Probe,
+    drifts: [Drift; 3],
+    turn: u32,
+    /// The part of the answers that may yet be given up to look below.
+    allowance: f64,
+    /// The part of the answers that missed the objective lately.
+    slow: f64,
+    /// Nearly nothing is answered: that tells of an outage and not of a knee.
+    lost: bool,
+    seats: u32,
+    window: Window,
+}
+
+/// What a window asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    Base,
+    Below,
+    Above,
+}
+
+/// What one part more seats must bring, in parts more answers: latency is not for nothing.
+const PRICE: f64 = 0.2;
+/// The same while the latency objective is missed.
+const PRICE_SLOW: f64 = 0.3;
+/// The fewest answers in a window; twice the seats if that is more.
+const FEWEST: u32 = 20;
+/// The shortest window: below this, scheduling is measured and not the backend.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// So many answers are remembered, for no shorter and no longer than this many seconds.
+const MEMORY: f64 = 10_000.0;
+const MEMORY_S: (f64, f64) = (20.0, 120.0);
+/// A window's part of the answers that may be given up to look below, the most of it that is saved up, and what is
+/// added when the knee may be far below.
+const ALLOWANCE: f64 = 0.003;
+const SAVED: f64 = 0.4;
+const DOUBT: f64 = 0.1;
+/// A level moves up and down by at most this at a time.
+const LEAP: (f64, f64) = (0.6, 2.0);
+/// More answers than expected by so many standard deviations are worth a second look.
+const SURPRISING: f64 = 0.5;
+/// Of a knee that somebody knew this is known when the belief is as narrow.
+const FOUND: f64 = 2.0;
+
+impl Knee {
+    /// A limit that knows nothing yet.
+    pub fn new(settings: ClimbSettings) -> Knee {
+        let most = settings.most.get();
+        let least = settings.least.get().min(most);
+        let seats = settings.initial.get().clamp(least, most);
+        Knee {
+            least: f64::from(least),
+            most: f64::from(most),
+            base: f64::from(seats),
+            belief: Belief::around(f64::from(seats), Lean::Either),
+            probe: Probe::Base,
+            drifts: Default::default(),
+            turn: 0,
+            allowance: SAVED,
+            slow: 0.0,
+            lost: false,
+            seats,
+            // The first answers come while the backends still fill.
+            window: Window::after(seats),
+        }
+    }
+
+    fn close(&mut self, window: &Window, now: Timestamp) {
+        self.slow += (window.slow() - self.slow) * 0.3;
+        if window.failed() > 0.5 {
+            return self.lose();
+        }
+        if self.lost && window.failed() < 0.05 {
+            self.lost = false;
+            return self.begin_anew(self.base, Lean::Up);
+        }
+        let (seats, good, seconds) = (f64::from(self.seats), window.good(), window.seconds(now));
+        let surprise = self.belief.surprise(seats, good, seconds).unwrap_or_default();
+        if let Some(lean) = self.drifts[self.probe as usize].add(surprise) {
+            // The window that gave the alarm may lie half before the change: it is not learned from.
+            return self.begin_anew(self.base.min(seats * 1.1).max(seats * 0.9), lean);
+        }
+        let memory = (MEMORY * seconds / good.max(1.0)).clamp(MEMORY_S.0, MEMORY_S.1);
+        self.belief.learn(seats, good, seconds, (-seconds / memory).exp());
+        let price = if self.slow > 0.1 { PRICE_SLOW } else { PRICE };
+        let before = self.base;
+        self.base = self.belief.best(price).clamp(before * LEAP.0, before * LEAP.1).clamp(self.least, self.most);
+        let leapt = (self.base / before).ln().abs() > 0.2;
+        let probe = match self.probe {
+            _ if leapt => Probe::Base,
+            // More than was thought: that is asked again at once.
+            Probe::Above if surprise > SURPRISING => Probe::Above,
+            _ => self.next_probe(),
+        };
+        self.ask(probe);
+    }
+
+    fn begin_anew(&mut self, level: f64, lean: Lean) {
+        self.base = level.clamp(self.least, self.most);
+        self.belief.forget(self.base, lean);
+        self.drifts = Default::default();
+        self.allowance = SAVED;
+        let up = if lean == Lean::Up { Probe::Above } else { Probe::Base };
+        self.turn = 0;
+        self.ask(up);
+    }
+
+    /// While nearly everything fails, fewer and fewer are sent; nothing is learned about the knee.
+    fn lose(&mut self) {
+        self.lost = true;
+        self.base = (self.base * 0.75).max(self.least);
+        self.ask(Probe::Base);
+    }
+
+    fn next_probe(&mut self) -> Probe {
+        let doubt = self.belief.below(self.base * LEAP.0);
+        self.allowance = (self.allowance + ALLOWANCE + DOUBT * doubt).min(SAVED);
+        self.turn = self.turn.wrapping_add(1);
+        match self.turn % 8 {
+            1 | 3 | 5 | 7 if self.may_look_below() => Probe::Below,
+            2 => Probe::Above,
+            _ => Probe::Base,
+        }
+    }
+
+    /// Whether looking below is worth what it may cost; if so, that is paid.
+    fn may_look_below(&mut self) -> bool {
+        let cost = self.belief.idle(self.seats_for(Probe::Below)) - self.belief.idle(self.seats_for(Probe::Base));
+        let may = cost <= self.allowance;
+        self.allowance -= if may { cost.max(0.0) } else { 0.0 };
+        may
+    }
+
+    fn seats_for(&self, probe: Probe) -> f64 {
+        // Of two levels the larger, unless the smaller is much nearer: too few cost answers, too many only time.
+        let base = (self.base + 0.2).round().clamp(self.least, self.most);
+        let seats = match probe {
+            Probe::Base => base,
+            Probe::Below => {
+                let level = self.belief.quantile(0.1).clamp(self.base * 0.6, self.base * 0.93);
+                level.round().min(base - 1.0)
+            }
+            Probe::Above => {
+                let level = self.belief.quantile(0.97).clamp(self.base * 1.08, self.base * 1.5);
+                level.round().max(base + 1.0)
+            }
+        };
+        seats.clamp(self.least, self.most)
+    }
+
+    /// Hold the limit that `probe` asks for, and measure from where its effect is seen.
+    fn ask(&mut self, probe: Probe) {
+        let before = self.seats;
+        self.probe = probe;
+        self.seats = self.seats_for(probe) as u32;
+        self.window = Window::after(if self.seats == before { 0 } else { self.seats.max(before) });
+    }
+}
+
+impl Limit for Knee {
+    fn seats(&self) -> u32 {
+        self.seats
+    }
+
+    fn observe(&mut self, sample: &Sample, now: Timestamp) {
+        self.window.count(sample, now);
+        let enough = self.window.done() >= FEWEST.max(self.seats.saturating_mul(2));
+        if enough && self.window.age(now) >= SHORTEST {
+            let window = self.window;
+            self.close(&window, now);
+        }
+    }
+
+    fn knee(&self) -> Option<f64> {
+        let narrow = self.belief.quantile(0.9) <= self.belief.quantile(0.1) * FOUND;
+        (narrow && !self.lost).then_some(self.base)
+    }
+
+    fn recall(&mut self, knee: f64) {
+        // A journal may hold anything.
+        if knee.is_finite() {
+            self.lost = false;
+            self.begin_anew(knee, Lean::Here);
+        }
+    }
+
+    fn rescale(&mut self, by: f64) {
+        self.belief.rescale(by);
+        self.base = (self.base * by).clamp(self.least, self.most);
+        self.ask(Probe::Base);
+    }
+}
+
+#[cfg(test)]
+mod tests;

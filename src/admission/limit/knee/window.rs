@@ -1,0 +1,69 @@
+//! What a stretch under one limit showed.
+
+use std::time::Duration;
+
+use super::super::{Sample, Timestamp};
+use crate::admission::Outcome;
+
+/// What came back since the limit last moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// Answers still to come of those let through under the limit before: they say nothing of this one.
+    skip: u32,
+    since: Timestamp,
+    done: u32,
+    answered: u32,
+    slow: u32,
+    failed: u32,
+}
+
+impl Window {
+    /// A window that begins when `skip` answers have come.
+    pub(super) fn after(skip: u32) -> Window {
+        Window { skip, since: Timestamp::NEVER, done: 0, answered: 0, slow: 0, failed: 0 }
+    }
+
+    pub(super) fn count(&mut self, sample: &Sample, now: Timestamp) {
+        if self.skip > 0 {
+            self.skip -= 1;
+        } else if !sample.saturated {
+            *self = Window::after(0);
+        } else if self.since == Timestamp::NEVER {
+            self.since = now;
+        } else {
+            self.done += 1;
+            self.answered += u32::from(sample.outcome == Outcome::Answered);
+            self.failed += u32::from(sample.outcome == Outcome::Failed);
+            self.slow += u32::from(sample.slow && sample.outcome != Outcome::Abandoned);
+        }
+    }
+
+    /// How many seats came back.
+    pub(super) fn done(&self) -> u32 {
+        self.done
+    }
+
+    /// How long it has lasted.
+    pub(super) fn age(&self, now: Timestamp) -> Duration {
+        now.since(self.since)
+    }
+
+    pub(super) fn seconds(&self, now: Timestamp) -> f64 {
+        self.age(now).as_secs_f64().max(1e-6)
+    }
+
+    /// Good answers.
+    pub(super) fn good(&self) -> f64 {
+        f64::from(self.answered)
+    }
+
+    /// The part that missed the latency objective.
+    pub(super) fn slow(&self) -> f64 {
+        f64::from(self.slow) / f64::from(self.done.max(1))
+    }
+
+    /// The part that were failures.
+    pub(super) fn failed(&self) -> f64 {
+        f64::from(self.failed) / f64::from(self.done.max(1))
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! The parts are here; what they do to each other across products is the [`Domain`](super::Domain)'s.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use super::queue::Line;
@@ -79,12 +80,16 @@ impl Product {
         self.settings.guarantee
     }
 
-    pub(crate) fn is_under_ramp(&self) -> bool {
-        self.ramp.as_ref().is_none_or(|ramp| self.in_flight < ramp.seats())
+    /// How many more seats the ramp lets it take.
+    pub(crate) fn free_under_ramp(&self) -> u32 {
+        self.ramp.as_ref().map_or(u32::MAX, |ramp| ramp.seats().saturating_sub(self.in_flight))
     }
 
-    pub(crate) fn has_reserve(&self) -> bool {
-        self.reserve_in_use < self.settings.reserve.get()
+    /// What of the reserve a request takes that asks for `seats`, if so much is there.
+    pub(crate) fn from_reserve(&self, seats: NonZeroU8) -> Option<u32> {
+        let reserve = self.settings.reserve.get();
+        let cost = u32::from(seats.get()).min(reserve);
+        (self.reserve_in_use + cost <= reserve).then_some(cost)
     }
 
     /// Whether one more of `class` is too many; never said of a line shorter than `short`, for a queue of twice the

@@ -4,7 +4,9 @@
 //! leaving from the middle and taking the front are each a few writes, whatever the length; the slab
 //! grows to the most that ever waited and is then reused.
 
-use super::{Class, Customer, EventKey, ProductId, Timestamp};
+use std::num::NonZeroU8;
+
+use super::{Arrival, Class, Customer, EventKey, ONE_SEAT, ProductId, Timestamp};
 
 /// A place in the queue. Stale places (served, expired, left) are recognised and ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +30,16 @@ pub(crate) struct Waiter {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) event: Option<EventKey>,
+    pub(crate) seats: NonZeroU8,
     pub(crate) until: Timestamp,
+}
+
+impl Waiter {
+    /// As they came.
+    pub(crate) fn arrival(&self) -> Arrival {
+        let Waiter { product, class, customer, event, seats, .. } = *self;
+        Arrival { product, class, customer, event, seats }
+    }
 }
 
 /// Every waiter of a domain.
@@ -37,6 +48,8 @@ pub(crate) struct Waiters {
     slots: Vec<Slot>,
     free: u32,
     len: u32,
+    /// Those who asked for more than one seat.
+    several: u32,
 }
 
 /// One product's waiters of one class, oldest first.
@@ -76,7 +89,7 @@ impl Line {
 
 impl Waiters {
     pub(crate) fn new() -> Waiters {
-        Waiters { slots: Vec::new(), free: NONE, len: 0 }
+        Waiters { slots: Vec::new(), free: NONE, len: 0, several: 0 }
     }
 
     /// How many wait in the whole domain.
@@ -84,8 +97,14 @@ impl Waiters {
         self.len
     }
 
+    /// Whether anybody waits for more than one seat.
+    pub(crate) fn any_wants_several(&self) -> bool {
+        self.several > 0
+    }
+
     /// Join the back of `line`.
     pub(crate) fn join(&mut self, line: &mut Line, waiter: Waiter) -> Place {
+        self.several += u32::from(waiter.seats > ONE_SEAT);
         let index = self.take_slot();
         let slot = &mut self.slots[index as usize];
         slot.waiter = Some(waiter);
@@ -150,6 +169,7 @@ impl Waiters {
         }
         line.len -= 1;
         self.len -= 1;
+        self.several -= u32::from(waiter.seats > ONE_SEAT);
         debug_assert_eq!(line.front == NONE, line.len == 0);
         Some(waiter)
     }
@@ -180,6 +200,7 @@ mod tests {
             class: Class::Start,
             customer: Customer::Account(until_ms),
             event: None,
+            seats: ONE_SEAT,
             until: at(until_ms),
         }
     }

@@ -132,6 +132,7 @@ pub(super) struct Product {
 #[serde(deny_unknown_fields)]
 pub(super) struct ClassRules {
     pub(super) class: Opt<String>,
+    pub(super) seats: Opt<i64>,
     pub(super) r#match: List<Rule>,
 }
 

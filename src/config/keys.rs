@@ -172,6 +172,7 @@ pub const CONFIG: &[Key] = &[
     key("product.default_class", Text, r#""read""#),
     key("product.class", Sections, "[[product.class]]"),
     key("product.class.class", Text, r#""commit""#),
+    key("product.class.seats", Number, "2"),
     key("product.class.match", Tables, r#"[{ method = "POST", path = "/horse/bets" }]"#),
     key("product.class.match.path", Text, r#""/horse/bets""#),
     key("product.class.match.host", Text, r#""horse.example.com""#),

@@ -1,12 +1,12 @@
 //! Products: names, rules, classes, and what belongs to one product alone.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::admission::Class;
 use crate::admission::settings::QueueSettings;
+use crate::admission::{Class, ONE_SEAT};
 
 use super::backends::Backend;
 use super::budgets::Sharer;
@@ -21,13 +21,20 @@ pub(super) struct Draft<'f> {
     pub(super) name: String,
     pub(super) at: Span,
     pub(super) rules: Vec<Placed>,
-    pub(super) classes: Vec<(Class, Vec<Placed>)>,
+    pub(super) classes: Vec<PlacedClass>,
     pub(super) default_class: Class,
     pub(super) backends: Vec<Backend>,
     pub(super) guarantee: Guarantee,
     pub(super) latency_objective: Duration,
     pub(super) reserve: NonZeroU32,
     pub(super) queue: QueueSettings,
+}
+
+/// The rules of a class, and what it costs.
+pub(super) struct PlacedClass {
+    pub(super) class: Class,
+    pub(super) seats: NonZeroU8,
+    pub(super) rules: Vec<Placed>,
 }
 
 impl Draft<'_> {
@@ -104,15 +111,10 @@ fn unclaimed(check: &mut Check<'_>, earlier: &[Draft<'_>], second: &Draft<'_>, p
     }
 }
 
-fn classes(
-    check: &mut Check<'_>,
-    name: &str,
-    product: &[Placed],
-    written: &[Spanned<ClassRules>],
-) -> Vec<(Class, Vec<Placed>)> {
-    let mut classes: Vec<(Class, Vec<Placed>)> = Vec::new();
+fn classes(check: &mut Check<'_>, name: &str, product: &[Placed], written: &[Spanned<ClassRules>]) -> Vec<PlacedClass> {
+    let mut classes: Vec<PlacedClass> = Vec::new();
     for spanned in written {
-        let ClassRules { class, r#match } = spanned.get_ref();
+        let ClassRules { class, seats, r#match } = spanned.get_ref();
         if class.is_none() {
             check.missing(spanned.span(), "this section", "product.class.class");
         }
@@ -120,18 +122,19 @@ fn classes(
             check.missing(spanned.span(), "this class", "product.class.match");
         }
         let rules = rules::check(check, "product.class.match", r#match);
+        let seats = self::seats(check, seats);
         let Some(class) = class.as_ref().and_then(|class| check.class(class)) else { continue };
         for placed in &rules {
             class_can_match(check, &classes, class, placed);
             reaches_product(check, name, product, class, placed);
         }
-        classes.push((class, rules));
+        classes.push(PlacedClass { class, seats, rules });
     }
     classes
 }
 
-fn class_can_match(check: &mut Check<'_>, earlier: &[(Class, Vec<Placed>)], class: Class, placed: &Placed) {
-    let all = earlier.iter().flat_map(|(class, rules)| rules.iter().map(|rule| (*class, rule)));
+fn class_can_match(check: &mut Check<'_>, earlier: &[PlacedClass], class: Class, placed: &Placed) {
+    let all = earlier.iter().flat_map(|class| class.rules.iter().map(|rule| (class.class, rule)));
     let Some((first, by)) = all.into_iter().find(|(_, rule)| covers(&rule.rule, &placed.rule)) else { return };
     let (rule, line) = (in_words(&placed.rule), check.line(&by.at));
     let what = match first == class {
@@ -167,6 +170,12 @@ fn default_class(check: &mut Check<'_>, written: &Opt<String>) -> Class {
         check.wrong(written.span(), "`protected` cannot be the class of everything that no rule matches", PROTECTED);
     }
     class
+}
+
+/// How many seats a request costs.
+pub(crate) fn seats(check: &mut Check<'_>, written: &Opt<i64>) -> NonZeroU8 {
+    let seats = check.given_count("seats", written, MOST_SEATS);
+    seats.and_then(|seats| seats.try_into().ok()).unwrap_or(ONE_SEAT)
 }
 
 pub(crate) fn guarantee(check: &mut Check<'_>, written: &Opt<i64>) -> Guarantee {
@@ -221,5 +230,7 @@ pub(crate) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 const LENGTH: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 pub(crate) const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();
 pub(crate) const MOST_RESERVE: u32 = 10_000;
+/// What weighs more is not one request's work; and as many seats less one may stand idle until all are there.
+const MOST_SEATS: u32 = 16;
 /// Every request is held against their rules one after the other.
 pub(crate) const MOST_PRODUCTS: usize = 100;

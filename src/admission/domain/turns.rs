@@ -1,8 +1,10 @@
 //! Who waits, whose turn it is, and who is told no.
 
+use std::num::NonZeroU8;
+
 use super::super::queue::Waiter;
-use super::super::{Arrival, Class, Output, Place, Refusal, Timestamp, Verdict};
-use super::{BATCH, Domain};
+use super::super::{Arrival, Class, ONE_SEAT, Output, Place, Refusal, Timestamp, Verdict};
+use super::{BATCH, Domain, NOBODYS, Turn};
 
 impl Domain {
     /// The length up to which a line is needed to keep the seats busy.
@@ -21,6 +23,8 @@ impl Domain {
         let lower = (class.index() + 1..Class::COUNT).rev();
         for rank in lower {
             if let Some((place, waiter)) = self.waiters.take_back(&mut product.lines[rank]) {
+                // What was kept for who goes may be what others wait for.
+                self.more |= waiter.seats > ONE_SEAT;
                 self.turn_away(place, &waiter, Refusal::QueueFull, now);
                 return true;
             }
@@ -29,12 +33,12 @@ impl Domain {
     }
 
     pub(super) fn join(&mut self, arrival: &Arrival, now: Timestamp) -> Place {
-        let Arrival { product, class, customer, event } = *arrival;
+        let Arrival { product, class, customer, event, seats } = *arrival;
         let held = &mut self.products[product.index()];
         let until = now + held.settings.queue.longest_wait;
         held.joined(class, now);
         self.customers.enter(customer);
-        let waiter = Waiter { product, class, customer, event, until };
+        let waiter = Waiter { product, class, customer, event, seats, until };
         self.waiters.join(&mut held.lines[class.index()], waiter)
     }
 
@@ -50,8 +54,7 @@ impl Domain {
             left -= 1;
             let product = &mut self.products[index];
             let Some((place, waiter)) = self.waiters.take_front(&mut product.lines[class.index()]) else { return };
-            let Waiter { product, class, customer, event, .. } = waiter;
-            let arrival = Arrival { product, class, customer, event };
+            let arrival = waiter.arrival();
             let too_late = (now >= waiter.until).then_some(Refusal::WaitedTooLong);
             if let Some(refusal) = self.forbids(&arrival, now).or(too_late) {
                 self.turn_away(place, &waiter, refusal, now);
@@ -65,32 +68,45 @@ impl Domain {
 
     /// Of the products that have somebody who could start, the one that is furthest from its due.
     /// Of two that are as far, the one whose head must be told first. Within a product the highest class
-    /// whose needs are free: a head blocked on a budget is passed over.
-    pub(super) fn next_turn(&self, now: Timestamp) -> Option<(usize, Class)> {
-        let mut turn = None;
-        let mut least = (u64::MAX, Timestamp::NEVER);
+    /// whose needs are free: a head blocked on a budget is passed over, what is kept for somebody is not touched.
+    pub(super) fn next_turn(&mut self, now: Timestamp) -> Option<(usize, Class)> {
+        self.find_kept(None, now);
+        let mut next = None;
+        let mut least = NOBODYS;
         for (index, product) in self.products.iter().enumerate() {
             if product.waiting == 0 {
                 continue;
             }
-            let ready = |class: &Class| !product.lines[class.index()].is_empty() && self.can_start(index, *class);
-            let Some(class) = Class::ALL.into_iter().find(ready) else { continue };
-            let head = self.waiters.front(&product.lines[class.index()]);
-            let claim = (self.claim(index, class, now), head.map_or(Timestamp::NEVER, |waiter| waiter.until));
-            if claim < least {
-                least = claim;
-                turn = Some((index, class));
+            let turn = |class| self.ready(index, class, now).map(|turn| (class, turn));
+            let Some((class, turn)) = Class::ALL.into_iter().find_map(turn) else { continue };
+            if turn < least {
+                least = turn;
+                next = Some((index, class));
             }
         }
-        turn
+        next
     }
 
-    pub(super) fn claim(&self, index: usize, class: Class, now: Timestamp) -> u64 {
-        if self.takes_reserve(index, class) {
-            return 0;
+    /// The turn of the head of a line, if it can start or must be told no.
+    fn ready(&self, index: usize, class: Class, now: Timestamp) -> Option<Turn> {
+        let head = self.waiters.front(&self.products[index].lines[class.index()])?;
+        if self.is_stale(head, now) {
+            return Some((0, Timestamp::ZERO));
         }
-        let needs = self.products[index].settings.needs[class.index()];
-        needs.iter().map(|need| self.resources[need].claim(index, now)).max().unwrap_or(0)
+        if !self.can_start(index, class, head.seats) {
+            return None;
+        }
+        let turn = self.turn(index, class, head.seats, head.until, now);
+        (!self.is_kept_from(index, class, head.seats, turn, now)).then_some(turn)
+    }
+
+    pub(super) fn turn(&self, index: usize, class: Class, seats: NonZeroU8, until: Timestamp, now: Timestamp) -> Turn {
+        if self.from_reserve(index, class, seats).is_some() {
+            return (0, until);
+        }
+        let (needs, cost) = (self.products[index].settings.needs[class.index()], self.cost(index, class, seats));
+        let claims = needs.iter().map(|need| self.resources[need].claim(index, cost, now));
+        (claims.max().unwrap_or(0), until)
     }
 
     /// Turn away those of a line who have waited too long, or whose product has shut.
@@ -98,11 +114,9 @@ impl Domain {
         loop {
             let product = &mut self.products[index];
             let Some(waiter) = self.waiters.front(&product.lines[class.index()]) else { return };
-            let Waiter { product: id, customer, event, until, .. } = *waiter;
-            let arrival = Arrival { product: id, class, customer, event };
-            let refusal = match self.forbids(&arrival, now) {
+            let refusal = match self.forbids(&waiter.arrival(), now) {
                 Some(refusal) => refusal,
-                None if now >= until => Refusal::WaitedTooLong,
+                None if now >= waiter.until => Refusal::WaitedTooLong,
                 None => return,
             };
             if *left == 0 {

@@ -194,6 +194,37 @@ fn a_guarantee_that_is_lent_away() {
 }
 
 #[test]
+fn seats_that_somebody_waits_for_the_rest_of() {
+    for (waits_as, sound) in [(Class::Commit, false), (Class::Background, true)] {
+        let mut scene = Scene::new();
+        for _ in 0..3 {
+            scene.passes(HORSES, Class::Read, 0);
+        }
+        scene.who_comes_wants(3);
+        scene.waits(HORSES, waits_as, 1);
+        scene.is_silent();
+        scene.who_comes_wants(1);
+        scene.passes(HORSES, Class::Read, 2);
+        if sound { scene.is_silent() } else { scene.speaks_of("kept seats") }
+    }
+}
+
+#[test]
+fn a_guarantee_that_is_lent_away_seat_by_seat() {
+    // Sport is owed two of four seats and wants both; horse racing has three, and is not to take the one that is free.
+    for waits_for_it in [true, false] {
+        let mut scene = Scene::full();
+        scene.who_comes_wants(2);
+        scene.waits(SPORT, Class::Read, 1);
+        scene.who_comes_wants(1);
+        let greedy = scene.waits(HORSES, Class::Read, 1);
+        let said = [Said::Pass(greedy)];
+        scene.ends_and_lets(RequestId(0), if waits_for_it { &[] } else { &said }, 2);
+        if waits_for_it { scene.is_silent() } else { scene.speaks_of("guarantee") }
+    }
+}
+
+#[test]
 fn a_park_that_is_ignored() {
     let mut scene = Scene::new();
     scene.orders(HORSES, Order::Park(ParkReason::Closed), State::Parked(ParkReason::Closed), 0);

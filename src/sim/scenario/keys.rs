@@ -102,6 +102,7 @@ pub const SCENARIO: &[Key] = &[
     key("crowd.step", Sections, "[[crowd.step]]"),
     key("crowd.step.name", Text, r#""bet""#),
     key("crowd.step.class", Text, r#""commit""#),
+    key("crowd.step.seats", Number, "2"),
     key("crowd.step.work", Duration, r#""8ms""#),
     key("crowd.step.spread", Text, r#""exponential""#),
     key("crowd.step.behind", Table, r#"{ station = "wallet", work = "12ms" }"#),

@@ -67,15 +67,17 @@ fn what_was_kept_is_free_for_the_others_once_nobody_waits_for_it() {
 
 #[test]
 fn who_is_sent_away_for_a_higher_class_gives_up_what_was_kept_for_it() {
-    let mut narrow = product(50, &[0]);
+    let mut narrow = betting(90, 0, 1);
     narrow.queue.length = n(1);
-    let mut story = Story::new(vec![fixed(4)], vec![narrow, product(50, &[0])]);
-    let _seats: Vec<Seat> = (0..3).map(|_| story.passes(HORSE, Class::Read, 0)).collect();
+    let mut story = Story::new(vec![fixed(10), budget(1)], vec![narrow, product(10, &[0])]);
+    let _bet = story.passes(HORSE, Class::Commit, 0);
+    let _odds = [HORSE, HORSE, SPORT, SPORT, SPORT, SPORT, SPORT, SPORT].map(|who| story.passes(who, Class::Read, 0));
     let heavy = place(story.asks_for(3, HORSE, Class::Read, 1));
-    story.waits(HORSE, Class::Commit, 2);
-    let told = story.sleeps_until(2);
+    let sport = story.waits(SPORT, Class::Read, 2);
+    story.waits(HORSE, Class::Commit, 3);
+    let told = story.sleeps_until(3);
     assert_eq!(told.refused, [(heavy, Refusal::QueueFull)]);
-    assert_eq!(told.admitted.len(), 1, "the wake is asked for at once, and the seat was free all the time");
+    assert_eq!(told.admitted_places(), [sport]);
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn settings(queue: u32) -> Settings {
         let queue = QueueSettings {
             longest_wait: Duration::from_secs(3600),
             length: n(queue),
+            floor: 2,
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         };
         ProductSettings { needs, guarantee: 33, latency_objective: Duration::from_millis(250), queue, reserve: n(8) }

@@ -117,7 +117,7 @@ impl Domain {
         let (product, class) = (arrival.product.index(), arrival.class);
         // While a call has put off those whose turn it was, a free seat is theirs.
         let first = !self.more && self.products[product].lines[class.index()].is_empty();
-        if first && self.can_start(product, class, arrival.seats) && !self.is_kept_from_newcomer(arrival, now) {
+        if first && self.can_start(arrival) && !self.is_kept_from_newcomer(arrival, now) {
             return Door::Open;
         }
         if self.customers.is_over_share(arrival.customer) {
@@ -151,10 +151,10 @@ impl Domain {
     pub fn leave(&mut self, place: Place, now: Timestamp) {
         let now = self.tick(now);
         let Some(waiter) = self.waiters.get(place).copied() else { return };
-        let product = &mut self.products[waiter.product.index()];
-        self.waiters.take(&mut product.lines[waiter.class.index()], place);
+        let product = &mut self.products[waiter.arrival.product.index()];
+        self.waiters.take(&mut product.lines[waiter.arrival.class.index()], place);
         product.waiting -= 1;
-        self.customers.leave(waiter.customer);
+        self.customers.leave(waiter.arrival.customer);
         // Whoever stood behind may be of no use to what held this one up.
         self.dispatch(now);
     }
@@ -209,12 +209,12 @@ impl Domain {
             return Some(false);
         }
         self.schedule.set(key, to);
-        self.look_again(now);
         self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to }));
         let index = entry.product.index();
         if to == EventState::Open && self.products[index].state == State::Open {
             self.start_ramp(index, now);
         }
+        self.look_again(now);
         Some(true)
     }
 

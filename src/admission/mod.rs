@@ -34,6 +34,7 @@ pub mod resource;
 pub mod rate;
 pub mod retry_after;
 pub mod ramp;
+pub(crate) mod floor;
 pub mod product;
 pub mod domain;
 pub mod event;
@@ -92,6 +93,11 @@ impl Class {
             Class::Read => "read",
             Class::Background => "background",
         }
+    }
+
+    /// Whether this is one of the lowest classes, which are owed a floor.
+    pub const fn has_floor(self) -> bool {
+        matches!(self, Class::Read | Class::Background)
     }
 
     /// Whether this class is served whatever state its product is in.

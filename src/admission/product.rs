@@ -5,6 +5,7 @@
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+use super::floor::Floor;
 use super::queue::Line;
 use super::ramp::Ramp;
 use super::random::Random;
@@ -28,6 +29,7 @@ pub struct Product {
     pub(crate) in_flight: u32,
     pub(crate) reserve_in_use: u32,
     pub(crate) ramp: Option<Ramp>,
+    pub(crate) floor: Floor,
     /// When each line began to be waited in; it says nothing while the line is empty.
     line_since: [Timestamp; Class::COUNT],
     let_through: [Rate; Class::COUNT],
@@ -45,6 +47,7 @@ impl Product {
             in_flight: 0,
             reserve_in_use: 0,
             ramp: None,
+            floor: Floor::default(),
             line_since: [now; Class::COUNT],
             let_through: std::array::from_fn(|_| Rate::new(now)),
         }
@@ -112,6 +115,9 @@ impl Product {
     pub(crate) fn joined(&mut self, class: Class, now: Timestamp) {
         if self.lines[class.index()].is_empty() {
             self.line_since[class.index()] = now;
+        }
+        if class.has_floor() && Class::ALL.into_iter().filter(|low| low.has_floor()).all(|low| self.waiting(low) == 0) {
+            self.floor.forgiven();
         }
         self.waiting += 1;
     }

@@ -4,9 +4,7 @@
 //! leaving from the middle and taking the front are each a few writes, whatever the length; the slab
 //! grows to the most that ever waited and is then reused.
 
-use std::num::NonZeroU8;
-
-use super::{Arrival, Class, Customer, EventKey, ONE_SEAT, ProductId, Timestamp};
+use super::{Arrival, ONE_SEAT, Timestamp};
 
 /// A place in the queue. Stale places (served, expired, left) are recognised and ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,20 +24,8 @@ impl Place {
 /// Somebody who waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
-    pub(crate) product: ProductId,
-    pub(crate) class: Class,
-    pub(crate) customer: Customer,
-    pub(crate) event: Option<EventKey>,
-    pub(crate) seats: NonZeroU8,
+    pub(crate) arrival: Arrival,
     pub(crate) until: Timestamp,
-}
-
-impl Waiter {
-    /// As they came.
-    pub(crate) fn arrival(&self) -> Arrival {
-        let Waiter { product, class, customer, event, seats, .. } = *self;
-        Arrival { product, class, customer, event, seats }
-    }
 }
 
 /// Every waiter of a domain.
@@ -104,7 +90,7 @@ impl Waiters {
 
     /// Join the back of `line`.
     pub(crate) fn join(&mut self, line: &mut Line, waiter: Waiter) -> Place {
-        self.several += u32::from(waiter.seats > ONE_SEAT);
+        self.several += u32::from(waiter.arrival.seats > ONE_SEAT);
         let index = self.take_slot();
         let slot = &mut self.slots[index as usize];
         slot.waiter = Some(waiter);
@@ -169,7 +155,7 @@ impl Waiters {
         }
         line.len -= 1;
         self.len -= 1;
-        self.several -= u32::from(waiter.seats > ONE_SEAT);
+        self.several -= u32::from(waiter.arrival.seats > ONE_SEAT);
         debug_assert_eq!(line.front == NONE, line.len == 0);
         Some(waiter)
     }
@@ -192,17 +178,13 @@ impl Waiters {
 #[cfg(test)]
 mod tests {
     use super::super::time::at;
+    use super::super::{Class, Customer, ProductId};
     use super::*;
 
     fn somebody(until_ms: u64) -> Waiter {
-        Waiter {
-            product: ProductId(0),
-            class: Class::Start,
-            customer: Customer::Account(until_ms),
-            event: None,
-            seats: ONE_SEAT,
-            until: at(until_ms),
-        }
+        let (product, class, customer) = (ProductId(0), Class::Start, Customer::Account(until_ms));
+        let arrival = Arrival { product, class, customer, event: None, seats: ONE_SEAT };
+        Waiter { arrival, until: at(until_ms) }
     }
 
     #[test]

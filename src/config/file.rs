@@ -157,6 +157,7 @@ pub(super) struct HeaderRule {
 pub(crate) struct Queue {
     pub(crate) longest_wait: Opt<String>,
     pub(crate) length: Opt<i64>,
+    pub(crate) floor: Opt<i64>,
     pub(crate) retry_after: List<String>,
 }
 

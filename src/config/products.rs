@@ -194,8 +194,19 @@ pub(crate) fn queue(check: &mut Check<'_>, written: &Queue) -> QueueSettings {
     QueueSettings {
         longest_wait: check.duration("longest_wait", &written.longest_wait, Duration::from_secs(1)),
         length: check.count("length", &written.length, 1_000_000, LENGTH),
+        floor: floor(check, &written.floor),
         retry_after: retry_after(check, written),
     }
+}
+
+fn floor(check: &mut Check<'_>, written: &Opt<i64>) -> u32 {
+    let Some(written) = written else { return FLOOR };
+    let floor = u32::try_from(*written.get_ref()).ok().filter(|floor| *floor <= MOST_FLOOR);
+    if floor.is_none() {
+        let what = format!("floor: {} is out of range", written.get_ref());
+        check.wrong(written.span(), what, format!("write a number from 0 to {MOST_FLOOR}, in per cent"));
+    }
+    floor.unwrap_or(FLOOR)
 }
 
 fn retry_after(check: &mut Check<'_>, written: &Queue) -> (Duration, Duration) {
@@ -227,6 +238,9 @@ const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 pub(crate) const LATENCY_OBJECTIVE: Duration = Duration::from_millis(250);
 /// How long a backend may take to begin its answer.
 pub(crate) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// In per cent: enough for a page to fill, too little for bets to feel it.
+const FLOOR: u32 = 2;
+const MOST_FLOOR: u32 = 20;
 const LENGTH: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 pub(crate) const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();
 pub(crate) const MOST_RESERVE: u32 = 10_000;

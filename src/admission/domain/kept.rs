@@ -5,8 +5,6 @@
 //! most one seat less than they need stands idle. Where something is full for everybody they are passed over, as all
 //! others are; else a full wallet would keep the odds waiting.
 
-use std::num::NonZeroU8;
-
 use super::super::queue::Waiter;
 use super::super::settings::Needs;
 use super::super::{Arrival, Class, ONE_SEAT, Timestamp};
@@ -31,12 +29,12 @@ impl Domain {
         self.kept.fill(NOBODYS);
         for index in 0..self.products.len() {
             let Some((class, head)) = self.keeper(index, now) else { continue };
-            if newcomer.is_some_and(|(product, rank)| product == index && rank < class) {
+            let before =
+                |rank| self.ranks(index).into_iter().take_while(|other| *other != class).any(|other| other == rank);
+            if newcomer.is_some_and(|(product, rank)| product == index && before(rank)) {
                 continue;
             }
-            let (seats, until) = (head.seats, head.until);
-            let turn = self.turn(index, class, seats, until, now);
-            let cost = self.cost(index, class, seats);
+            let (turn, cost) = (self.turn(&head.arrival, head.until, now), self.cost(&head.arrival));
             for need in self.products[index].settings.needs[class.index()].iter() {
                 if self.resources[need].free() < cost {
                     self.kept[need] = self.kept[need].min(turn);
@@ -58,44 +56,37 @@ impl Domain {
         if !self.waiters.any_wants_several() {
             return false;
         }
-        let (index, class, seats) = (arrival.product.index(), arrival.class, arrival.seats);
-        self.find_kept(Some((index, class)), now);
+        let index = arrival.product.index();
+        self.find_kept(Some((index, arrival.class)), now);
         let until = now + self.products[index].settings.queue.longest_wait;
-        let turn = self.turn(index, class, seats, until, now);
-        self.is_kept_from(index, class, seats, turn, now)
+        let turn = self.turn(arrival, until, now);
+        self.is_kept_from(arrival, turn, now)
     }
 
     /// Whether what is free is kept for somebody whose turn comes before this one.
-    pub(super) fn is_kept_from(
-        &self,
-        index: usize,
-        class: Class,
-        seats: NonZeroU8,
-        turn: Turn,
-        now: Timestamp,
-    ) -> bool {
-        if !self.waiters.any_wants_several() || self.bypass || self.from_reserve(index, class, seats).is_some() {
+    pub(super) fn is_kept_from(&self, arrival: &Arrival, turn: Turn, now: Timestamp) -> bool {
+        if !self.waiters.any_wants_several() || self.bypass || self.from_reserve(arrival).is_some() {
             return false;
         }
+        let (index, class) = (arrival.product.index(), arrival.class);
         let needs = &self.products[index].settings.needs[class.index()];
-        let higher = Class::ALL.into_iter().take_while(|rank| *rank < class);
-        needs.iter().any(|need| self.kept[need] < turn)
-            || higher.into_iter().any(|rank| self.keeps(index, rank, needs, now))
+        let mut before = self.ranks(index).into_iter().take_while(|rank| *rank != class);
+        needs.iter().any(|need| self.kept[need] < turn) || before.any(|rank| self.keeps(index, rank, needs, now))
     }
 
     /// Whether a waiter is in the way of others without a hope: forbidden by now, or too late. Only of who wants several
     /// seats: others are told when their turn comes, which one free seat is enough for.
     pub(super) fn is_stale(&self, waiter: &Waiter, now: Timestamp) -> bool {
-        waiter.seats > ONE_SEAT && (now >= waiter.until || self.forbids(&waiter.arrival(), now).is_some())
+        waiter.arrival.seats > ONE_SEAT && (now >= waiter.until || self.forbids(&waiter.arrival, now).is_some())
     }
 
     /// Who of a product comes first and lacks the rest of what is partly there; nobody while somebody before them can
     /// start.
     fn keeper(&self, index: usize, now: Timestamp) -> Option<(Class, &Waiter)> {
         let product = &self.products[index];
-        let heads = Class::ALL.into_iter().filter_map(|class| {
+        let heads = self.ranks(index).into_iter().filter_map(|class| {
             let head = self.waiters.front(&product.lines[class.index()])?;
-            Some((class, head, self.lack(index, class, head, now)))
+            Some((class, head, self.lack(head, now)))
         });
         let mut lacking = heads.filter(|(.., lack)| *lack != Lack::All);
         lacking.next().filter(|(.., lack)| *lack == Lack::Rest).map(|(class, head, _)| (class, head))
@@ -105,24 +96,24 @@ impl Domain {
     fn keeps(&self, index: usize, class: Class, wanted: &Needs, now: Timestamp) -> bool {
         let product = &self.products[index];
         let Some(head) = self.waiters.front(&product.lines[class.index()]) else { return false };
-        if self.lack(index, class, head, now) != Lack::Rest {
+        if self.lack(head, now) != Lack::Rest {
             return false;
         }
-        let (needs, cost) = (&product.settings.needs[class.index()], self.cost(index, class, head.seats));
+        let (needs, cost) = (&product.settings.needs[class.index()], self.cost(&head.arrival));
         let short = |need: usize| self.resources[need].free() < cost;
         product.free_under_ramp() < cost
             || needs.iter().any(|need| short(need) && wanted.iter().any(|other| other == need))
     }
 
-    fn lack(&self, index: usize, class: Class, head: &Waiter, now: Timestamp) -> Lack {
-        let product = &self.products[index];
-        if self.can_start(index, class, head.seats) {
+    fn lack(&self, head: &Waiter, now: Timestamp) -> Lack {
+        let product = &self.products[head.arrival.product.index()];
+        if self.can_start(&head.arrival) {
             return Lack::Nothing;
         }
-        if head.seats == ONE_SEAT || product.state.shut().is_some() || self.is_stale(head, now) {
+        if head.arrival.seats == ONE_SEAT || product.state.shut().is_some() || self.is_stale(head, now) {
             return Lack::All;
         }
-        let needs = &product.settings.needs[class.index()];
+        let needs = &product.settings.needs[head.arrival.class.index()];
         let free = needs.iter().map(|need| self.resources[need].free()).min().unwrap_or(u32::MAX);
         if free.min(product.free_under_ramp()) == 0 { Lack::All } else { Lack::Rest }
     }

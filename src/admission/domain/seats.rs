@@ -1,7 +1,5 @@
 //! Who may start, and what a start takes and gives back.
 
-use std::num::NonZeroU8;
-
 use super::super::limit::Sample;
 use super::super::settings::Needs;
 use super::super::{Arrival, Class, Event, ONE_SEAT, Outcome, Output, ParkReason, Refusal, Seat, Timestamp, Verdict};
@@ -24,31 +22,32 @@ impl Domain {
     }
 
     /// What a request takes of its product's reserve, if it may and there is as much.
-    pub(super) fn from_reserve(&self, product: usize, class: Class, seats: NonZeroU8) -> Option<u32> {
-        if class.passes_in_every_state() { self.products[product].from_reserve(seats) } else { None }
+    pub(super) fn from_reserve(&self, arrival: &Arrival) -> Option<u32> {
+        let product = &self.products[arrival.product.index()];
+        if arrival.class.passes_in_every_state() { product.from_reserve(arrival.seats) } else { None }
     }
 
-    /// What a request costs that asks for `seats`: no more than there are of whatever there is least of, or it could
+    /// What a request costs: no more than there are of whatever there is least of, or it could
     /// never pass.
-    pub(super) fn cost(&self, index: usize, class: Class, seats: NonZeroU8) -> u32 {
-        if seats == ONE_SEAT {
+    pub(super) fn cost(&self, arrival: &Arrival) -> u32 {
+        if arrival.seats == ONE_SEAT {
             return 1;
         }
-        let product = &self.products[index];
-        let limits = product.settings.needs[class.index()].iter().map(|need| self.resources[need].limit());
+        let product = &self.products[arrival.product.index()];
+        let limits = product.settings.needs[arrival.class.index()].iter().map(|need| self.resources[need].limit());
         let least = limits.chain(product.ramp_seats()).min().unwrap_or(u32::MAX);
-        u32::from(seats.get()).min(least).max(1)
+        u32::from(arrival.seats.get()).min(least).max(1)
     }
 
-    /// Whether everything that a request of `class` needs is free, all or nothing.
-    pub(super) fn can_start(&self, index: usize, class: Class, seats: NonZeroU8) -> bool {
-        if self.bypass || self.from_reserve(index, class, seats).is_some() {
+    /// Whether everything that a request needs is free, all or nothing.
+    pub(super) fn can_start(&self, arrival: &Arrival) -> bool {
+        if self.bypass || self.from_reserve(arrival).is_some() {
             return true;
         }
-        let (product, cost) = (&self.products[index], self.cost(index, class, seats));
+        let (product, cost) = (&self.products[arrival.product.index()], self.cost(arrival));
         product.state.shut().is_none()
             && product.free_under_ramp() >= cost
-            && product.settings.needs[class.index()].iter().all(|need| self.resources[need].free() >= cost)
+            && product.settings.needs[arrival.class.index()].iter().all(|need| self.resources[need].free() >= cost)
     }
 
     /// Whether it is the ramp's ceiling that the next of a product would not fit under.
@@ -59,7 +58,7 @@ impl Domain {
         }
         let heads = Class::ALL.into_iter().filter_map(|class| {
             let head = self.waiters.front(&product.lines[class.index()])?;
-            Some(self.cost(index, class, head.seats))
+            Some(self.cost(&head.arrival))
         });
         product.free_under_ramp() < heads.max().unwrap_or(1)
     }
@@ -73,14 +72,18 @@ impl Domain {
     /// Take the seats. Whether they are free has been asked before (bypass does not ask).
     pub(super) fn seat(&mut self, arrival: &Arrival, now: Timestamp) -> Seat {
         let Arrival { product, class, customer, .. } = *arrival;
-        let from_reserve = self.from_reserve(product.index(), class, arrival.seats);
-        let seats = from_reserve.unwrap_or_else(|| self.cost(product.index(), class, arrival.seats));
+        let from_reserve = self.from_reserve(arrival);
+        let seats = from_reserve.unwrap_or_else(|| self.cost(arrival));
         let reserved = from_reserve.is_some();
         let held = &mut self.products[product.index()];
         held.counted(class, now);
         if reserved {
             held.reserve_in_use += seats;
         } else {
+            if !self.bypass {
+                self.count_floor(product.index(), class, seats);
+            }
+            let held = &mut self.products[product.index()];
             held.in_flight += seats;
             for need in held.settings.needs[class.index()].iter() {
                 self.resources[need].take(product.index(), seats, now);

@@ -14,6 +14,7 @@ use super::super::{
 
 mod queue;
 mod several;
+mod floor;
 mod shares;
 mod life;
 mod events;
@@ -50,6 +51,7 @@ pub(super) fn product(guarantee: u32, needs: &[usize]) -> ProductSettings {
         queue: QueueSettings {
             longest_wait: Duration::from_secs(1),
             length: n(100),
+            floor: 0,
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         },
         reserve: n(2),

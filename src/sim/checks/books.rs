@@ -61,11 +61,26 @@ pub(super) struct Books {
 pub(super) struct Ledger {
     pub(super) lines: [Line; Class::COUNT],
     pub(super) waiting: u32,
+    /// Who has been passed over while they wait in the lowest classes.
+    pub(super) low: Low,
     /// Seats under the limits, and of the reserve.
     pub(super) in_flight: u32,
     pub(super) reserve: u32,
     /// Requests that run and, bypass apart, may run in an open product only.
     pub(super) ordinary: u32,
+}
+
+/// What has been let through while somebody waits in the lowest classes, in seats. Begun anew when nobody does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Low {
+    /// Of everybody but the reserve.
+    pub(super) passed: u32,
+    /// Of the lowest, before somebody higher who could have gone.
+    pub(super) overtook: u32,
+    /// Of higher ones since one of the lowest last went, while one of these could have gone.
+    pub(super) missed: u32,
+    /// The most that one of those who missed it would have taken.
+    pub(super) most: u32,
 }
 
 impl Books {
@@ -109,6 +124,9 @@ impl Books {
         let stages = &self.stages;
         let seats = u32::from(arrival.seats.get());
         ledger.lines[arrival.class.index()].lost_one(seats, |request, serial| waits(stages, request, serial));
+        if [Class::Read, Class::Background].into_iter().all(|low| ledger.lines[low.index()].len() == 0) {
+            ledger.low = Low::default();
+        }
         self.gone(arrival.customer, true);
     }
 

@@ -36,7 +36,10 @@ impl House {
             let borrows = needs.iter().any(|need| self.borrows(other, theirs, *need));
             let keeps = needs.iter().any(|need| self.free(*need) < theirs && wants.contains(need));
             match other == product {
-                true => rank < class && (keeps || self.free_under_ramp(product) < theirs),
+                true => {
+                    let before = rank < class || self.may_go_for_its_floor(product, rank, theirs, class);
+                    before && (keeps || self.free_under_ramp(product) < theirs)
+                }
                 false => keeps && !(owed && borrows),
             }
         };
@@ -44,7 +47,8 @@ impl House {
     }
 
     /// Somebody of `class` is let through: nobody above them in their product has been waiting for the rest of it.
-    pub(super) fn check_kept(&mut self, request: RequestId, product: usize, class: Class) {
+    /// Returns whether one of the lowest takes it all the same, as it may for its floor.
+    pub(super) fn check_kept(&mut self, request: RequestId, product: usize, class: Class) -> bool {
         let takes = &self.needs[product][class.index()];
         for rank in Class::ALL.into_iter().take_while(|rank| *rank < class) {
             let Some(asked) = self.keeper(product, rank) else { continue };
@@ -52,13 +56,17 @@ impl House {
             let needs = &self.needs[product][rank.index()];
             let taken = needs.iter().any(|need| self.free(*need) < cost && takes.contains(need));
             if taken || self.free_under_ramp(product) < cost {
+                if class.has_floor() && !rank.passes_in_every_state() {
+                    return true;
+                }
                 self.report.add(
                     "kept seats",
                     format_args!("request {}, {class:?}, takes what {rank:?} needs {cost} of", request.0),
                 );
-                return;
+                return false;
             }
         }
+        false
     }
 
     pub(super) fn free(&self, resource: usize) -> u32 {

@@ -44,10 +44,11 @@ impl House {
         let seats = from_reserve.unwrap_or_else(|| self.cost(product, class, arrival.seats));
         if !self.life.bypass {
             self.check_allowed(request, arrival);
-            self.check_order(request, arrival, from_line);
+            let mut jumps = self.check_order(request, arrival, from_line);
             if !reserved {
                 self.check_guarantees(product, class, seats);
-                self.check_kept(request, product, class);
+                jumps |= self.check_kept(request, product, class);
+                self.check_floor(request, arrival, seats, jumps);
             }
         }
         if from_line {
@@ -76,23 +77,27 @@ impl House {
         self.report.add(promise, format_args!("request {} passes without {lack:?}; in use {in_use:?}", request.0));
     }
 
-    /// Higher class first within a product, oldest first within a class.
-    fn check_order(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) {
+    /// Higher class first within a product, oldest first within a class. Returns whether one of the lowest goes before
+    /// others, as it may for its floor.
+    fn check_order(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) -> bool {
         let (product, class) = (arrival.product.index(), arrival.class);
         if self.books.products[product].waiting == 0 {
-            return;
+            return false;
         }
         let front = self.books.front(product, class).map(|(front, _)| front);
         if front.is_some_and(|front| !from_line || front != request) {
             let front = front.map(|front| front.0);
             self.report.add("oldest first", format_args!("request {} passes before {front:?}: {class:?}", request.0));
         }
-        let above = Class::ALL.into_iter().take_while(|rank| *rank < class);
-        if let Some(rank) =
-            above.into_iter().find(|rank| self.is_ready(product, *rank) && !self.is_held_back(product, *rank))
-        {
+        let mut above = Class::ALL.into_iter().take_while(|rank| *rank < class);
+        let Some(rank) = above.find(|rank| self.is_ready(product, *rank) && !self.is_held_back(product, *rank)) else {
+            return false;
+        };
+        let jumps = class.has_floor() && !rank.passes_in_every_state();
+        if !jumps {
             self.report.add("higher class first", format_args!("request {}, {class:?}, passes {rank:?}", request.0));
         }
+        jumps
     }
 
     /// Whether somebody waits in a class who could go now.
@@ -106,7 +111,7 @@ impl House {
     }
 
     /// Whether whoever is next in a class may have to leave what they need to somebody else.
-    fn is_held_back(&self, product: usize, class: Class) -> bool {
+    pub(super) fn is_held_back(&self, product: usize, class: Class) -> bool {
         let front = self.books.front(product, class);
         front.is_some_and(|(_, stay)| self.may_be_held_back(product, class, stay.arrival.seats))
     }
@@ -125,6 +130,9 @@ impl House {
             let asked = next.and_then(|next| Some((next, self.books.front(other, next)?.1.arrival.seats)));
             let asked = asked.filter(|(next, asked)| self.from_reserve(other, *next, *asked).is_none());
             let Some((next, asked)) = asked else { continue };
+            if self.may_be_the_turn_of_the_lowest(other, next) {
+                continue;
+            }
             let (wants, cost) = (&self.needs[other][next.index()], self.cost(other, next, asked));
             let owed = !wants.iter().any(|need| self.borrows(other, cost, *need));
             let keeps = self.keeper(other, next).is_some();

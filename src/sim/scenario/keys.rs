@@ -48,6 +48,7 @@ pub const SCENARIO: &[Key] = &[
     key("product.queue", Section, "[product.queue]"),
     key("product.queue.longest_wait", Duration, r#""1s""#),
     key("product.queue.length", Number, "1000"),
+    key("product.queue.floor", Number, "2"),
     key("product.queue.retry_after", Texts, r#"["1s", "30s"]"#),
     key("budget", Sections, "[[budget]]"),
     key("budget.name", Text, r#""wallet""#),

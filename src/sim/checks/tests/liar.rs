@@ -300,6 +300,7 @@ fn settings() -> Settings {
         queue: QueueSettings {
             longest_wait: Duration::from_secs(1),
             length: n(10),
+            floor: 20,
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         },
         reserve: n(2),

@@ -13,7 +13,7 @@ use sluss::admission::settings::{
     ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
 };
 use sluss::admission::{
-    Arrival, Class, Customer, Domain, Order, Outcome, Output, ParkReason, ProductId, Seat, Timestamp, Verdict,
+    Arrival, Class, Customer, Domain, ONE_SEAT, Order, Outcome, Output, ParkReason, ProductId, Seat, Timestamp, Verdict,
 };
 
 #[global_allocator]
@@ -129,7 +129,7 @@ impl House {
         // A driver's keys are keyed hashes: spread over all 64 bits.
         self.customer = self.customer.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let customer = Customer::Account(self.customer ^ (self.customer >> 29));
-        self.domain.arrive(Arrival { product, class, customer, event: None }, self.now)
+        self.domain.arrive(Arrival { product, class, customer, event: None, seats: ONE_SEAT }, self.now)
     }
 }
 
@@ -146,6 +146,7 @@ fn settings(queue: u32) -> Settings {
         let queue = QueueSettings {
             longest_wait: Duration::from_secs(3600),
             length: n(queue),
+            floor: 2,
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         };
         ProductSettings { needs, guarantee: 33, latency_objective: Duration::from_millis(250), queue, reserve: n(8) }

@@ -16,6 +16,7 @@ use super::{
 
 mod seats;
 mod turns;
+mod kept;
 mod life;
 
 /// See the [module](super).
@@ -24,6 +25,8 @@ pub struct Domain {
     products: Vec<Product>,
     resources: Vec<Resource>,
     waiters: Waiters,
+    /// Of each resource, whose turn what is free of it is kept for, while anybody wants several seats.
+    kept: Vec<Turn>,
     customers: Customers,
     schedule: Schedule,
     outputs: VecDeque<Output>,
@@ -43,6 +46,12 @@ enum Door {
     Shut(Refusal),
 }
 
+/// A claim and a deadline: of two, the lesser goes first.
+type Turn = (u64, Timestamp);
+
+/// Comes after everybody's.
+const NOBODYS: Turn = (u64::MAX, Timestamp::NEVER);
+
 /// The most waiters one call lets through or turns away; the rest follow at the next wake.
 const BATCH: usize = 64;
 
@@ -61,6 +70,7 @@ impl Domain {
             resources: resources.map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, guarantee(i))).collect(),
             products: settings.products.into_iter().map(|product| Product::new(product, now)).collect(),
             waiters: Waiters::new(),
+            kept: vec![NOBODYS; settings.resources.len()],
             customers: Customers::new(settings.at_once_per_customer, settings.at_once_per_address),
             schedule: Schedule::default(),
             outputs: VecDeque::with_capacity(BATCH),
@@ -75,14 +85,16 @@ impl Domain {
     /// A request asks to pass.
     pub fn arrive(&mut self, arrival: Arrival, now: Timestamp) -> Verdict {
         let now = self.tick(now);
-        match self.door(&arrival, now) {
+        let verdict = match self.door(&arrival, now) {
             Door::Open => self.let_in(&arrival, now),
             Door::Shut(refusal) => self.refuse(&arrival, refusal, now),
             Door::Queue if self.make_room(arrival.product.index(), arrival.class, now) => {
                 Verdict::Wait(self.join(&arrival, now))
             }
             Door::Queue => self.refuse(&arrival, Refusal::QueueFull, now),
-        }
+        };
+        self.look_again(now);
+        verdict
     }
 
     /// The no that a request would hear now, for a driver that would else wait for the rest of it. Whoever hears
@@ -105,7 +117,7 @@ impl Domain {
         let (product, class) = (arrival.product.index(), arrival.class);
         // While a call has put off those whose turn it was, a free seat is theirs.
         let first = !self.more && self.products[product].lines[class.index()].is_empty();
-        if first && self.can_start(product, class) {
+        if first && self.can_start(arrival) && !self.is_kept_from_newcomer(arrival, now) {
             return Door::Open;
         }
         if self.customers.is_over_share(arrival.customer) {
@@ -125,8 +137,8 @@ impl Domain {
         self.customers.leave(seat.customer);
         let product = &mut self.products[index];
         if seat.reserved {
-            debug_assert!(product.reserve_in_use > 0);
-            product.reserve_in_use -= 1;
+            debug_assert!(product.reserve_in_use >= seat.seats);
+            product.reserve_in_use -= seat.seats;
         } else {
             let slow = now.since(seat.started) > product.settings.latency_objective;
             self.release(&seat, outcome, slow, now);
@@ -139,10 +151,10 @@ impl Domain {
     pub fn leave(&mut self, place: Place, now: Timestamp) {
         let now = self.tick(now);
         let Some(waiter) = self.waiters.get(place).copied() else { return };
-        let product = &mut self.products[waiter.product.index()];
-        self.waiters.take(&mut product.lines[waiter.class.index()], place);
+        let product = &mut self.products[waiter.arrival.product.index()];
+        self.waiters.take(&mut product.lines[waiter.arrival.class.index()], place);
         product.waiting -= 1;
-        self.customers.leave(waiter.customer);
+        self.customers.leave(waiter.arrival.customer);
         // Whoever stood behind may be of no use to what held this one up.
         self.dispatch(now);
     }
@@ -167,6 +179,7 @@ impl Domain {
     /// Put in an event, or replace what is known about it.
     pub fn schedule(&mut self, key: EventKey, entry: Entry) {
         self.schedule.put(key, entry);
+        self.look_again(self.latest);
     }
 
     /// What is known about an event.
@@ -179,6 +192,7 @@ impl Domain {
         let now = self.tick(now);
         let before = self.schedule.get(key).map(|entry| entry.state);
         let told = self.schedule.close_signal(key, now);
+        self.look_again(now);
         // A source that repeats itself changes nothing.
         if let Some(entry) = self.schedule.get(key).filter(|entry| Some(entry.state) != before) {
             self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to: entry.state }));
@@ -200,6 +214,7 @@ impl Domain {
         if to == EventState::Open && self.products[index].state == State::Open {
             self.start_ramp(index, now);
         }
+        self.look_again(now);
         Some(true)
     }
 

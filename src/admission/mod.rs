@@ -34,10 +34,12 @@ pub mod resource;
 pub mod rate;
 pub mod retry_after;
 pub mod ramp;
+pub(crate) mod floor;
 pub mod product;
 pub mod domain;
 pub mod event;
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 pub use domain::Domain;
@@ -93,6 +95,11 @@ impl Class {
         }
     }
 
+    /// Whether this is one of the lowest classes, which are owed a floor.
+    pub const fn has_floor(self) -> bool {
+        matches!(self, Class::Read | Class::Background)
+    }
+
     /// Whether this class is served whatever state its product is in.
     pub const fn passes_in_every_state(self) -> bool {
         matches!(self, Class::Protected | Class::Settle)
@@ -133,7 +140,13 @@ pub struct Arrival {
     pub customer: Customer,
     /// The event it names, if it does.
     pub event: Option<EventKey>,
+    /// How many seats it costs of everything it needs: work that weighs as much as several others. Where a limit has
+    /// fewer, it costs all of them.
+    pub seats: NonZeroU8,
 }
+
+/// What a request costs unless somebody says otherwise.
+pub const ONE_SEAT: NonZeroU8 = NonZeroU8::MIN;
 
 /// What admission says to an arrival.
 #[derive(Debug)]
@@ -226,6 +239,8 @@ pub struct Seat {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) reserved: bool,
+    /// How many were taken of everything it needs: what they cost was counted when they were taken.
+    pub(crate) seats: u32,
     pub(crate) started: Timestamp,
 }
 

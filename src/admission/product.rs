@@ -2,8 +2,10 @@
 //!
 //! The parts are here; what they do to each other across products is the [`Domain`](super::Domain)'s.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
+use super::floor::Floor;
 use super::queue::Line;
 use super::ramp::Ramp;
 use super::random::Random;
@@ -27,6 +29,7 @@ pub struct Product {
     pub(crate) in_flight: u32,
     pub(crate) reserve_in_use: u32,
     pub(crate) ramp: Option<Ramp>,
+    pub(crate) floor: Floor,
     /// When each line began to be waited in; it says nothing while the line is empty.
     line_since: [Timestamp; Class::COUNT],
     let_through: [Rate; Class::COUNT],
@@ -44,6 +47,7 @@ impl Product {
             in_flight: 0,
             reserve_in_use: 0,
             ramp: None,
+            floor: Floor::default(),
             line_since: [now; Class::COUNT],
             let_through: std::array::from_fn(|_| Rate::new(now)),
         }
@@ -79,12 +83,16 @@ impl Product {
         self.settings.guarantee
     }
 
-    pub(crate) fn is_under_ramp(&self) -> bool {
-        self.ramp.as_ref().is_none_or(|ramp| self.in_flight < ramp.seats())
+    /// How many more seats the ramp lets it take.
+    pub(crate) fn free_under_ramp(&self) -> u32 {
+        self.ramp.as_ref().map_or(u32::MAX, |ramp| ramp.seats().saturating_sub(self.in_flight))
     }
 
-    pub(crate) fn has_reserve(&self) -> bool {
-        self.reserve_in_use < self.settings.reserve.get()
+    /// What of the reserve a request takes that asks for `seats`, if so much is there.
+    pub(crate) fn from_reserve(&self, seats: NonZeroU8) -> Option<u32> {
+        let reserve = self.settings.reserve.get();
+        let cost = u32::from(seats.get()).min(reserve);
+        (self.reserve_in_use + cost <= reserve).then_some(cost)
     }
 
     /// Whether one more of `class` is too many; never said of a line shorter than `short`, for a queue of twice the
@@ -107,6 +115,9 @@ impl Product {
     pub(crate) fn joined(&mut self, class: Class, now: Timestamp) {
         if self.lines[class.index()].is_empty() {
             self.line_since[class.index()] = now;
+        }
+        if class.has_floor() && Class::ALL.into_iter().filter(|low| low.has_floor()).all(|low| self.waiting(low) == 0) {
+            self.floor.forgiven();
         }
         self.waiting += 1;
     }

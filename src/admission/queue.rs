@@ -4,7 +4,7 @@
 //! leaving from the middle and taking the front are each a few writes, whatever the length; the slab
 //! grows to the most that ever waited and is then reused.
 
-use super::{Class, Customer, EventKey, ProductId, Timestamp};
+use super::{Arrival, ONE_SEAT, Timestamp};
 
 /// A place in the queue. Stale places (served, expired, left) are recognised and ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,10 +24,7 @@ impl Place {
 /// Somebody who waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
-    pub(crate) product: ProductId,
-    pub(crate) class: Class,
-    pub(crate) customer: Customer,
-    pub(crate) event: Option<EventKey>,
+    pub(crate) arrival: Arrival,
     pub(crate) until: Timestamp,
 }
 
@@ -37,6 +34,8 @@ pub(crate) struct Waiters {
     slots: Vec<Slot>,
     free: u32,
     len: u32,
+    /// Those who asked for more than one seat.
+    several: u32,
 }
 
 /// One product's waiters of one class, oldest first.
@@ -76,7 +75,7 @@ impl Line {
 
 impl Waiters {
     pub(crate) fn new() -> Waiters {
-        Waiters { slots: Vec::new(), free: NONE, len: 0 }
+        Waiters { slots: Vec::new(), free: NONE, len: 0, several: 0 }
     }
 
     /// How many wait in the whole domain.
@@ -84,8 +83,14 @@ impl Waiters {
         self.len
     }
 
+    /// Whether anybody waits for more than one seat.
+    pub(crate) fn any_wants_several(&self) -> bool {
+        self.several > 0
+    }
+
     /// Join the back of `line`.
     pub(crate) fn join(&mut self, line: &mut Line, waiter: Waiter) -> Place {
+        self.several += u32::from(waiter.arrival.seats > ONE_SEAT);
         let index = self.take_slot();
         let slot = &mut self.slots[index as usize];
         slot.waiter = Some(waiter);
@@ -150,6 +155,7 @@ impl Waiters {
         }
         line.len -= 1;
         self.len -= 1;
+        self.several -= u32::from(waiter.arrival.seats > ONE_SEAT);
         debug_assert_eq!(line.front == NONE, line.len == 0);
         Some(waiter)
     }
@@ -172,16 +178,13 @@ impl Waiters {
 #[cfg(test)]
 mod tests {
     use super::super::time::at;
+    use super::super::{Class, Customer, ProductId};
     use super::*;
 
     fn somebody(until_ms: u64) -> Waiter {
-        Waiter {
-            product: ProductId(0),
-            class: Class::Start,
-            customer: Customer::Account(until_ms),
-            event: None,
-            until: at(until_ms),
-        }
+        let (product, class, customer) = (ProductId(0), Class::Start, Customer::Account(until_ms));
+        let arrival = Arrival { product, class, customer, event: None, seats: ONE_SEAT };
+        Waiter { arrival, until: at(until_ms) }
     }
 
     #[test]

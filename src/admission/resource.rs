@@ -80,34 +80,35 @@ impl Resource {
         self.limit.rescale(by);
     }
 
-    pub(crate) fn is_free(&self) -> bool {
-        self.in_use < self.limit.seats()
+    /// How many are not taken.
+    pub(crate) fn free(&self) -> u32 {
+        self.limit.seats().saturating_sub(self.in_use)
     }
 
-    pub(crate) fn take(&mut self, product: usize, now: Timestamp) {
-        self.in_use += 1;
-        self.by_product[product].hold(now).seats += 1;
+    pub(crate) fn take(&mut self, product: usize, seats: u32, now: Timestamp) {
+        self.in_use += seats;
+        self.by_product[product].hold(now).seats += seats;
     }
 
-    /// One seat comes back, with what its use showed.
-    pub(crate) fn give_back(&mut self, product: usize, now: Timestamp) {
-        debug_assert!(self.by_product[product].seats > 0, "a seat came back that nobody had taken");
-        self.in_use -= 1;
-        self.by_product[product].hold(now).seats -= 1;
+    /// What one request had taken comes back.
+    pub(crate) fn give_back(&mut self, product: usize, seats: u32, now: Timestamp) {
+        debug_assert!(self.by_product[product].seats >= seats, "a seat came back that nobody had taken");
+        self.in_use -= seats;
+        self.by_product[product].hold(now).seats -= seats;
     }
 
     pub(crate) fn observe(&mut self, sample: &Sample, now: Timestamp) {
         self.limit.observe(sample, now);
     }
 
-    /// How far `product` would be from its due with one more seat: least goes first, and can be compared between
+    /// How far `product` would be from its due with so many more seats: least goes first, and can be compared between
     /// resources of different sizes. At most [`OWED`] within the guarantee; zero where there is nobody to share with.
-    pub(crate) fn claim(&self, product: usize, now: Timestamp) -> u64 {
+    pub(crate) fn claim(&self, product: usize, seats: u32, now: Timestamp) -> u64 {
         if self.sharers < 2 {
             return 0;
         }
         let share = &self.by_product[product];
-        let next = f64::from(share.seats + 1);
+        let next = f64::from(share.seats + seats);
         let due = f64::from(self.guarantees[product].max(1)) * f64::from(self.limit.seats().max(1)) / 100.0;
         let claim = if next <= due { next / due } else { 1.0 + (next + LATELY * share.lately(now)) / due };
         (claim * OWED as f64) as u64
@@ -173,10 +174,10 @@ mod tests {
             (100, [1, 1, 98], [100, 100, 10]),
         ] {
             let mut resource = shared(limit, &weights);
-            while resource.is_free() {
+            while resource.free() > 0 {
                 let hungry = (0..3).filter(|p| resource.in_use_by(*p) < asked[*p]);
-                let Some(next) = hungry.min_by_key(|p| resource.claim(*p, at(0))) else { break };
-                resource.take(next, at(0));
+                let Some(next) = hungry.min_by_key(|p| resource.claim(*p, 1, at(0))) else { break };
+                resource.take(next, 1, at(0));
             }
             for (p, expected) in max_min(limit, &weights, &asked).into_iter().enumerate() {
                 let got = f64::from(resource.in_use_by(p));
@@ -196,12 +197,12 @@ mod tests {
         let mut sums = vec![0.0; guarantees.len()];
         for turn in 0..2000 {
             let now = at(turn * 10);
-            if let Some(product) = held.pop_front().filter(|_| !resource.is_free()) {
-                resource.give_back(product, now);
+            if let Some(product) = held.pop_front().filter(|_| resource.free() == 0) {
+                resource.give_back(product, 1, now);
             }
-            while resource.is_free() {
-                let next = (0..guarantees.len()).min_by_key(|p| resource.claim(*p, now)).expect("there are some");
-                resource.take(next, now);
+            while resource.free() > 0 {
+                let next = (0..guarantees.len()).min_by_key(|p| resource.claim(*p, 1, now)).expect("there are some");
+                resource.take(next, 1, now);
                 held.push_back(next);
             }
             for (product, sum) in sums.iter_mut().enumerate() {
@@ -225,17 +226,17 @@ mod tests {
     #[test]
     fn whoever_shares_with_nobody_claims_nothing() {
         let mut alone = shared(4, &[0, 100, 0]);
-        alone.take(1, at(0));
-        assert_eq!(alone.claim(1, at(0)), 0);
+        alone.take(1, 1, at(0));
+        assert_eq!(alone.claim(1, 1, at(0)), 0);
     }
 
     #[test]
     fn a_seat_given_back_is_free_again() {
         let mut resource = shared(1, &[50, 50]);
-        resource.take(0, at(0));
-        assert!(!resource.is_free());
-        resource.give_back(0, at(0));
-        assert!(resource.is_free());
+        resource.take(0, 1, at(0));
+        assert!(resource.free() == 0);
+        resource.give_back(0, 1, at(0));
+        assert!((resource.free() > 0));
         assert_eq!((resource.in_use(), resource.in_use_by(0)), (0, 0));
     }
 }

@@ -44,6 +44,9 @@ pub struct QueueSettings {
     pub longest_wait: Duration,
     /// The most that may wait at once, whatever the drain: a bound on memory.
     pub length: NonZeroU32,
+    /// What the lowest classes, `read` and `background` together, are owed while they wait of what the product lets
+    /// through, in per cent of seats. 0 lets them starve while there is anything better to do.
+    pub floor: u32,
     /// The earliest and latest `Retry-After` told to those who are refused.
     pub retry_after: (Duration, Duration),
 }

@@ -2,12 +2,12 @@
 
 use crate::admission::settings::{Needs, ProductSettings as Admitted, ResourceSettings};
 use crate::admission::{self, Class, ProductId};
-use crate::proxy::settings::{DomainSettings, PoolSettings, ProductSettings, Rule};
+use crate::proxy::settings::{ClassRules, DomainSettings, PoolSettings, ProductSettings, Rule};
 
 use super::backends::Pool;
 use super::budgets::Budget;
 use super::customer::AtOnce;
-use super::products::Draft;
+use super::products::{Draft, PlacedClass};
 use super::rules::Placed;
 
 /// A domain's parts, by index, each in the order of the file.
@@ -74,12 +74,14 @@ fn place(domains: &[Members], kind: impl Fn(&Members) -> &Vec<usize>, index: usi
 fn product(parts: &Parts<'_>, domains: &[Members], index: usize) -> ProductSettings {
     let draft = &parts.drafts[index];
     let rules = |placed: &[Placed]| -> Vec<Rule> { placed.iter().map(|placed| placed.rule.clone()).collect() };
+    let class =
+        |placed: &PlacedClass| ClassRules { class: placed.class, seats: placed.seats, rules: rules(&placed.rules) };
     let pool = parts.pools.iter().position(|pool| pool.members.contains(&index));
     let (domain, id) = place(domains, |members| &members.products, index);
     ProductSettings {
         name: draft.name.clone(),
         rules: rules(&draft.rules),
-        classes: draft.classes.iter().map(|(class, placed)| (*class, rules(placed))).collect(),
+        classes: draft.classes.iter().map(class).collect(),
         default_class: draft.default_class,
         pool: pool.expect("every product was put into a pool by `backends::pools`"),
         domain,

@@ -132,6 +132,7 @@ pub(super) struct Product {
 #[serde(deny_unknown_fields)]
 pub(super) struct ClassRules {
     pub(super) class: Opt<String>,
+    pub(super) seats: Opt<i64>,
     pub(super) r#match: List<Rule>,
 }
 
@@ -156,6 +157,7 @@ pub(super) struct HeaderRule {
 pub(crate) struct Queue {
     pub(crate) longest_wait: Opt<String>,
     pub(crate) length: Opt<i64>,
+    pub(crate) floor: Opt<i64>,
     pub(crate) retry_after: List<String>,
 }
 

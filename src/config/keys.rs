@@ -172,6 +172,7 @@ pub const CONFIG: &[Key] = &[
     key("product.default_class", Text, r#""read""#),
     key("product.class", Sections, "[[product.class]]"),
     key("product.class.class", Text, r#""commit""#),
+    key("product.class.seats", Number, "2"),
     key("product.class.match", Tables, r#"[{ method = "POST", path = "/horse/bets" }]"#),
     key("product.class.match.path", Text, r#""/horse/bets""#),
     key("product.class.match.host", Text, r#""horse.example.com""#),
@@ -193,6 +194,7 @@ pub const CONFIG: &[Key] = &[
     key("product.queue", Section, "[product.queue]"),
     key("product.queue.longest_wait", Duration, r#""1s""#),
     key("product.queue.length", Number, "1000"),
+    key("product.queue.floor", Number, "2"),
     key("product.queue.retry_after", Texts, r#"["1s", "30s"]"#),
 ];
 

@@ -1,12 +1,12 @@
 //! Products: names, rules, classes, and what belongs to one product alone.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::admission::Class;
 use crate::admission::settings::QueueSettings;
+use crate::admission::{Class, ONE_SEAT};
 
 use super::backends::Backend;
 use super::budgets::Sharer;
@@ -21,13 +21,20 @@ pub(super) struct Draft<'f> {
     pub(super) name: String,
     pub(super) at: Span,
     pub(super) rules: Vec<Placed>,
-    pub(super) classes: Vec<(Class, Vec<Placed>)>,
+    pub(super) classes: Vec<PlacedClass>,
     pub(super) default_class: Class,
     pub(super) backends: Vec<Backend>,
     pub(super) guarantee: Guarantee,
     pub(super) latency_objective: Duration,
     pub(super) reserve: NonZeroU32,
     pub(super) queue: QueueSettings,
+}
+
+/// The rules of a class, and what it costs.
+pub(super) struct PlacedClass {
+    pub(super) class: Class,
+    pub(super) seats: NonZeroU8,
+    pub(super) rules: Vec<Placed>,
 }
 
 impl Draft<'_> {
@@ -104,15 +111,10 @@ fn unclaimed(check: &mut Check<'_>, earlier: &[Draft<'_>], second: &Draft<'_>, p
     }
 }
 
-fn classes(
-    check: &mut Check<'_>,
-    name: &str,
-    product: &[Placed],
-    written: &[Spanned<ClassRules>],
-) -> Vec<(Class, Vec<Placed>)> {
-    let mut classes: Vec<(Class, Vec<Placed>)> = Vec::new();
+fn classes(check: &mut Check<'_>, name: &str, product: &[Placed], written: &[Spanned<ClassRules>]) -> Vec<PlacedClass> {
+    let mut classes: Vec<PlacedClass> = Vec::new();
     for spanned in written {
-        let ClassRules { class, r#match } = spanned.get_ref();
+        let ClassRules { class, seats, r#match } = spanned.get_ref();
         if class.is_none() {
             check.missing(spanned.span(), "this section", "product.class.class");
         }
@@ -120,18 +122,19 @@ fn classes(
             check.missing(spanned.span(), "this class", "product.class.match");
         }
         let rules = rules::check(check, "product.class.match", r#match);
+        let seats = self::seats(check, seats);
         let Some(class) = class.as_ref().and_then(|class| check.class(class)) else { continue };
         for placed in &rules {
             class_can_match(check, &classes, class, placed);
             reaches_product(check, name, product, class, placed);
         }
-        classes.push((class, rules));
+        classes.push(PlacedClass { class, seats, rules });
     }
     classes
 }
 
-fn class_can_match(check: &mut Check<'_>, earlier: &[(Class, Vec<Placed>)], class: Class, placed: &Placed) {
-    let all = earlier.iter().flat_map(|(class, rules)| rules.iter().map(|rule| (*class, rule)));
+fn class_can_match(check: &mut Check<'_>, earlier: &[PlacedClass], class: Class, placed: &Placed) {
+    let all = earlier.iter().flat_map(|class| class.rules.iter().map(|rule| (class.class, rule)));
     let Some((first, by)) = all.into_iter().find(|(_, rule)| covers(&rule.rule, &placed.rule)) else { return };
     let (rule, line) = (in_words(&placed.rule), check.line(&by.at));
     let what = match first == class {
@@ -169,6 +172,12 @@ fn default_class(check: &mut Check<'_>, written: &Opt<String>) -> Class {
     class
 }
 
+/// How many seats a request costs.
+pub(crate) fn seats(check: &mut Check<'_>, written: &Opt<i64>) -> NonZeroU8 {
+    let seats = check.given_count("seats", written, MOST_SEATS);
+    seats.and_then(|seats| seats.try_into().ok()).unwrap_or(ONE_SEAT)
+}
+
 pub(crate) fn guarantee(check: &mut Check<'_>, written: &Opt<i64>) -> Guarantee {
     let Some(written) = written else { return Guarantee::Even };
     match u32::try_from(*written.get_ref()) {
@@ -185,8 +194,19 @@ pub(crate) fn queue(check: &mut Check<'_>, written: &Queue) -> QueueSettings {
     QueueSettings {
         longest_wait: check.duration("longest_wait", &written.longest_wait, Duration::from_secs(1)),
         length: check.count("length", &written.length, 1_000_000, LENGTH),
+        floor: floor(check, &written.floor),
         retry_after: retry_after(check, written),
     }
+}
+
+fn floor(check: &mut Check<'_>, written: &Opt<i64>) -> u32 {
+    let Some(written) = written else { return FLOOR };
+    let floor = u32::try_from(*written.get_ref()).ok().filter(|floor| *floor <= MOST_FLOOR);
+    if floor.is_none() {
+        let what = format!("floor: {} is out of range", written.get_ref());
+        check.wrong(written.span(), what, format!("write a number from 0 to {MOST_FLOOR}, in per cent"));
+    }
+    floor.unwrap_or(FLOOR)
 }
 
 fn retry_after(check: &mut Check<'_>, written: &Queue) -> (Duration, Duration) {
@@ -218,8 +238,13 @@ const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 pub(crate) const LATENCY_OBJECTIVE: Duration = Duration::from_millis(250);
 /// How long a backend may take to begin its answer.
 pub(crate) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// In per cent: enough for a page to fill, too little for bets to feel it.
+const FLOOR: u32 = 2;
+const MOST_FLOOR: u32 = 20;
 const LENGTH: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 pub(crate) const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();
 pub(crate) const MOST_RESERVE: u32 = 10_000;
+/// What weighs more is not one request's work; and as many seats less one may stand idle until all are there.
+const MOST_SEATS: u32 = 16;
 /// Every request is held against their rules one after the other.
 pub(crate) const MOST_PRODUCTS: usize = 100;

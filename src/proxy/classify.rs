@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 
 use http::header::{COOKIE, HOST};
 use http::request::Parts;
@@ -16,7 +17,7 @@ use http::request::Parts;
 use super::fault::{BadRequest, Fault};
 use super::headers::{self, Peer, Seen};
 use super::settings::{CustomerSource, EventSource, ProductSettings, Rule, Settings};
-use crate::admission::{Arrival, Class, Customer, EventKey, ProductId};
+use crate::admission::{Arrival, Class, Customer, EventKey, ONE_SEAT, ProductId};
 
 /// What a request is.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Classified {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) event: Option<EventKey>,
+    /// How many seats it costs.
+    pub(crate) seats: NonZeroU8,
     /// What was seen in its headers.
     pub(crate) seen: Seen,
 }
@@ -32,8 +35,8 @@ pub(crate) struct Classified {
 impl Classified {
     /// It asks to pass; `product` is its product's place in its domain.
     pub(crate) fn arrival(self, product: ProductId) -> Arrival {
-        let Classified { class, customer, event, .. } = self;
-        Arrival { product, class, customer, event }
+        let Classified { class, customer, event, seats, .. } = self;
+        Arrival { product, class, customer, event, seats }
     }
 }
 
@@ -72,15 +75,15 @@ pub(crate) fn classify(
     let path = as_served(request.uri.path()).ok_or(Fault::BadRequest(BadRequest::Target))?;
     let found = settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path));
     let (product, found) = found.ok_or(Fault::NoProduct)?;
-    let class = class_of(found, request, &path);
+    let (class, seats) = class_of(found, request, &path);
     let customer = customer(settings, hashes, request, seen, peer);
     let event = if class == Class::Commit { event(settings, hashes, request, &path) } else { None };
-    Ok(Classified { product, class, customer, event, seen })
+    Ok(Classified { product, class, customer, event, seats, seen })
 }
 
-fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> Class {
-    let matched = product.classes.iter().find(|(_, rules)| matches_any(rules, request, path));
-    matched.map_or(product.default_class, |(class, _)| *class)
+fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> (Class, NonZeroU8) {
+    let matched = product.classes.iter().find(|class| matches_any(&class.rules, request, path));
+    matched.map_or((product.default_class, ONE_SEAT), |found| (found.class, found.seats))
 }
 
 fn matches_any(rules: &[Rule], request: &Parts, path: &str) -> bool {
@@ -155,7 +158,7 @@ fn event(settings: &Settings, hashes: &Hashes, request: &Parts, path: &str) -> O
 /// Rules as requests are compared with them: a path written with `%62` or `//` means the path that is served.
 pub(crate) fn settle_paths(settings: &mut Settings) {
     let rules = |product: &mut ProductSettings| {
-        let classes = product.classes.iter_mut().flat_map(|(_, rules)| rules);
+        let classes = product.classes.iter_mut().flat_map(|class| &mut class.rules);
         for path in product.rules.iter_mut().chain(classes).filter_map(|rule| rule.path.as_mut()) {
             settle(path);
         }

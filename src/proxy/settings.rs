@@ -1,7 +1,7 @@
 //! What steers the way of a request, as checked.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
@@ -101,7 +101,7 @@ pub struct ProductSettings {
     /// Any of these rules makes a request this product's.
     pub rules: Vec<Rule>,
     /// Its class rules in the order of the file; the first match wins.
-    pub classes: Vec<(Class, Vec<Rule>)>,
+    pub classes: Vec<ClassRules>,
     /// The class of what no rule matches; never `protected`.
     pub default_class: Class,
     /// Index of its backend pool.
@@ -110,6 +110,17 @@ pub struct ProductSettings {
     pub domain: usize,
     /// Its place in its domain.
     pub id: ProductId,
+}
+
+/// What ranks as one class, and what it costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassRules {
+    /// The class.
+    pub class: Class,
+    /// How many seats such a request costs.
+    pub seats: NonZeroU8,
+    /// Any of these rules makes a request one of them.
+    pub rules: Vec<Rule>,
 }
 
 /// What a request must look like; every part that is given must match.

@@ -14,6 +14,8 @@
 //! | `longest wait`, `wake` | nobody waits longer than the product allows, to the nanosecond; the law asks to be woken for it |
 //! | `work conservation` | nobody waits while all they need is free |
 //! | `higher class first`, `oldest first` | within a product, within a class |
+//! | `kept seats` | what is partly there for whoever needs several is not taken by who comes after them |
+//! | `floor` | the lowest classes go before others only for what they are owed, and are given it |
 //! | `guarantee` | nobody borrows while somebody waits for what they are owed |
 //! | `share` | who is hungry for long holds its max-min share |
 //! | `state`, `forbidden` | what is shut, closed, or after its stop, does not pass |
@@ -31,6 +33,8 @@ mod life;
 mod ramp;
 mod door;
 mod turns;
+mod kept;
+mod floor;
 mod filling;
 mod shares;
 mod rest;

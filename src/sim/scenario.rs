@@ -17,6 +17,7 @@ mod happenings;
 mod expected;
 mod figure;
 
+use std::num::NonZeroU8;
 use std::path::Path;
 use std::time::Duration;
 
@@ -184,6 +185,8 @@ pub struct Step {
     pub name: String,
     /// How it ranks.
     pub class: Class,
+    /// How many seats it costs.
+    pub seats: NonZeroU8,
     /// What it asks of the plant: an index into [`backend::Settings::routes`].
     pub route: usize,
     /// The event it is for: an index into [`Scenario::events`].

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 
-use sluss::admission::{Arrival, Class, Customer, Domain, Outcome, ProductId, Refusal};
+use sluss::admission::{Arrival, Class, Customer, Domain, ONE_SEAT, Outcome, ProductId, Refusal};
 use sluss::config::{self, ThisMachine};
 use sluss::proxy::admit::{Admitted, Asked, Gate, Waiting};
 use sluss::proxy::clock::Clock;
@@ -26,7 +26,13 @@ fn one_seat(clock: Clock, longest_wait: &str) -> Arc<Gate> {
 }
 
 fn reader(customer: u64) -> Arrival {
-    Arrival { product: ProductId(0), class: Class::Read, customer: Customer::Account(customer), event: None }
+    Arrival {
+        product: ProductId(0),
+        class: Class::Read,
+        customer: Customer::Account(customer),
+        event: None,
+        seats: ONE_SEAT,
+    }
 }
 
 #[test]

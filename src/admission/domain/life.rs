@@ -32,7 +32,7 @@ impl Domain {
 
     /// Take the step in a product's life that has become due.
     pub(super) fn settle_state(&mut self, index: usize, now: Timestamp) {
-        let reached = !self.products[index].is_under_ramp();
+        let reached = self.is_at_ceiling(index);
         let product = &mut self.products[index];
         if let Some(ramp) = product.ramp.as_mut().filter(|_| reached) {
             // Backends that hang give nothing back, and no sign that the ceiling is what holds work up.

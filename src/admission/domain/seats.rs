@@ -2,7 +2,7 @@
 
 use super::super::limit::Sample;
 use super::super::settings::Needs;
-use super::super::{Arrival, Class, Event, Outcome, Output, ParkReason, Refusal, Seat, Timestamp, Verdict};
+use super::super::{Arrival, Class, Event, ONE_SEAT, Outcome, Output, ParkReason, Refusal, Seat, Timestamp, Verdict};
 use super::Domain;
 
 impl Domain {
@@ -21,19 +21,46 @@ impl Domain {
         }
     }
 
-    pub(super) fn takes_reserve(&self, product: usize, class: Class) -> bool {
-        class.passes_in_every_state() && self.products[product].has_reserve()
+    /// What a request takes of its product's reserve, if it may and there is as much.
+    pub(super) fn from_reserve(&self, arrival: &Arrival) -> Option<u32> {
+        let product = &self.products[arrival.product.index()];
+        if arrival.class.passes_in_every_state() { product.from_reserve(arrival.seats) } else { None }
     }
 
-    /// Whether everything that a request of `class` needs is free, all or nothing.
-    pub(super) fn can_start(&self, index: usize, class: Class) -> bool {
-        if self.bypass || self.takes_reserve(index, class) {
+    /// What a request costs: no more than there are of whatever there is least of, or it could
+    /// never pass.
+    pub(super) fn cost(&self, arrival: &Arrival) -> u32 {
+        if arrival.seats == ONE_SEAT {
+            return 1;
+        }
+        let product = &self.products[arrival.product.index()];
+        let limits = product.settings.needs[arrival.class.index()].iter().map(|need| self.resources[need].limit());
+        let least = limits.chain(product.ramp_seats()).min().unwrap_or(u32::MAX);
+        u32::from(arrival.seats.get()).min(least).max(1)
+    }
+
+    /// Whether everything that a request needs is free, all or nothing.
+    pub(super) fn can_start(&self, arrival: &Arrival) -> bool {
+        if self.bypass || self.from_reserve(arrival).is_some() {
             return true;
         }
-        let product = &self.products[index];
+        let (product, cost) = (&self.products[arrival.product.index()], self.cost(arrival));
         product.state.shut().is_none()
-            && product.is_under_ramp()
-            && product.settings.needs[class.index()].iter().all(|need| self.resources[need].is_free())
+            && product.free_under_ramp() >= cost
+            && product.settings.needs[arrival.class.index()].iter().all(|need| self.resources[need].free() >= cost)
+    }
+
+    /// Whether it is the ramp's ceiling that the next of a product would not fit under.
+    pub(super) fn is_at_ceiling(&self, index: usize) -> bool {
+        let product = &self.products[index];
+        if product.ramp.is_none() {
+            return false;
+        }
+        let heads = Class::ALL.into_iter().filter_map(|class| {
+            let head = self.waiters.front(&product.lines[class.index()])?;
+            Some(self.cost(&head.arrival))
+        });
+        product.free_under_ramp() < heads.max().unwrap_or(1)
     }
 
     /// Counted at the door, and until they leave the house: waiting and running are one stay.
@@ -45,18 +72,24 @@ impl Domain {
     /// Take the seats. Whether they are free has been asked before (bypass does not ask).
     pub(super) fn seat(&mut self, arrival: &Arrival, now: Timestamp) -> Seat {
         let Arrival { product, class, customer, .. } = *arrival;
-        let reserved = self.takes_reserve(product.index(), class);
+        let from_reserve = self.from_reserve(arrival);
+        let seats = from_reserve.unwrap_or_else(|| self.cost(arrival));
+        let reserved = from_reserve.is_some();
         let held = &mut self.products[product.index()];
         held.counted(class, now);
         if reserved {
-            held.reserve_in_use += 1;
+            held.reserve_in_use += seats;
         } else {
-            held.in_flight += 1;
+            if !self.bypass {
+                self.count_floor(product.index(), class, seats);
+            }
+            let held = &mut self.products[product.index()];
+            held.in_flight += seats;
             for need in held.settings.needs[class.index()].iter() {
-                self.resources[need].take(product.index(), now);
+                self.resources[need].take(product.index(), seats, now);
             }
         }
-        Seat { product, class, customer, reserved, started: now }
+        Seat { product, class, customer, reserved, seats, started: now }
     }
 
     pub(super) fn release(&mut self, seat: &Seat, outcome: Outcome, slow: bool, now: Timestamp) {
@@ -66,17 +99,18 @@ impl Domain {
         for need in needs.iter() {
             let resource = &self.resources[need];
             // Beyond the limit, in bypass or just after it, nothing is learned about the limit.
-            let exactly = resource.in_use() == resource.limit() && !self.bypass;
+            // With less free than this one had taken, one more like it would not have fitted.
+            let exactly = resource.in_use() <= resource.limit() && resource.free() < seat.seats && !self.bypass;
             // Two controllers must not fight over one signal: a pool holds still while those who wait for it wait for a
             // full budget too.
             let saturated = exactly && (resource.is_budget() || !budget_is_full || self.is_waited_for(need));
             let resource = &mut self.resources[need];
             resource.observe(&Sample { outcome, slow, saturated }, now);
-            resource.give_back(index, now);
+            resource.give_back(index, seat.seats, now);
         }
+        let held_up = self.products[index].waiting > 0 && self.is_at_ceiling(index);
         let product = &mut self.products[index];
-        let held_up = product.waiting > 0 && !product.is_under_ramp();
-        product.in_flight -= 1;
+        product.in_flight -= seat.seats;
         if let Some(ramp) = &mut product.ramp {
             let from = ramp.seats();
             ramp.observe(outcome, slow, held_up, now);
@@ -89,7 +123,7 @@ impl Domain {
     }
 
     fn needs_full_budget(&self, needs: Needs) -> bool {
-        needs.iter().any(|need| self.resources[need].is_budget() && !self.resources[need].is_free())
+        needs.iter().any(|need| self.resources[need].is_budget() && self.resources[need].free() == 0)
     }
 
     /// Whether somebody waits for `pool` who needs no budget that is full.

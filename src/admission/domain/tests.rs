@@ -2,17 +2,19 @@
 //!
 //! Horse racing and sport share a pool of backends; `Story` says who asks and hears what the domain answers.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use super::super::settings::{ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings};
 use super::super::time::at;
 use super::super::{
-    Arrival, Class, Customer, Domain, Event, EventKey, Order, Outcome, Output, ParkReason, Place, ProductId, Refusal,
-    Seat, Settings, State, Timestamp, Verdict,
+    Arrival, Class, Customer, Domain, Event, EventKey, ONE_SEAT, Order, Outcome, Output, ParkReason, Place, ProductId,
+    Refusal, Seat, Settings, State, Timestamp, Verdict,
 };
 
 mod queue;
+mod several;
+mod floor;
 mod shares;
 mod life;
 mod events;
@@ -49,6 +51,7 @@ pub(super) fn product(guarantee: u32, needs: &[usize]) -> ProductSettings {
         queue: QueueSettings {
             longest_wait: Duration::from_secs(1),
             length: n(100),
+            floor: 0,
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         },
         reserve: n(2),
@@ -94,15 +97,22 @@ impl Story {
 
     /// Somebody who was never seen before asks.
     pub(super) fn asks(&mut self, product: ProductId, class: Class, ms: u64) -> Verdict {
+        self.asks_for(1, product, class, ms)
+    }
+
+    /// The same, for something that costs so many seats.
+    pub(super) fn asks_for(&mut self, seats: u8, product: ProductId, class: Class, ms: u64) -> Verdict {
         self.customers += 1;
         let customer = Customer::Account(self.customers);
-        self.domain.arrive(Arrival { product, class, customer, event: None }, at(ms))
+        let seats = NonZeroU8::new(seats).expect("not zero");
+        self.domain.arrive(Arrival { product, class, customer, event: None, seats }, at(ms))
     }
 
     pub(super) fn bets(&mut self, product: ProductId, event: EventKey, ms: u64) -> Verdict {
         self.customers += 1;
         let customer = Customer::Account(self.customers);
-        self.domain.arrive(Arrival { product, class: Class::Commit, customer, event: Some(event) }, at(ms))
+        self.domain
+            .arrive(Arrival { product, class: Class::Commit, customer, event: Some(event), seats: ONE_SEAT }, at(ms))
     }
 
     pub(super) fn passes(&mut self, product: ProductId, class: Class, ms: u64) -> Seat {

@@ -1,8 +1,8 @@
 //! Who waits, whose turn it is, and who is told no.
 
 use super::super::queue::Waiter;
-use super::super::{Arrival, Class, Output, Place, Refusal, Timestamp, Verdict};
-use super::{BATCH, Domain};
+use super::super::{Arrival, Class, ONE_SEAT, Output, Place, Refusal, Timestamp, Verdict};
+use super::{BATCH, Domain, NOBODYS, Turn};
 
 impl Domain {
     /// The length up to which a line is needed to keep the seats busy.
@@ -21,6 +21,8 @@ impl Domain {
         let lower = (class.index() + 1..Class::COUNT).rev();
         for rank in lower {
             if let Some((place, waiter)) = self.waiters.take_back(&mut product.lines[rank]) {
+                // What was kept for who goes may be what others wait for.
+                self.more |= waiter.arrival.seats > ONE_SEAT;
                 self.turn_away(place, &waiter, Refusal::QueueFull, now);
                 return true;
             }
@@ -29,13 +31,12 @@ impl Domain {
     }
 
     pub(super) fn join(&mut self, arrival: &Arrival, now: Timestamp) -> Place {
-        let Arrival { product, class, customer, event } = *arrival;
+        let Arrival { product, class, customer, .. } = *arrival;
         let held = &mut self.products[product.index()];
         let until = now + held.settings.queue.longest_wait;
         held.joined(class, now);
         self.customers.enter(customer);
-        let waiter = Waiter { product, class, customer, event, until };
-        self.waiters.join(&mut held.lines[class.index()], waiter)
+        self.waiters.join(&mut held.lines[class.index()], Waiter { arrival: *arrival, until })
     }
 
     /// Let through whoever's turn it is, until nobody who waits can have what they need.
@@ -50,8 +51,7 @@ impl Domain {
             left -= 1;
             let product = &mut self.products[index];
             let Some((place, waiter)) = self.waiters.take_front(&mut product.lines[class.index()]) else { return };
-            let Waiter { product, class, customer, event, .. } = waiter;
-            let arrival = Arrival { product, class, customer, event };
+            let arrival = waiter.arrival;
             let too_late = (now >= waiter.until).then_some(Refusal::WaitedTooLong);
             if let Some(refusal) = self.forbids(&arrival, now).or(too_late) {
                 self.turn_away(place, &waiter, refusal, now);
@@ -65,32 +65,85 @@ impl Domain {
 
     /// Of the products that have somebody who could start, the one that is furthest from its due.
     /// Of two that are as far, the one whose head must be told first. Within a product the highest class
-    /// whose needs are free: a head blocked on a budget is passed over.
-    pub(super) fn next_turn(&self, now: Timestamp) -> Option<(usize, Class)> {
-        let mut turn = None;
-        let mut least = (u64::MAX, Timestamp::NEVER);
+    /// (or a low one that is owed its floor) whose needs are free: a head blocked on a budget is passed over, what is kept for somebody is not touched.
+    pub(super) fn next_turn(&mut self, now: Timestamp) -> Option<(usize, Class)> {
+        self.find_kept(None, now);
+        let mut next = None;
+        let mut least = NOBODYS;
         for (index, product) in self.products.iter().enumerate() {
             if product.waiting == 0 {
                 continue;
             }
-            let ready = |class: &Class| !product.lines[class.index()].is_empty() && self.can_start(index, *class);
-            let Some(class) = Class::ALL.into_iter().find(ready) else { continue };
-            let head = self.waiters.front(&product.lines[class.index()]);
-            let claim = (self.claim(index, class, now), head.map_or(Timestamp::NEVER, |waiter| waiter.until));
-            if claim < least {
-                least = claim;
-                turn = Some((index, class));
+            let turn = |class| self.ready(index, class, now).map(|turn| (class, turn));
+            let Some((class, turn)) = self.ranks(index).into_iter().find_map(turn) else { continue };
+            if turn < least {
+                least = turn;
+                next = Some((index, class));
             }
         }
-        turn
+        next
     }
 
-    pub(super) fn claim(&self, index: usize, class: Class, now: Timestamp) -> u64 {
-        if self.takes_reserve(index, class) {
-            return 0;
+    /// The classes of a product in the order in which they have their turn now: as they rank, but for the lowest, which
+    /// go before all but those that pass in every state when their floor is due.
+    pub(super) fn ranks(&self, index: usize) -> [Class; Class::COUNT] {
+        let mut ranks = Class::ALL;
+        if self.products[index].floor.is_due(1) {
+            let mut due = self.due(index);
+            due.sort_by_key(|due| due.map_or(Timestamp::NEVER, |(until, _)| until));
+            // The later of the two is moved first.
+            for (_, class) in due.into_iter().rev().flatten() {
+                let place = ranks.iter().position(|rank| *rank == class).unwrap_or(0);
+                ranks[Class::Commit.index()..=place].rotate_right(1);
+            }
         }
-        let needs = self.products[index].settings.needs[class.index()];
-        needs.iter().map(|need| self.resources[need].claim(index, now)).max().unwrap_or(0)
+        ranks
+    }
+
+    /// Of the lowest classes, those whose next is owed a turn, with the time until which they wait.
+    fn due(&self, index: usize) -> [Option<(Timestamp, Class)>; 2] {
+        let product = &self.products[index];
+        [Class::Read, Class::Background].map(|class| {
+            let head = self.waiters.front(&product.lines[class.index()])?;
+            product.floor.is_due(self.cost(&head.arrival)).then_some((head.until, class))
+        })
+    }
+
+    /// A product has let somebody through, with so many seats.
+    pub(super) fn count_floor(&mut self, index: usize, class: Class, seats: u32) {
+        let product = &self.products[index];
+        let per_cent = product.settings.queue.floor;
+        let low = [Class::Read, Class::Background].map(|class| self.waiters.front(&product.lines[class.index()]));
+        let next = low.into_iter().flatten().map(|head| self.cost(&head.arrival)).max();
+        let floor = &mut self.products[index].floor;
+        match next {
+            None => floor.forgiven(),
+            Some(_) if class.has_floor() => floor.paid(seats),
+            Some(next) => floor.passed_over(seats, per_cent, next),
+        }
+    }
+
+    /// The turn of the head of a line, if it can start or must be told no.
+    fn ready(&self, index: usize, class: Class, now: Timestamp) -> Option<Turn> {
+        let head = self.waiters.front(&self.products[index].lines[class.index()])?;
+        if self.is_stale(head, now) {
+            return Some((0, Timestamp::ZERO));
+        }
+        if !self.can_start(&head.arrival) {
+            return None;
+        }
+        let turn = self.turn(&head.arrival, head.until, now);
+        (!self.is_kept_from(&head.arrival, turn, now)).then_some(turn)
+    }
+
+    pub(super) fn turn(&self, arrival: &Arrival, until: Timestamp, now: Timestamp) -> Turn {
+        if self.from_reserve(arrival).is_some() {
+            return (0, until);
+        }
+        let (index, cost) = (arrival.product.index(), self.cost(arrival));
+        let needs = &self.products[index].settings.needs[arrival.class.index()];
+        let claims = needs.iter().map(|need| self.resources[need].claim(index, cost, now));
+        (claims.max().unwrap_or(0), until)
     }
 
     /// Turn away those of a line who have waited too long, or whose product has shut.
@@ -98,11 +151,9 @@ impl Domain {
         loop {
             let product = &mut self.products[index];
             let Some(waiter) = self.waiters.front(&product.lines[class.index()]) else { return };
-            let Waiter { product: id, customer, event, until, .. } = *waiter;
-            let arrival = Arrival { product: id, class, customer, event };
-            let refusal = match self.forbids(&arrival, now) {
+            let refusal = match self.forbids(&waiter.arrival, now) {
                 Some(refusal) => refusal,
-                None if now >= until => Refusal::WaitedTooLong,
+                None if now >= waiter.until => Refusal::WaitedTooLong,
                 None => return,
             };
             if *left == 0 {
@@ -119,10 +170,11 @@ impl Domain {
 
     /// Tell a waiter who is out of the line already.
     pub(super) fn turn_away(&mut self, place: Place, waiter: &Waiter, refusal: Refusal, now: Timestamp) {
-        let product = &mut self.products[waiter.product.index()];
+        let arrival = &waiter.arrival;
+        let product = &mut self.products[arrival.product.index()];
         product.waiting -= 1;
-        self.customers.leave(waiter.customer);
-        let refused = product.refuse(refusal, waiter.class, now, &mut self.random);
+        self.customers.leave(arrival.customer);
+        let refused = product.refuse(refusal, arrival.class, now, &mut self.random);
         self.outputs.push_back(Output::Refuse(place, refused));
     }
 

@@ -1,5 +1,6 @@
 //! Who comes, in what manner, and what they ask of the plant.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use super::Dice;
@@ -105,9 +106,12 @@ fn step(dice: &mut Dice, scenario: &mut Scenario, product: usize, each: u64, loa
         legs.push(leg(dice, scenario, behind, each, load));
     }
     scenario.plant.routes.push(Route { legs });
+    // Mostly one, now and then more than there are.
+    let seats = dice.one_of(&[1, 1, 1, 1, 2, 3, 5, 16]);
     Step {
         name: class.name().into(),
         class,
+        seats: NonZeroU8::new(seats).expect("from one up"),
         route: scenario.plant.routes.len() - 1,
         event,
         carried: dice.chance(50),

@@ -22,7 +22,9 @@ pub(super) struct Stay {
     pub(super) since: Timestamp,
     /// Counts beginnings of waiting and running: ids are used again, these are not.
     pub(super) serial: u64,
-    /// Whether it runs on a seat of the reserve.
+    /// Seats that it holds of everything it needs, or of the reserve.
+    pub(super) seats: u32,
+    /// Whether it runs on seats of the reserve.
     pub(super) reserved: bool,
     /// Whether it may run in an open product only.
     ordinary: bool,
@@ -33,6 +35,8 @@ pub(super) struct Stay {
 pub(super) struct How {
     pub(super) at: Timestamp,
     pub(super) bypass: bool,
+    /// Seats that it takes.
+    pub(super) seats: u32,
 }
 
 /// What one customer has in the house.
@@ -57,11 +61,26 @@ pub(super) struct Books {
 pub(super) struct Ledger {
     pub(super) lines: [Line; Class::COUNT],
     pub(super) waiting: u32,
+    /// Who has been passed over while they wait in the lowest classes.
+    pub(super) low: Low,
     /// Seats under the limits, and of the reserve.
     pub(super) in_flight: u32,
     pub(super) reserve: u32,
     /// Requests that run and, bypass apart, may run in an open product only.
     pub(super) ordinary: u32,
+}
+
+/// What has been let through while somebody waits in the lowest classes, in seats. Begun anew when nobody does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Low {
+    /// Of everybody but the reserve.
+    pub(super) passed: u32,
+    /// Of the lowest, before somebody higher who could have gone.
+    pub(super) overtook: u32,
+    /// Of higher ones since one of the lowest last went, while one of these could have gone.
+    pub(super) missed: u32,
+    /// The most that one of those who missed it would have taken.
+    pub(super) most: u32,
 }
 
 impl Books {
@@ -89,7 +108,7 @@ impl Books {
     pub(super) fn join(&mut self, request: RequestId, arrival: Arrival, now: Timestamp) {
         let stay = self.stay(arrival, now);
         let ledger = &mut self.products[arrival.product.index()];
-        ledger.lines[arrival.class.index()].join(request, stay.serial);
+        ledger.lines[arrival.class.index()].join(request, stay.serial, u32::from(arrival.seats.get()));
         ledger.waiting += 1;
         let presence = self.customers.entry(key(arrival.customer)).or_default();
         presence.here += 1;
@@ -103,13 +122,18 @@ impl Books {
         let ledger = &mut self.products[arrival.product.index()];
         ledger.waiting -= 1;
         let stages = &self.stages;
-        ledger.lines[arrival.class.index()].lost_one(|request, serial| waits(stages, request, serial));
+        let seats = u32::from(arrival.seats.get());
+        ledger.lines[arrival.class.index()].lost_one(seats, |request, serial| waits(stages, request, serial));
+        if [Class::Read, Class::Background].into_iter().all(|low| ledger.lines[low.index()].len() == 0) {
+            ledger.low = Low::default();
+        }
         self.gone(arrival.customer, true);
     }
 
     /// `request` takes what it needs: `needs` of the resources, or a seat of the reserve.
     pub(super) fn take(&mut self, request: RequestId, arrival: Arrival, needs: Option<&[usize]>, how: How) {
         let mut stay = self.stay(arrival, how.at);
+        stay.seats = how.seats;
         stay.reserved = needs.is_none();
         stay.ordinary = !how.bypass && !arrival.class.passes_in_every_state();
         self.put(request, Stage::Runs(stay));
@@ -118,12 +142,12 @@ impl Books {
         let ledger = &mut self.products[product];
         ledger.ordinary += u32::from(stay.ordinary);
         match needs {
-            None => ledger.reserve += 1,
+            None => ledger.reserve += how.seats,
             Some(needs) => {
-                ledger.in_flight += 1;
+                ledger.in_flight += how.seats;
                 for need in needs {
-                    self.taken[*need][product] += 1;
-                    self.in_use[*need] += 1;
+                    self.taken[*need][product] += how.seats;
+                    self.in_use[*need] += how.seats;
                 }
             }
         }
@@ -137,13 +161,13 @@ impl Books {
         let ledger = &mut self.products[product];
         ledger.ordinary -= u32::from(stay.ordinary);
         if stay.reserved {
-            ledger.reserve -= 1;
+            ledger.reserve -= stay.seats;
             return;
         }
-        ledger.in_flight -= 1;
+        ledger.in_flight -= stay.seats;
         for need in needs {
-            self.taken[*need][product] -= 1;
-            self.in_use[*need] -= 1;
+            self.taken[*need][product] -= stay.seats;
+            self.in_use[*need] -= stay.seats;
         }
     }
 
@@ -170,7 +194,7 @@ impl Books {
 
     fn stay(&mut self, arrival: Arrival, since: Timestamp) -> Stay {
         self.serial += 1;
-        Stay { arrival, since, serial: self.serial, reserved: false, ordinary: false }
+        Stay { arrival, since, serial: self.serial, seats: 0, reserved: false, ordinary: false }
     }
 
     fn put(&mut self, request: RequestId, stage: Stage) {

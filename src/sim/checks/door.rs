@@ -12,6 +12,8 @@ impl House {
     /// A law's first word to a request.
     pub(super) fn worded(&mut self, knock: Knock, word: Word) {
         let Knock { request, arrival } = knock;
+        let needs = &self.needs[arrival.product.index()][arrival.class.index()];
+        self.shares.asked(needs, u32::from(arrival.seats.get()));
         if !matches!(self.books.stage(request), Stage::Away) {
             self.report.add("once", format_args!("request {} comes though it is here", request.0));
             return;
@@ -56,7 +58,8 @@ impl House {
         let forbidden = self.life.forbids(arrival, self.report.now());
         let at_once = self.books.line(product, arrival.class) == 0
             && self.was_at_rest()
-            && self.lacks(product, arrival.class) == Lack::Nothing;
+            && self.lacks(product, arrival.class, arrival.seats) == Lack::Nothing
+            && !self.may_be_held_back(product, arrival.class, arrival.seats);
         let due = match refusal {
             _ if forbidden.is_some() => forbidden == Some(refusal),
             Refusal::QueueFull => !at_once && self.is_full_for(arrival),

@@ -9,17 +9,20 @@ use crate::sim::law::RequestId;
 pub(super) struct Line {
     queue: VecDeque<(RequestId, u64)>,
     waiting: u32,
+    seats: u32,
 }
 
 impl Line {
-    pub(super) fn join(&mut self, request: RequestId, serial: u64) {
+    pub(super) fn join(&mut self, request: RequestId, serial: u64, seats: u32) {
         self.queue.push_back((request, serial));
         self.waiting += 1;
+        self.seats += seats;
     }
 
-    /// One of them waits no more; `waits` tells who still does. Both ends are somebody who waits afterwards.
-    pub(super) fn lost_one(&mut self, waits: impl Fn(RequestId, u64) -> bool) {
+    /// One of them, who asked for so many seats, waits no more; `waits` tells who still does. Both ends are somebody who waits afterwards.
+    pub(super) fn lost_one(&mut self, seats: u32, waits: impl Fn(RequestId, u64) -> bool) {
         self.waiting -= 1;
+        self.seats -= seats;
         while self.queue.front().is_some_and(|(request, serial)| !waits(*request, *serial)) {
             self.queue.pop_front();
         }
@@ -34,6 +37,11 @@ impl Line {
 
     pub(super) fn back(&self) -> Option<(RequestId, u64)> {
         self.queue.back().copied()
+    }
+
+    /// Seats that they ask for.
+    pub(super) fn seats(&self) -> u32 {
+        self.seats
     }
 
     pub(super) fn len(&self) -> u32 {

@@ -1,5 +1,6 @@
 //! What must hold between two calls: the law's figures are ours, and nobody waits for nothing.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use super::House;
@@ -105,9 +106,9 @@ impl House {
             let longest = self.settings.products[product].queue.longest_wait;
             for class in Class::ALL {
                 let Some((request, stay)) = self.books.front(product, class) else { continue };
-                let (request, until) = (request.0, stay.since + longest);
+                let (request, until, seats) = (request.0, stay.since + longest, stay.arrival.seats);
                 first = Some(first.map_or(until, |first| first.min(until)));
-                self.check_front(request, product, class, until);
+                self.check_front(request, product, class, seats, until);
             }
         }
         if first.is_some_and(|first| next.is_none_or(|next| next > first)) {
@@ -116,13 +117,14 @@ impl House {
         self.shares.settle(&self.books, &self.shown);
     }
 
-    fn check_front(&mut self, request: u32, product: usize, class: Class, until: Timestamp) {
+    fn check_front(&mut self, request: u32, product: usize, class: Class, seats: NonZeroU8, until: Timestamp) {
         let now = self.report.now();
         if until <= now {
             let late = now.since(until);
             self.report.add("longest wait", format_args!("request {request} waits, {late:?} after the longest wait"));
         }
-        match self.lacks(product, class) {
+        match self.lacks(product, class, seats) {
+            Lack::Nothing if self.may_be_held_back(product, class, seats) => {}
             Lack::Nothing => self.report.add(
                 "work conservation",
                 format_args!("request {request}, {class:?} of product {product}, waits though all it needs is free"),
@@ -137,7 +139,7 @@ impl House {
                 }
             }
             Lack::Seats(resource) => {
-                let modest = self.is_modest(product, class, resource);
+                let modest = self.is_modest(product, class, seats, resource);
                 self.shares.is_next(resource, product, modest);
             }
             Lack::State | Lack::MoreSeats => {}

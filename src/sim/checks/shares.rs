@@ -7,7 +7,8 @@
 //! the share of the averages is never above the average of the shares, and the check errs on the side of silence.
 //!
 //! What is lent comes back by not being refilled, so nothing is measured before all that was held when the hunger began
-//! has come back; and one seat, and what one longest service time takes to reclaim, is left to chance.
+//! has come back; and one seat, and what one longest service time takes to reclaim, is left to chance. Where requests
+//! take several seats at once, so is what does not come out even, and what is kept for one of them until all is there.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -37,6 +38,8 @@ struct Resource {
     /// Whether each product is; `None` while nothing of it waits for this alone.
     hungry: Vec<Option<bool>>,
     windows: Vec<Option<Window>>,
+    /// The most seats that anybody has asked for at once.
+    largest: u32,
     /// As things stand since the last call.
     limit: u32,
     held: Vec<u32>,
@@ -124,6 +127,14 @@ impl Shares {
         self.resources.iter_mut().for_each(|resource| resource.hungry.fill(None));
     }
 
+    /// Somebody comes who needs `needs` and asks for so many seats of each.
+    pub(super) fn asked(&mut self, needs: &[usize], seats: u32) {
+        for need in needs {
+            let resource = &mut self.resources[*need];
+            resource.largest = resource.largest.max(seats);
+        }
+    }
+
     /// A class of `product` waits for `resource` alone, highest first; `modest` when it asks for little elsewhere.
     pub(super) fn is_next(&mut self, resource: usize, product: usize, modest: bool) {
         self.resources[resource].hungry[product].get_or_insert(modest);
@@ -155,6 +166,7 @@ impl Resource {
             started: VecDeque::new(),
             hungry: vec![None; products],
             windows: (0..products).map(|_| None).collect(),
+            largest: 1,
             limit: 0,
             held: vec![0; products],
             demand: vec![0; products],
@@ -176,7 +188,7 @@ impl Resource {
             self.held.copy_from_slice(&books.taken[place]);
             for (product, ledger) in books.products.iter().enumerate() {
                 let lines = ledger.lines.iter().zip(self.classes[product]);
-                let waiting: u32 = lines.filter(|(_, needs)| *needs).map(|(line, _)| line.len()).sum();
+                let waiting: u32 = lines.filter(|(_, needs)| *needs).map(|(line, _)| line.seats()).sum();
                 self.demand[product] = (self.held[product] + waiting).min(self.limit);
             }
         }
@@ -206,7 +218,8 @@ impl Resource {
         let (lasted, longest) = (window.lasted, window.longest);
         *window = Window::new(window.serial, 0, self.weights.len());
         let reclaim = share * longest.as_secs_f64() / lasted.as_secs_f64();
-        (held + 1.0 + reclaim < share).then_some(Short { product, resource: place, held, share, lasted, longest })
+        let chance = f64::from(2 * self.largest - 1);
+        (held + chance + reclaim < share).then_some(Short { product, resource: place, held, share, lasted, longest })
     }
 
     /// Forget those at the front who have ended.

@@ -1,5 +1,7 @@
 //! Whether whoever is let through may be, and was next.
 
+use std::num::NonZeroU8;
+
 use super::House;
 use super::books::{How, Stage};
 use crate::admission::{Arrival, Class};
@@ -13,9 +15,9 @@ pub(super) enum Lack {
     State,
     /// The ramp's ceiling is reached.
     Ramp,
-    /// This resource is full, and no other.
+    /// There is too little of this resource, and of no other.
     Seats(usize),
-    /// More than one resource is full.
+    /// There is too little of more than one.
     MoreSeats,
 }
 
@@ -37,19 +39,23 @@ impl House {
     /// `request` is let through, from its line or from the door.
     pub(super) fn passes(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) {
         let (now, product, class) = (self.report.now(), arrival.product.index(), arrival.class);
-        let reserved = self.takes_reserve(product, class);
+        let from_reserve = self.from_reserve(product, class, arrival.seats);
+        let reserved = from_reserve.is_some();
+        let seats = from_reserve.unwrap_or_else(|| self.cost(product, class, arrival.seats));
         if !self.life.bypass {
             self.check_allowed(request, arrival);
-            self.check_order(request, arrival, from_line);
+            let mut jumps = self.check_order(request, arrival, from_line);
             if !reserved {
-                self.check_guarantees(product, class);
+                self.check_guarantees(product, class, seats);
+                jumps |= self.check_kept(request, product, class);
+                self.check_floor(request, arrival, seats, jumps);
             }
         }
         if from_line {
             self.books.unjoin(request, arrival);
         }
         let needs = (!reserved).then_some(&self.needs[product][class.index()][..]);
-        self.books.take(request, *arrival, needs, How { at: now, bypass: self.life.bypass });
+        self.books.take(request, *arrival, needs, How { at: now, bypass: self.life.bypass, seats });
         if let Some(needs) = needs {
             self.shares.taken(request, needs, &self.books, now);
         }
@@ -60,7 +66,7 @@ impl House {
         if let Some(refusal) = self.life.forbids(arrival, now) {
             self.report.add("forbidden", format_args!("request {} passes: {refusal:?}, {arrival:?}", request.0));
         }
-        let lack = self.lacks(product, class);
+        let lack = self.lacks(product, class, arrival.seats);
         let promise = match lack {
             Lack::Nothing => return,
             Lack::State => "state",
@@ -71,21 +77,27 @@ impl House {
         self.report.add(promise, format_args!("request {} passes without {lack:?}; in use {in_use:?}", request.0));
     }
 
-    /// Higher class first within a product, oldest first within a class.
-    fn check_order(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) {
+    /// Higher class first within a product, oldest first within a class. Returns whether one of the lowest goes before
+    /// others, as it may for its floor.
+    fn check_order(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) -> bool {
         let (product, class) = (arrival.product.index(), arrival.class);
         if self.books.products[product].waiting == 0 {
-            return;
+            return false;
         }
         let front = self.books.front(product, class).map(|(front, _)| front);
         if front.is_some_and(|front| !from_line || front != request) {
             let front = front.map(|front| front.0);
             self.report.add("oldest first", format_args!("request {} passes before {front:?}: {class:?}", request.0));
         }
-        let above = Class::ALL.into_iter().take_while(|rank| *rank < class);
-        if let Some(rank) = above.into_iter().find(|rank| self.is_ready(product, *rank)) {
+        let mut above = Class::ALL.into_iter().take_while(|rank| *rank < class);
+        let Some(rank) = above.find(|rank| self.is_ready(product, *rank) && !self.is_held_back(product, *rank)) else {
+            return false;
+        };
+        let jumps = class.has_floor() && !rank.passes_in_every_state();
+        if !jumps {
             self.report.add("higher class first", format_args!("request {}, {class:?}, passes {rank:?}", request.0));
         }
+        jumps
     }
 
     /// Whether somebody waits in a class who could go now.
@@ -93,24 +105,45 @@ impl House {
         let now = self.report.now();
         let Some((_, stay)) = self.books.front(product, class) else { return false };
         let until = stay.since + self.settings.products[product].queue.longest_wait;
-        until > now && self.life.forbids(&stay.arrival, now).is_none() && self.lacks(product, class) == Lack::Nothing
+        until > now
+            && self.life.forbids(&stay.arrival, now).is_none()
+            && self.lacks(product, class, stay.arrival.seats) == Lack::Nothing
+    }
+
+    /// Whether whoever is next in a class may have to leave what they need to somebody else.
+    pub(super) fn is_held_back(&self, product: usize, class: Class) -> bool {
+        let front = self.books.front(product, class);
+        front.is_some_and(|(_, stay)| self.may_be_held_back(product, class, stay.arrival.seats))
     }
 
     /// Nobody takes more than its guarantee of something while somebody waits for the same who would stay within.
-    fn check_guarantees(&mut self, product: usize, class: Class) {
-        if !self.needs[product][class.index()].iter().any(|need| self.borrows(product, *need)) {
+    fn check_guarantees(&mut self, product: usize, class: Class, seats: u32) {
+        if !self.needs[product][class.index()].iter().any(|need| self.borrows(product, seats, *need)) {
             return;
         }
         for other in (0..self.books.products.len()).filter(|other| *other != product) {
             if self.books.products[other].waiting == 0 {
                 continue;
             }
-            let next = Class::ALL.into_iter().find(|rank| self.is_ready(other, *rank));
-            let Some(next) = next.filter(|next| !self.takes_reserve(other, *next)) else { continue };
-            let wants = &self.needs[other][next.index()];
-            let owed = !wants.iter().any(|need| self.borrows(other, *need));
-            let contends = |need: &usize| wants.contains(need) && self.borrows(product, *need);
-            if owed && self.needs[product][class.index()].iter().any(contends) {
+            let next =
+                Class::ALL.into_iter().find(|rank| self.is_ready(other, *rank) || self.keeper(other, *rank).is_some());
+            let asked = next.and_then(|next| Some((next, self.books.front(other, next)?.1.arrival.seats)));
+            let asked = asked.filter(|(next, asked)| self.from_reserve(other, *next, *asked).is_none());
+            let Some((next, asked)) = asked else { continue };
+            if self.may_be_the_turn_of_the_lowest(other, next) {
+                continue;
+            }
+            let (wants, cost) = (&self.needs[other][next.index()], self.cost(other, next, asked));
+            let owed = !wants.iter().any(|need| self.borrows(other, cost, *need));
+            let keeps = self.keeper(other, next).is_some();
+            let contends = |need: &usize| {
+                let wanted = wants.contains(need) && (!keeps || self.free(*need) < cost);
+                wanted && self.borrows(product, seats, *need)
+            };
+            if owed
+                && !self.may_be_held_back(other, next, asked)
+                && self.needs[product][class.index()].iter().any(contends)
+            {
                 self.report.add(
                     "guarantee",
                     format_args!("product {product} borrows while {other} waits, {next:?}, for what it is owed"),
@@ -121,37 +154,47 @@ impl House {
 
     /// Whether one more of `class` would stay within what its product is owed of everything but `resource`. Who is beyond
     /// that elsewhere has to stand back here too: what it asks for goes together.
-    pub(super) fn is_modest(&self, product: usize, class: Class, resource: usize) -> bool {
+    pub(super) fn is_modest(&self, product: usize, class: Class, seats: NonZeroU8, resource: usize) -> bool {
+        let cost = self.cost(product, class, seats);
         let mut others = self.needs[product][class.index()].iter().filter(|need| **need != resource);
-        others.all(|need| !self.shared[*need] || !self.borrows(product, *need))
+        others.all(|need| !self.shared[*need] || !self.borrows(product, cost, *need))
     }
 
-    /// Whether one more seat of `resource` would take `product` above its guarantee there.
-    fn borrows(&self, product: usize, resource: usize) -> bool {
+    /// Whether so many more seats of `resource` would take `product` above its guarantee there.
+    pub(super) fn borrows(&self, product: usize, seats: u32, resource: usize) -> bool {
         let guarantee = u64::from(self.settings.products[product].guarantee);
         let owed = guarantee * u64::from(self.shown.resources[resource].limit);
-        self.shared[resource] && u64::from(self.books.taken[resource][product] + 1) * 100 > owed
+        self.shared[resource] && u64::from(self.books.taken[resource][product] + seats) * 100 > owed
     }
 
-    /// Whether a seat of the reserve is there for `class`.
-    pub(super) fn takes_reserve(&self, product: usize, class: Class) -> bool {
-        class.passes_in_every_state()
-            && self.books.products[product].reserve < self.settings.products[product].reserve.get()
+    /// What of the reserve is there for one more of `class`.
+    pub(super) fn from_reserve(&self, product: usize, class: Class, seats: NonZeroU8) -> Option<u32> {
+        let reserve = self.settings.products[product].reserve.get();
+        let cost = reserve.min(u32::from(seats.get()));
+        let there = self.books.products[product].reserve + cost <= reserve;
+        (class.passes_in_every_state() && there).then_some(cost)
+    }
+
+    /// Seats that one more of `class` takes: as many as it asks for, or all there are of what has fewer.
+    pub(super) fn cost(&self, product: usize, class: Class, seats: NonZeroU8) -> u32 {
+        let needs = self.needs[product][class.index()].iter();
+        let cost = needs.fold(u32::from(seats.get()), |cost, need| cost.min(self.shown.resources[*need].limit));
+        cost.min(self.shown.products[product].ramp_seats.unwrap_or(u32::MAX)).max(1)
     }
 
     /// What keeps one more of `class` from starting.
-    pub(super) fn lacks(&self, product: usize, class: Class) -> Lack {
-        if self.life.bypass || self.takes_reserve(product, class) {
+    pub(super) fn lacks(&self, product: usize, class: Class, seats: NonZeroU8) -> Lack {
+        if self.life.bypass || self.from_reserve(product, class, seats).is_some() {
             return Lack::Nothing;
         }
         if self.life.shut[product].is_some() {
             return Lack::State;
         }
-        let ceiling = self.shown.products[product].ramp_seats;
-        if ceiling.is_some_and(|ceiling| self.books.products[product].in_flight >= ceiling) {
+        let (ceiling, cost) = (self.shown.products[product].ramp_seats, self.cost(product, class, seats));
+        if ceiling.is_some_and(|ceiling| self.books.products[product].in_flight + cost > ceiling) {
             return Lack::Ramp;
         }
-        let full = |need: &&usize| self.books.in_use[**need] >= self.shown.resources[**need].limit;
+        let full = |need: &&usize| self.books.in_use[**need] + cost > self.shown.resources[**need].limit;
         let mut full = self.needs[product][class.index()].iter().filter(full);
         match (full.next(), full.next()) {
             (None, _) => Lack::Nothing,

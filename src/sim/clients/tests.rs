@@ -1,7 +1,7 @@
 //! Manners, patience and pauses.
 
 use super::*;
-use crate::admission::{Class, ProductId};
+use crate::admission::{Class, ONE_SEAT, ProductId};
 use crate::sim::scenario::{Coming, Patience, Step};
 
 const PERSON: (bool, u32, Pause) = (true, 0, Pause::Between(Duration::from_secs(2), Duration::from_secs(5)));
@@ -19,8 +19,15 @@ fn manner((obeys, quick, pause): (bool, u32, Pause)) -> Manner {
 }
 
 fn crowd(manner: Manner) -> Crowd {
-    let step =
-        |name: &str| Step { name: name.into(), class: Class::Start, route: 0, event: None, carried: true, bet: false };
+    let step = |name: &str| Step {
+        name: name.into(),
+        class: Class::Start,
+        seats: ONE_SEAT,
+        route: 0,
+        event: None,
+        carried: true,
+        bet: false,
+    };
     Crowd {
         name: "somebody".into(),
         product: ProductId(0),

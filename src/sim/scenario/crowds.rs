@@ -8,6 +8,7 @@ use super::file;
 use super::plant::Plant;
 use super::{coming, manners, plant, products, values};
 use crate::admission::{Class, ProductId};
+use crate::config;
 use crate::config::check::{Check, Span};
 use crate::sim::scenario::{Crowd, Event, Product, Step};
 
@@ -108,6 +109,7 @@ fn step(
         check.missing(at, "this step", "crowd.step.work");
     }
     let class = written.class.as_ref().and_then(|class| check.class(class));
+    let seats = config::products::seats(check, &written.seats);
     let station = product.map_or(0, |product| around.products[product.index()].station);
     let leg = plant::leg(check, station, &written.work, &written.spread);
     let behind = written.behind.as_ref().map(|behind| behind_leg(check, behind, station, plant));
@@ -120,6 +122,7 @@ fn step(
     Some(Step {
         name,
         class,
+        seats,
         route: plant.route([vec![leg], behind].concat()),
         event: event.map_or(Some(None), |event| event.map(Some))?,
         carried: !get,

@@ -182,6 +182,7 @@ pub(super) struct Manner {
 pub(super) struct Step {
     pub(super) name: Opt<String>,
     pub(super) class: Opt<String>,
+    pub(super) seats: Opt<i64>,
     pub(super) work: Opt<String>,
     pub(super) spread: Opt<String>,
     pub(super) behind: Opt<Behind>,

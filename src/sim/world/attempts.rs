@@ -24,6 +24,7 @@ impl World<'_> {
             class: step.class,
             customer: Customer::Account(client.customer),
             event: step.event.map(happen::event_key),
+            seats: step.seats,
         };
         let request = Request::new(device, client.crowd, client.step, now);
         let ticket = self.requests.begin(request);

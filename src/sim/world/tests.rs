@@ -4,7 +4,7 @@ use super::*;
 use crate::admission::settings::{
     ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
 };
-use crate::admission::{Class, Order, Outcome, ParkReason, ProductId};
+use crate::admission::{Class, ONE_SEAT, Order, Outcome, ParkReason, ProductId};
 use crate::sim::backend::{Engine, Fault, Leg, Route, Spread, Station};
 use crate::sim::law::{Knock, Look, OURS, RequestId, Said, Word, build};
 use crate::sim::record::Counts;
@@ -35,7 +35,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         outlives_caller: true,
     };
     let route = Route { legs: vec![Leg { station: 0, work: ms(20), spread: Spread::Exponential }] };
-    let queue = QueueSettings { longest_wait: ms(500), length: n(10_000), retry_after: (secs(1), secs(30)) };
+    let queue = QueueSettings { longest_wait: ms(500), length: n(10_000), floor: 2, retry_after: (secs(1), secs(30)) };
     let product = ProductSettings {
         needs: [Needs::new(&[0]).expect("one"); Class::COUNT],
         guarantee: 100,
@@ -44,7 +44,15 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         reserve: n(8),
     };
     let found = ResourceSettings { budget: false, limit: LimitSettings::Climb(ClimbSettings::default()) };
-    let step = Step { name: "ask".into(), class: Class::Commit, route: 0, event: None, carried: true, bet: true };
+    let step = Step {
+        name: "ask".into(),
+        class: Class::Commit,
+        seats: ONE_SEAT,
+        route: 0,
+        event: None,
+        carried: true,
+        bet: true,
+    };
     let pause = Pause::Between(ms(50), ms(150));
     let manner = Manner {
         name: "all".into(),

@@ -174,7 +174,8 @@ fn a_waiter_who_hangs_up_frees_the_place_and_is_told_nothing() {
 #[test]
 fn a_customer_is_held_to_a_share_only_where_others_would_wait_for_it() {
     let mut story = Story::horses_on(4);
-    let greedy = |class| Arrival { product: HORSE, class, customer: Customer::Account(99), event: None };
+    let greedy =
+        |class| Arrival { product: HORSE, class, customer: Customer::Account(99), event: None, seats: ONE_SEAT };
     // Seats are free: nobody counts.
     let mut seats: Vec<Seat> = (0..4).map(|_| seat(story.domain.arrive(greedy(Class::Read), at(0)))).collect();
     assert_eq!(refusal(story.domain.arrive(greedy(Class::Commit), at(1))), Refusal::OverCustomerShare);

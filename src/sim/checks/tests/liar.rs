@@ -1,12 +1,12 @@
 //! A law that says what a test makes it say, and shows what would be true of that, unless told otherwise.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use super::*;
 use crate::admission::settings::{LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings};
-use crate::admission::{Arrival, Customer, Outcome};
+use crate::admission::{Arrival, Customer, ONE_SEAT, Outcome};
 use crate::sim::checks::{Shown, Transparent};
 use crate::sim::law::{Knock, Law, Look, RequestId};
 
@@ -67,12 +67,14 @@ impl Liar {
         let product = arrival.product.index();
         let shown = &mut self.shown.products[product];
         let reserve = self.settings.products[product].reserve.get();
-        let reserved = arrival.class.passes_in_every_state() && shown.reserve_in_use < reserve;
+        let reserved =
+            arrival.class.passes_in_every_state() && shown.reserve_in_use + u32::from(arrival.seats.get()) <= reserve;
         self.running.push((request, arrival, reserved));
         self.count(&arrival, reserved, 1);
     }
 
     fn count(&mut self, arrival: &Arrival, reserved: bool, by: i32) {
+        let by = by * i32::from(arrival.seats.get());
         let product = arrival.product.index();
         let shown = &mut self.shown.products[product];
         if reserved {
@@ -174,12 +176,13 @@ pub(super) struct Scene {
     watched: Watched<Liar>,
     next: u32,
     customer: Option<u64>,
+    seats: NonZeroU8,
 }
 
 impl Scene {
     pub(super) fn new() -> Scene {
         let watched = Watched::new(Liar::new(settings()), settings());
-        Scene { watched, next: 0, customer: None }
+        Scene { watched, next: 0, customer: None, seats: ONE_SEAT }
     }
 
     /// All four seats are with horse racing, and request 0 has one of them.
@@ -198,6 +201,11 @@ impl Scene {
     /// From now on everybody who comes is this one.
     pub(super) fn who_comes_is(&mut self, customer: u64) {
         self.customer = Some(customer);
+    }
+
+    /// From now on everybody who comes asks for so many seats.
+    pub(super) fn who_comes_wants(&mut self, seats: u8) {
+        self.seats = NonZeroU8::new(seats).expect("not zero");
     }
 
     pub(super) fn passes(&mut self, product: usize, class: Class, ms: u64) -> RequestId {
@@ -228,7 +236,7 @@ impl Scene {
         let request = RequestId(self.next);
         self.next += 1;
         let customer = Customer::Account(self.customer.unwrap_or(1000 + u64::from(self.next)));
-        let arrival = Arrival { product: ProductId(product as u16), class, customer, event };
+        let arrival = Arrival { product: ProductId(product as u16), class, customer, event, seats: self.seats };
         self.law().word = word;
         self.watched.arrive(Knock { request, arrival }, at(ms));
         request
@@ -292,6 +300,7 @@ fn settings() -> Settings {
         queue: QueueSettings {
             longest_wait: Duration::from_secs(1),
             length: n(10),
+            floor: 20,
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         },
         reserve: n(2),

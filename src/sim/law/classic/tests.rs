@@ -2,7 +2,7 @@
 
 use super::testing::{at, millis};
 use super::*;
-use crate::admission::{Arrival, Class, ParkReason, ProductId};
+use crate::admission::{Arrival, Class, ONE_SEAT, ParkReason, ProductId};
 
 /// Three products on one pool, of which they are guaranteed 10, 6 and 4 of 20.
 fn three() -> Surroundings {
@@ -20,7 +20,7 @@ fn law(written: &str) -> Box<dyn Law> {
 
 fn knock(request: u32, product: u16) -> Knock {
     let customer = Customer::Account(u64::from(request));
-    let arrival = Arrival { product: ProductId(product), class: Class::Commit, customer, event: None };
+    let arrival = Arrival { product: ProductId(product), class: Class::Commit, customer, event: None, seats: ONE_SEAT };
     Knock { request: RequestId(request), arrival }
 }
 

@@ -92,7 +92,7 @@ impl Player {
             _ => Customer::Account(self.random.below(400)),
         };
         let event = (self.random.below(2) == 0).then(|| EventKey(self.random.below(6)));
-        let arrival = Arrival { product, class, customer, event };
+        let arrival = Arrival { product, class, customer, event, seats: ONE_SEAT };
         let put_off = self.domain.next_wake() == Some(Timestamp::ZERO);
         match self.domain.arrive(arrival, self.clock()) {
             Verdict::Proceed(seat) => {

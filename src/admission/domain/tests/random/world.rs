@@ -59,6 +59,7 @@ fn one_product(pools: usize, budgets: usize, random: &mut Random) -> ProductSett
         queue: QueueSettings {
             longest_wait: MS(5 + random.below(1000)),
             length: n(1 + random.below(if roomy { 300 } else { 30 }) as u32),
+            floor: 0,
             retry_after: (MS(1000), MS(30_000)),
         },
         reserve: n(1 + random.below(3) as u32),

@@ -1,0 +1,120 @@
+//! Seats that are kept for whoever needs several at once.
+//!
+//! Who needs three seats and finds two would wait for ever while others take them one by one. So when it is their turn,
+//! and of everything that they lack some is there already, nobody whose turn comes later takes that: for a while at
+//! most one seat less than they need stands idle. Where something is full for everybody they are passed over, as all
+//! others are; else a full wallet would keep the odds waiting.
+
+use super::super::queue::Waiter;
+use super::super::settings::Needs;
+use super::super::{Arrival, Class, ONE_SEAT, Timestamp};
+use super::{Domain, NOBODYS, Turn};
+
+/// What stands between the head of a line and its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lack {
+    Nothing,
+    /// More of what is partly there.
+    Rest,
+    /// Something is full for everybody, or shut.
+    All,
+}
+
+impl Domain {
+    /// Find out for whom what is free is kept, other than from a newcomer who ranks before them in their own product.
+    pub(super) fn find_kept(&mut self, newcomer: Option<(usize, Class)>, now: Timestamp) {
+        if !self.waiters.any_wants_several() {
+            return;
+        }
+        self.kept.fill(NOBODYS);
+        for index in 0..self.products.len() {
+            let Some((class, head)) = self.keeper(index, now) else { continue };
+            let before =
+                |rank| self.ranks(index).into_iter().take_while(|other| *other != class).any(|other| other == rank);
+            if newcomer.is_some_and(|(product, rank)| product == index && before(rank)) {
+                continue;
+            }
+            let (turn, cost) = (self.turn(&head.arrival, head.until, now), self.cost(&head.arrival));
+            for need in self.products[index].settings.needs[class.index()].iter() {
+                if self.resources[need].free() < cost {
+                    self.kept[need] = self.kept[need].min(turn);
+                }
+            }
+        }
+    }
+
+    /// Who came, or what was told of an event, may have changed for whom something is kept, and so who may go: the next
+    /// wake sees to it, for a call that has an answer of its own to give must not speak for its own waiter too.
+    pub(super) fn look_again(&mut self, now: Timestamp) {
+        if self.waiters.any_wants_several() && self.next_turn(now).is_some() {
+            self.more = true;
+        }
+    }
+
+    /// Whether an arrival that finds all it needs has to leave it to somebody who waits.
+    pub(super) fn is_kept_from_newcomer(&mut self, arrival: &Arrival, now: Timestamp) -> bool {
+        if !self.waiters.any_wants_several() {
+            return false;
+        }
+        let index = arrival.product.index();
+        self.find_kept(Some((index, arrival.class)), now);
+        let until = now + self.products[index].settings.queue.longest_wait;
+        let turn = self.turn(arrival, until, now);
+        self.is_kept_from(arrival, turn, now)
+    }
+
+    /// Whether what is free is kept for somebody whose turn comes before this one.
+    pub(super) fn is_kept_from(&self, arrival: &Arrival, turn: Turn, now: Timestamp) -> bool {
+        if !self.waiters.any_wants_several() || self.bypass || self.from_reserve(arrival).is_some() {
+            return false;
+        }
+        let (index, class) = (arrival.product.index(), arrival.class);
+        let needs = &self.products[index].settings.needs[class.index()];
+        let mut before = self.ranks(index).into_iter().take_while(|rank| *rank != class);
+        needs.iter().any(|need| self.kept[need] < turn) || before.any(|rank| self.keeps(index, rank, needs, now))
+    }
+
+    /// Whether a waiter is in the way of others without a hope: forbidden by now, or too late. Only of who wants several
+    /// seats: others are told when their turn comes, which one free seat is enough for.
+    pub(super) fn is_stale(&self, waiter: &Waiter, now: Timestamp) -> bool {
+        waiter.arrival.seats > ONE_SEAT && (now >= waiter.until || self.forbids(&waiter.arrival, now).is_some())
+    }
+
+    /// Who of a product comes first and lacks the rest of what is partly there; nobody while somebody before them can
+    /// start.
+    fn keeper(&self, index: usize, now: Timestamp) -> Option<(Class, &Waiter)> {
+        let product = &self.products[index];
+        let heads = self.ranks(index).into_iter().filter_map(|class| {
+            let head = self.waiters.front(&product.lines[class.index()])?;
+            Some((class, head, self.lack(head, now)))
+        });
+        let mut lacking = heads.filter(|(.., lack)| *lack != Lack::All);
+        lacking.next().filter(|(.., lack)| *lack == Lack::Rest).map(|(class, head, _)| (class, head))
+    }
+
+    /// Whether the head of `class` keeps anything of what one of the same product needs who ranks below it.
+    fn keeps(&self, index: usize, class: Class, wanted: &Needs, now: Timestamp) -> bool {
+        let product = &self.products[index];
+        let Some(head) = self.waiters.front(&product.lines[class.index()]) else { return false };
+        if self.lack(head, now) != Lack::Rest {
+            return false;
+        }
+        let (needs, cost) = (&product.settings.needs[class.index()], self.cost(&head.arrival));
+        let short = |need: usize| self.resources[need].free() < cost;
+        product.free_under_ramp() < cost
+            || needs.iter().any(|need| short(need) && wanted.iter().any(|other| other == need))
+    }
+
+    fn lack(&self, head: &Waiter, now: Timestamp) -> Lack {
+        let product = &self.products[head.arrival.product.index()];
+        if self.can_start(&head.arrival) {
+            return Lack::Nothing;
+        }
+        if head.arrival.seats == ONE_SEAT || product.state.shut().is_some() || self.is_stale(head, now) {
+            return Lack::All;
+        }
+        let needs = &product.settings.needs[head.arrival.class.index()];
+        let free = needs.iter().map(|need| self.resources[need].free()).min().unwrap_or(u32::MAX);
+        if free.min(product.free_under_ramp()) == 0 { Lack::All } else { Lack::Rest }
+    }
+}

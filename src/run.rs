@@ -142,7 +142,7 @@ fn office(
             for gate in &control.shared.gates {
                 tokio::spawn(gate.clone().keep_awake());
             }
-            tokio::spawn(write_log(to_log));
+            tokio::spawn(write_log(to_log, control.clone()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), Control::follow_the_wall_clock));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
@@ -217,15 +217,30 @@ enum Sentence {
     RampMoved { product: String, from: u32, to: u32 },
 }
 
-async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>) {
+async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>, control: Arc<Control>) {
     while let Some(sentence) = sentences.recv().await {
         match sentence {
-            Sentence::StateChanged { product, from, to } => {
-                tracing::info!(product, from = from.name(), to = to.name(), "state changed");
-            }
+            Sentence::StateChanged { product, from, to } => tell_state(&control, &product, from, to),
             Sentence::RampMoved { product, from, to } => tracing::info!(product, from, to, "the ramp moved"),
         }
     }
+}
+
+fn tell_state(control: &Control, product: &str, from: State, to: State) {
+    let matter = format!("product {product}");
+    let (was, is) = (from.name(), to.name());
+    match (from, to) {
+        (_, State::Down) => {
+            let text = format!("no backend of {product} accepts connections: it is down until one does");
+            tracing::error!("ALARM: {text}");
+            return control.raise(&matter, text);
+        }
+        (State::Down, State::Ramping) => {
+            tracing::warn!(product, from = was, to = is, "backends are back: a reopening that was found, not ordered");
+        }
+        _ => tracing::info!(product, from = was, to = is, "state changed"),
+    }
+    control.settle(&matter);
 }
 
 impl StartError {

@@ -36,7 +36,7 @@ pub struct Status {
 pub struct ProductStatus {
     /// Its name.
     pub name: String,
-    /// `open`, `draining`, `parked`, `closed` or `ramping`.
+    /// `open`, `draining`, `parked`, `closed`, `ramping` or `down`.
     pub state: String,
     /// Seats it holds.
     pub in_flight: u32,

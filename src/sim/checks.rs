@@ -16,7 +16,8 @@
 //! | `higher class first`, `oldest first` | within a product, within a class |
 //! | `guarantee` | nobody borrows while somebody waits for what they are owed |
 //! | `share` | who is hungry for long holds its max-min share |
-//! | `state`, `forbidden` | what is shut, closed, or after its stop, does not pass |
+//! | `state`, `forbidden` | what is shut, down, closed, or after its stop, does not pass |
+//! | `backends` | the limit and the knee follow the backends that are there |
 //! | `ramp` | the ceiling binds, grows no faster than promised, and is not left early |
 //! | `refusal`, `retry-after` | a no has the name that is due, and a time within the bounds |
 //! | `customer share`, `length` | nobody fills a queue alone, or beyond its length |
@@ -190,7 +191,7 @@ impl House {
             shared: (0..settings.resources.len()).map(|resource| shares.is_shared(resource)).collect(),
             shown: Shown::empty(settings.resources.len(), products),
             books: Books::new(&settings),
-            life: Life::new(products),
+            life: Life::new(products, settings.resources.len()),
             shares,
             wakes: Wakes::default(),
             report: Report::default(),

@@ -2,7 +2,7 @@
 
 use super::super::limit::Sample;
 use super::super::settings::Needs;
-use super::super::{Arrival, Class, Event, Outcome, Output, ParkReason, Refusal, Seat, Timestamp, Verdict};
+use super::super::{Arrival, Class, Event, Outcome, Output, Refusal, Seat, Timestamp, Verdict};
 use super::Domain;
 
 impl Domain {
@@ -13,10 +13,9 @@ impl Domain {
         if self.shutting_down {
             return Some(Refusal::ShuttingDown);
         }
-        let shut = self.products[arrival.product.index()].state.shut();
-        match shut.filter(|_| !arrival.class.passes_in_every_state()) {
-            Some(ParkReason::Parked) => Some(Refusal::Parked),
-            Some(ParkReason::Closed) => Some(Refusal::Closed),
+        let refuses = self.products[arrival.product.index()].state.refuses();
+        match refuses.filter(|_| !arrival.class.passes_in_every_state()) {
+            Some(refusal) => Some(refusal),
             None => arrival.event.and_then(|event| self.schedule.forbids(event, arrival.class, now)),
         }
     }
@@ -31,7 +30,7 @@ impl Domain {
             return true;
         }
         let product = &self.products[index];
-        product.state.shut().is_none()
+        product.state.refuses().is_none()
             && product.is_under_ramp()
             && product.settings.needs[class.index()].iter().all(|need| self.resources[need].is_free())
     }

@@ -32,6 +32,11 @@ impl Envelope {
         Envelope { since: now, start: start.max(FEWEST), held_up: now, shown: None }
     }
 
+    /// The same, from so many times the seats.
+    pub(super) fn times(self, by: f64) -> Envelope {
+        Envelope { start: self.start * by, ..self }
+    }
+
     pub(super) fn holds_up(&mut self, now: Timestamp) {
         self.held_up = now;
     }

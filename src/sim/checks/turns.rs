@@ -144,7 +144,7 @@ impl House {
         if self.life.bypass || self.takes_reserve(product, class) {
             return Lack::Nothing;
         }
-        if self.life.shut[product].is_some() {
+        if self.life.shut[product].is_some() || self.life.down[product] {
             return Lack::State;
         }
         let ceiling = self.shown.products[product].ramp_seats;

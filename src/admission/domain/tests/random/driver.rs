@@ -59,7 +59,11 @@ impl Player {
                 self.note(6, to.index() as u64);
                 assert_eq!(self.model.states[index], from);
                 let legal = match (from, to) {
-                    (State::Open | State::Ramping, State::Draining(_)) => true,
+                    (State::Open | State::Ramping | State::Down, State::Draining(_)) => true,
+                    (State::Open | State::Ramping | State::Draining(_) | State::Parked(_), State::Down) => {
+                        self.model.is_down(index)
+                    }
+                    (State::Down, State::Ramping) => !self.model.is_down(index),
                     (State::Draining(old), State::Parked(new)) => old == new && self.model.in_flight[index] == 0,
                     (State::Draining(old), State::Draining(new)) => old != new,
                     (State::Parked(old), State::Parked(new)) => old != new,

@@ -163,6 +163,7 @@ impl Domain {
                 self.enter(index, State::Down);
             }
             (Order::Reopen, State::Draining(_) | State::Parked(_)) => self.start_ramp(index, now),
+            (Order::Reopen, State::Ramping) if self.thaw(index) => {}
             (Order::Open, State::Draining(_) | State::Parked(_) | State::Ramping) => self.enter(index, State::Open),
             _ => return false,
         }

@@ -74,6 +74,11 @@ impl Product {
         self.ramp.as_ref().map(Ramp::seats)
     }
 
+    /// Whether the ramp has stepped back too often and serves on without growing.
+    pub fn ramp_is_frozen(&self) -> bool {
+        self.ramp.as_ref().is_some_and(Ramp::is_frozen)
+    }
+
     /// What this product is owed of what it shares, in per cent.
     pub fn guarantee(&self) -> u32 {
         self.settings.guarantee

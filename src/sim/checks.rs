@@ -19,6 +19,7 @@
 //! | `state`, `forbidden` | what is shut, down, closed, or after its stop, does not pass |
 //! | `backends` | the limit and the knee follow the backends that are there |
 //! | `ramp` | the ceiling binds, grows no faster than promised, and is not left early |
+//! | `frozen` | a ramp that keeps stepping back stops growing |
 //! | `refusal`, `retry-after` | a no has the name that is due, and a time within the bounds |
 //! | `customer share`, `length` | nobody fills a queue alone, or beyond its length |
 //!

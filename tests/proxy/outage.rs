@@ -136,3 +136,21 @@ fn what_a_person_has_parked_stays_parked_when_backends_return() {
     assert_eq!(client.get("/horse/odds").json()["refusal"], "parked");
     assert_eq!(proxy.order("reopen", "horse-racing").json()["applied"][0]["state"], "ramping");
 }
+
+#[test]
+fn a_ramp_that_keeps_stepping_back_freezes_until_a_person_lets_it_go_on() {
+    let ill = Backend::answering("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+    let proxy = Setup::new().product("horse-racing", "/horse/", &[ill.address], "limit = 80").start();
+    proxy.order("park", "horse-racing");
+    proxy.order("reopen", "horse-racing");
+    let mut client = proxy.client();
+    until("it has frozen", || {
+        (0..20).for_each(|_| drop(client.get("/horse/odds")));
+        proxy.product("horse-racing").ramp_frozen
+    });
+    assert_eq!(state(&proxy), "ramping");
+    until("somebody is told", || proxy.status().alarms.first().is_some_and(|text| text.contains("sluss reopen")));
+    assert_eq!(proxy.order("reopen", "horse-racing").json()["applied"][0]["changed"], true);
+    assert!(!proxy.product("horse-racing").ramp_frozen);
+    until("the matter is settled", || proxy.status().alarms.is_empty());
+}

@@ -34,6 +34,16 @@ impl Domain {
         }
     }
 
+    /// Let a frozen ramp go on. False when it was not frozen.
+    pub(super) fn thaw(&mut self, index: usize) -> bool {
+        let thawed = self.products[index].ramp.as_mut().is_some_and(Ramp::thaw);
+        if thawed {
+            let product = ProductId(index as u16);
+            self.outputs.push_back(Output::Note(Event::RampThawed { product }));
+        }
+        thawed
+    }
+
     /// From half of what the backends were known to take, or from what the product holds if that is more.
     pub(super) fn start_ramp(&mut self, index: usize, now: Timestamp) {
         let needs = self.products[index].settings.needs[Class::Commit.index()];

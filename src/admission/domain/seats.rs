@@ -77,12 +77,17 @@ impl Domain {
         let held_up = product.waiting > 0 && !product.is_under_ramp();
         product.in_flight -= 1;
         if let Some(ramp) = &mut product.ramp {
-            let from = ramp.seats();
+            let (from, was_frozen) = (ramp.seats(), ramp.is_frozen());
             ramp.observe(outcome, slow, held_up, now);
-            let to = ramp.seats();
+            let (to, is_frozen) = (ramp.seats(), ramp.is_frozen());
+            let product = seat.product;
             if from != to {
-                let moved = Event::RampMoved { product: seat.product, from, to };
-                self.outputs.push_back(Output::Note(moved));
+                self.outputs.push_back(Output::Note(Event::RampMoved { product, from, to }));
+            }
+            match (was_frozen, is_frozen) {
+                (false, true) => self.outputs.push_back(Output::Note(Event::RampFroze { product, seats: to })),
+                (true, false) => self.outputs.push_back(Output::Note(Event::RampThawed { product })),
+                _ => {}
             }
         }
     }

@@ -114,7 +114,11 @@ impl House {
                 self.life.shut[product] = None;
                 self.life.ramps[product] = (!self.life.down[product]).then(|| self.envelope(product));
             }
-            Order::Reopen => {}
+            Order::Reopen => {
+                if let Some(ramp) = &mut self.life.ramps[product] {
+                    ramp.thaw();
+                }
+            }
             Order::Open => {
                 self.life.shut[product] = None;
                 self.life.ramps[product] = None;

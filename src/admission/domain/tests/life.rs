@@ -323,3 +323,23 @@ fn a_restart_while_ramping_or_down_comes_up_ramping_from_half_of_what_was_known(
         assert_eq!(story.domain.product(HORSE).ramp_seats(), Some(30));
     }
 }
+
+#[test]
+fn a_frozen_ramp_is_told_once_and_goes_on_by_order() {
+    let mut story = Story::horses_on(200);
+    story.orders(HORSE, PARK, 0);
+    story.orders(HORSE, Order::Reopen, 1);
+    let (mut froze, mut ms) = (Vec::new(), 1);
+    while ms < 2_000 && !story.domain.product(HORSE).ramp_is_frozen() {
+        ms += 1;
+        let seat = story.passes(HORSE, Class::Commit, ms);
+        story.domain.finish(seat, Outcome::Failed, at(ms));
+        froze.extend(story.told().notes.into_iter().filter(|note| matches!(note, Event::RampFroze { .. })));
+    }
+    // 100, 70, 49, and no further down than the third step back leads.
+    assert_eq!(froze, [Event::RampFroze { product: HORSE, seats: 34 }]);
+    assert!(story.domain.order(HORSE, Order::Reopen, at(ms)));
+    assert_eq!(story.told().notes, [Event::RampThawed { product: HORSE }]);
+    assert!(!story.domain.order(HORSE, Order::Reopen, at(ms)));
+    assert_eq!(story.state(HORSE), State::Ramping);
+}

@@ -363,7 +363,7 @@ mod tests {
         let mut now = at(0);
         while !ramp.is_frozen() && now < at(30_000) {
             serve(&mut ramp, now, 1, |seats| seats.min(20.0) * 50.0, |seats| seats > 20.0, NEVER);
-            now = now + Duration::from_secs(1);
+            now += Duration::from_secs(1);
         }
         assert!(ramp.is_frozen(), "{ramp:?}");
         (ramp, now)

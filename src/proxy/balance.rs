@@ -211,7 +211,7 @@ mod tests {
         for pause in [100, 200, 400, 800, 1_600, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000] {
             backend.refused(now);
             assert_eq!(backend.aside_until(), Some(now + Duration::from_millis(pause)));
-            now = now + Duration::from_millis(pause);
+            now += Duration::from_millis(pause);
         }
         backend.accepted();
         assert_eq!(backend.aside_until(), None);

@@ -79,13 +79,9 @@ impl Player {
                 self.note(7, u64::from(to));
                 assert!(to >= 4 && to <= from * 3 / 2 + 1, "{from} to {to}");
             }
-            Event::RampFroze { product, .. } => {
-                assert!(
-                    self.domain.product(product).ramp_is_frozen()
-                        || self.model.states[product.index()] == State::Ramping
-                );
+            Event::RampFroze { product, .. } | Event::RampThawed { product } => {
+                assert_eq!(self.model.states[product.index()], State::Ramping);
             }
-            Event::RampThawed { product } => assert_eq!(self.model.states[product.index()], State::Ramping),
             Event::EventChanged { event, to } => {
                 self.note(8, event.0);
                 assert_eq!(self.model.events.get(&event).map(|entry| entry.state), Some(to));

@@ -142,7 +142,7 @@ fn office(
             for gate in &control.shared.gates {
                 tokio::spawn(gate.clone().keep_awake());
             }
-            tokio::spawn(write_log(to_log));
+            tokio::spawn(write_log(to_log, control.clone()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), Control::follow_the_wall_clock));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
@@ -191,6 +191,14 @@ impl Notes {
                 let product = self.products[usize::from(product.0)].clone();
                 self.say(Sentence::RampMoved { product, from, to });
             }
+            Event::RampFroze { product, seats } => {
+                let product = self.products[usize::from(product.0)].clone();
+                self.say(Sentence::RampFroze { product, seats });
+            }
+            Event::RampThawed { product } => {
+                let product = self.products[usize::from(product.0)].clone();
+                self.say(Sentence::RampThawed { product });
+            }
             // Whoever caused it knows its name and has written it down.
             Event::EventChanged { .. } => {}
         }
@@ -215,17 +223,52 @@ impl Notes {
 enum Sentence {
     StateChanged { product: String, from: State, to: State },
     RampMoved { product: String, from: u32, to: u32 },
+    RampFroze { product: String, seats: u32 },
+    RampThawed { product: String },
 }
 
-async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>) {
+async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>, control: Arc<Control>) {
     while let Some(sentence) = sentences.recv().await {
         match sentence {
-            Sentence::StateChanged { product, from, to } => {
-                tracing::info!(product, from = from.name(), to = to.name(), "state changed");
-            }
+            Sentence::StateChanged { product, from, to } => tell_state(&control, &product, from, to),
             Sentence::RampMoved { product, from, to } => tracing::info!(product, from, to, "the ramp moved"),
+            Sentence::RampFroze { product, seats } => tell_frozen(&control, &product, seats),
+            Sentence::RampThawed { product } => {
+                tracing::info!(product, "the ramp goes on");
+                control.settle(&matter(&product));
+            }
         }
     }
+}
+
+fn tell_state(control: &Control, product: &str, from: State, to: State) {
+    let (was, is) = (from.name(), to.name());
+    match (from, to) {
+        (_, State::Down) => {
+            let text = format!("no backend of {product} accepts connections: it is down until one does");
+            tracing::error!("ALARM: {text}");
+            return control.raise(&matter(product), text);
+        }
+        (State::Down, State::Ramping) => {
+            tracing::warn!(product, from = was, to = is, "backends are back: a reopening that was found, not ordered");
+        }
+        _ => tracing::info!(product, from = was, to = is, "state changed"),
+    }
+    control.settle(&matter(product));
+}
+
+fn tell_frozen(control: &Control, product: &str, seats: u32) {
+    let text = format!(
+        "{product} stepped back three times within a minute of its ramp and serves on with {seats} seats: look at its \
+         backends, then let it go on (`sluss reopen {product}`) or open it (`sluss open {product}`)"
+    );
+    tracing::error!("ALARM: {text}");
+    control.raise(&matter(product), text);
+}
+
+/// What an alarm about a product is filed under; events have names of their own.
+fn matter(product: &str) -> String {
+    format!("product {product}")
 }
 
 impl StartError {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Gauge};
 
+use super::orders::state_word;
 use crate::admission::schedule::{Entry, EventState};
 use crate::admission::{EventKey, ParkReason, ProductId, State, Timestamp};
 use crate::config::ScheduledEvent;
@@ -127,7 +128,7 @@ impl Control {
     /// Write the levels that were found into the journal.
     pub fn journal_knees(&self) {
         for (gate, domain) in self.shared.gates.iter().zip(&self.shared.settings.domains) {
-            let knees = gate.with(|domain, _| domain.resources().iter().map(|r| r.knee()).collect::<Vec<_>>());
+            let knees = gate.with(|domain, _| domain.resources().iter().map(|r| r.whole_knee()).collect::<Vec<_>>());
             for (resource, seats) in domain.resources.iter().zip(knees) {
                 if let Some(seats) = seats {
                     self.journal.note(Record::Knee { resource: resource.clone(), seats });
@@ -169,16 +170,6 @@ impl Control {
     }
 
     fn restore(&self, memory: &Memory) {
-        for (name, (state, reason)) in &memory.states {
-            // A product that left the configuration since has no state to restore.
-            let Some(index) = self.product_named(name) else { continue };
-            let reason = if reason.as_deref() == Some("closed") { ParkReason::Closed } else { ParkReason::Parked };
-            let (gate, product) = self.product(index);
-            if matches!(state.as_str(), "parked" | "draining") {
-                tracing::warn!(product = name, reason = reason.name(), "comes up parked, as it was before the restart");
-                gate.with(|domain, _| domain.restore(product, State::Parked(reason)));
-            }
-        }
         for (gate, settings) in self.shared.gates.iter().zip(&self.shared.settings.domains) {
             gate.with(|domain, now| {
                 for (index, name) in settings.resources.iter().enumerate() {
@@ -190,6 +181,19 @@ impl Control {
                     domain.bypass(true, now);
                 }
             });
+        }
+        for (name, (state, reason)) in &memory.states {
+            // A product that left the configuration since has no state to restore.
+            let Some(index) = self.product_named(name) else { continue };
+            let reason = if reason.as_deref() == Some("closed") { ParkReason::Closed } else { ParkReason::Parked };
+            let state = match state.as_str() {
+                "parked" | "draining" => State::Parked(reason),
+                "ramping" | "down" => State::Ramping,
+                _ => continue,
+            };
+            tracing::warn!(product = name, state = state_word(state), "not open, as it was before the restart");
+            let (gate, product) = self.product(index);
+            gate.with(|domain, now| domain.restore(product, state, now));
         }
         if memory.bypass {
             tracing::warn!("comes up in bypass, as it was before the restart: nothing is refused");

@@ -36,7 +36,7 @@ pub struct Status {
 pub struct ProductStatus {
     /// Its name.
     pub name: String,
-    /// `open`, `draining`, `parked`, `closed` or `ramping`.
+    /// `open`, `draining`, `parked`, `closed`, `ramping` or `down`.
     pub state: String,
     /// Seats it holds.
     pub in_flight: u32,
@@ -44,6 +44,9 @@ pub struct ProductStatus {
     pub waiting: u32,
     /// The ramp's ceiling, while there is one.
     pub ramp_seats: Option<u32>,
+    /// Whether the ramp has stepped back too often and no longer grows.
+    #[serde(default)]
+    pub ramp_frozen: bool,
     /// What it is owed of what it shares, in per cent.
     pub guarantee: u32,
     /// The last order about it, with who and why.
@@ -127,6 +130,7 @@ impl Control {
                 in_flight: product.in_flight() + product.reserve_in_use(),
                 waiting: Class::ALL.into_iter().map(|class| product.waiting(class)).sum(),
                 ramp_seats: product.ramp_seats(),
+                ramp_frozen: product.ramp_is_frozen(),
                 guarantee: product.guarantee(),
                 last_order,
             }

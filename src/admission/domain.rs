@@ -165,15 +165,36 @@ impl Domain {
         let index = product.index();
         let state = self.products[index].state;
         match (order, state) {
-            (Order::Park(reason), State::Open | State::Ramping) => self.enter(index, State::Draining(reason)),
+            (Order::Park(reason), State::Open | State::Ramping | State::Down) => {
+                self.enter(index, State::Draining(reason))
+            }
             (Order::Park(reason), State::Draining(old)) if old != reason => self.enter(index, State::Draining(reason)),
             (Order::Park(reason), State::Parked(old)) if old != reason => self.enter(index, State::Parked(reason)),
+            // Nobody can open what is not there: it is found when it comes back.
+            (Order::Reopen | Order::Open, State::Draining(_) | State::Parked(_)) if self.is_down(index) => {
+                self.enter(index, State::Down);
+            }
             (Order::Reopen, State::Draining(_) | State::Parked(_)) => self.start_ramp(index, now),
+            (Order::Reopen, State::Ramping) if self.thaw(index) => {}
             (Order::Open, State::Draining(_) | State::Parked(_) | State::Ramping) => self.enter(index, State::Open),
             _ => return false,
         }
         self.wake(now);
         true
+    }
+
+    /// So many of the backends of a pool are there, `of` so many that it has. To be called when that changes; before the
+    /// first call all are there.
+    ///
+    /// The pool's limit follows in proportion. When none is there nothing passes, and the limit stays what it was. The
+    /// products of the pool that nobody has shut are [`Down`](State::Down) meanwhile, and come back through the ramp.
+    pub fn backends(&mut self, resource: usize, healthy: u32, of: u32, now: Timestamp) {
+        let now = self.tick(now);
+        self.resources[resource].backends(healthy, of);
+        for index in 0..self.products.len() {
+            self.find(index, now);
+        }
+        self.wake(now);
     }
 
     /// Put in an event, or replace what is known about it.
@@ -231,14 +252,17 @@ impl Domain {
         self.wake(now);
     }
 
-    /// Come up in the state a journal tells. For use before the first arrival.
-    pub fn restore(&mut self, product: ProductId, state: State) {
-        self.products[product.index()].state = match state {
-            State::Draining(reason) => State::Parked(reason),
-            // A ramp needs evidence that did not survive; an operator who had reopened wants it open.
-            State::Ramping => State::Open,
-            state => state,
-        };
+    /// Come up in the state a journal tells. For use before the first arrival, and after [`recall`](Self::recall): a
+    /// ramp starts from what is known.
+    pub fn restore(&mut self, product: ProductId, state: State, now: Timestamp) {
+        let now = self.tick(now);
+        let index = product.index();
+        match state {
+            State::Draining(reason) | State::Parked(reason) => self.enter(index, State::Parked(reason)),
+            // What was down may be back. If it is not, that will be found; if it is, its crowd has waited.
+            State::Ramping | State::Down => self.start_ramp(index, now),
+            State::Open => {}
+        }
     }
 
     /// Start a resource's limit from a level found earlier. For use before the first arrival.

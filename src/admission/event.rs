@@ -23,6 +23,18 @@ pub enum Event {
         /// Seats now.
         to: u32,
     },
+    /// The ramp has stepped back too often: it serves on where it is, and somebody should look.
+    RampFroze {
+        /// Which product.
+        product: ProductId,
+        /// Seats it serves on with.
+        seats: u32,
+    },
+    /// A frozen ramp goes on, by order or because the backends do better.
+    RampThawed {
+        /// Which product.
+        product: ProductId,
+    },
     /// An event was closed, parked or reopened.
     EventChanged {
         /// Which.

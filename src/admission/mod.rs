@@ -11,6 +11,7 @@
 //! - [`Domain::finish`] once per [`Seat`], when the answer has gone out or can no longer;
 //! - [`Domain::leave`] when a waiter's client has hung up;
 //! - [`Domain::order`] for operators and signals;
+//! - [`Domain::backends`] when backends of a pool went or came back;
 //! - [`Domain::wake`] no later than [`Domain::next_wake`];
 //!
 //! and after every call takes what [`Domain::poll_output`] has for it.
@@ -177,6 +178,8 @@ pub enum Refusal {
     Closed,
     /// The product is paused while somebody finds out; it will reopen.
     Parked,
+    /// None of the product's backends is there.
+    NoBackend,
     /// The event was closed.
     EventClosed,
     /// The event is paused while somebody finds out.
@@ -195,11 +198,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// How many refusals there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
     /// Every refusal.
     pub const ALL: [Refusal; Refusal::COUNT] = [
         Refusal::Closed,
         Refusal::Parked,
+        Refusal::NoBackend,
         Refusal::EventClosed,
         Refusal::EventParked,
         Refusal::PastBettingStop,
@@ -219,6 +223,7 @@ impl Refusal {
         match self {
             Refusal::Closed => "closed",
             Refusal::Parked => "parked",
+            Refusal::NoBackend => "no_backend",
             Refusal::EventClosed => "event_closed",
             Refusal::EventParked => "event_parked",
             Refusal::PastBettingStop => "past_betting_stop",

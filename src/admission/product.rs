@@ -78,6 +78,11 @@ impl Product {
         self.ramp.as_ref().map(Ramp::seats)
     }
 
+    /// Whether the ramp has stepped back too often and serves on without growing.
+    pub fn ramp_is_frozen(&self) -> bool {
+        self.ramp.as_ref().is_some_and(Ramp::is_frozen)
+    }
+
     /// What this product is owed of what it shares, in per cent.
     pub fn guarantee(&self) -> u32 {
         self.settings.guarantee
@@ -134,7 +139,7 @@ impl Product {
                 let drain = self.let_through[class.index()].per_s(now);
                 calendar.promise(drain, now, random)
             }
-            Refusal::Closed | Refusal::Parked | Refusal::EventParked => calendar.shut(now, random),
+            Refusal::Closed | Refusal::Parked | Refusal::NoBackend | Refusal::EventParked => calendar.shut(now, random),
             Refusal::OverCustomerShare | Refusal::ShuttingDown => calendar.soon(random),
             // What is over does not come back.
             Refusal::EventClosed | Refusal::PastBettingStop => Duration::ZERO,

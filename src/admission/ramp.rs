@@ -8,6 +8,11 @@
 //! a third fewer answers, each as late as before, says that the backends are late by nature, and waiting for them to
 //! become quick would leave the product at four seats for ever. Doubt is held for a few windows and then tried. A
 //! backend that comes back cold is simply held longer; a warm one costs a few windows.
+//!
+//! A ramp that steps back three times within a minute *freezes*: it serves on at the best level that was good, and a
+//! person is told. It goes on when a person says so, or when the same seats bring half as many answers again: then what
+//! it stepped back for, a cold cache, half of the machines, has gone. Of health alone it takes a whole minute, longer
+//! than it took to freeze, for one careful step.
 
 use std::time::Duration;
 
@@ -23,6 +28,28 @@ pub(crate) struct Ramp {
     still: u32,
     window: Window,
     bound_at: Timestamp,
+    /// The best level that was good, and has not been bad since.
+    good: f64,
+    /// When it stepped back, the latest last.
+    backs: [Timestamp; STEP_BACKS],
+    frozen: Option<Frozen>,
+}
+
+/// Where a frozen ramp stands.
+#[derive(Clone, Copy, Debug)]
+struct Frozen {
+    /// Since when all has been well.
+    well_since: Timestamp,
+    /// Answers per second that the level brought at first, once that is known.
+    rate: Option<f64>,
+}
+
+/// What a window says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Forward,
+    Hold,
+    Back,
 }
 
 #[derive(Debug)]
@@ -47,13 +74,42 @@ const BACK: f64 = 0.7;
 const FOLLOWED: f64 = 0.5;
 /// So many windows in doubt are enough to try the next step.
 const DOUBT: u32 = 5;
+/// So many steps back within so long are a ramp that gets nowhere.
+const STEP_BACKS: usize = 3;
+const WITHIN: Duration = Duration::from_secs(60);
+/// All must have been well for so long before a frozen ramp takes a step.
+const WELL_FOR: Duration = Duration::from_secs(60);
+const CAREFUL: f64 = 1.2;
+/// So many times the answers from the same seats are not chance.
+const BETTER: f64 = 1.5;
 /// When the ceiling has not held anybody up for so long, the ramp is over.
 const IDLE: Duration = Duration::from_secs(2);
 
 impl Ramp {
     /// A way back that starts from `seats`.
     pub(crate) fn new(seats: f64, now: Timestamp) -> Ramp {
-        Ramp { ceiling: seats.max(FEWEST), before: None, still: 0, window: Window::after(0), bound_at: now }
+        let ceiling = seats.max(FEWEST);
+        Ramp {
+            ceiling,
+            before: None,
+            still: 0,
+            window: Window::after(0),
+            bound_at: now,
+            good: ceiling,
+            backs: [Timestamp::ZERO; STEP_BACKS],
+            frozen: None,
+        }
+    }
+
+    /// Whether it has stepped back too often and waits, for a person or for better days.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    /// A person says that it may go on. False when it was not frozen.
+    pub(crate) fn thaw(&mut self) -> bool {
+        self.backs = [Timestamp::ZERO; STEP_BACKS];
+        self.frozen.take().is_some()
     }
 
     /// Seats the product may hold now.
@@ -97,18 +153,21 @@ impl Ramp {
 
     /// Whether the product can do without: the limits bind at `limit`, or the ceiling holds nobody up.
     pub(crate) fn is_over(&self, limit: u32, now: Timestamp) -> bool {
-        self.ceiling >= f64::from(limit) || now.since(self.bound_at) >= IDLE
+        self.ceiling >= f64::from(limit) || now >= self.idle_at()
     }
 
     /// When [`is_over`](Self::is_over) may become true by time alone.
     pub(crate) fn idle_at(&self) -> Timestamp {
-        self.bound_at + IDLE
+        self.bound_at + if self.is_frozen() { WELL_FOR } else { IDLE }
     }
 
     fn close(&mut self, now: Timestamp) {
         let from = self.seats();
         let rate = self.window.rate(now);
-        self.ceiling = (self.ceiling * self.step(rate)).max(FEWEST);
+        match self.frozen {
+            Some(frozen) => self.wait(frozen, rate, now),
+            None => self.take(self.step(rate), now),
+        }
         if self.seats() == from {
             self.still += 1;
             self.window = Window::after(0);
@@ -119,22 +178,78 @@ impl Ramp {
         }
     }
 
+    fn take(&mut self, step: Step, now: Timestamp) {
+        match step {
+            Step::Hold => {}
+            Step::Forward => {
+                if self.window.is_healthy() {
+                    self.good = self.good.max(self.ceiling);
+                }
+                self.ceiling *= FORWARD;
+            }
+            Step::Back => {
+                let from = self.seats();
+                self.step_back();
+                if self.seats() == from {
+                    // From the fewest there is no way back, and so nothing to be learned from one.
+                    return;
+                }
+                self.backs.rotate_left(1);
+                self.backs[STEP_BACKS - 1] = now;
+                if self.backs[0] > Timestamp::ZERO && now.since(self.backs[0]) <= WITHIN {
+                    self.ceiling = self.good;
+                    self.frozen = Some(Frozen { well_since: now, rate: None });
+                }
+            }
+        }
+    }
+
+    fn step_back(&mut self) {
+        let back = (self.ceiling * BACK).max(FEWEST);
+        if self.good >= self.ceiling {
+            // What was good is so no more.
+            self.good = back;
+        }
+        self.ceiling = back;
+    }
+
+    /// A window of a frozen ramp.
+    fn wait(&mut self, frozen: Frozen, rate: f64, now: Timestamp) {
+        let Window { done, failed, bound, .. } = self.window;
+        let better = bound && frozen.rate.is_some_and(|first| rate >= first * BETTER);
+        if failed * 2 > done {
+            self.step_back();
+            self.frozen = Some(Frozen { well_since: now, rate: None });
+        } else if !self.window.is_healthy() {
+            // A careful step too far is taken back.
+            self.ceiling = self.ceiling.min(self.good);
+            self.frozen = Some(Frozen { well_since: now, rate: frozen.rate.or(bound.then_some(rate)) });
+        } else if better {
+            self.thaw();
+        } else if now.since(frozen.well_since) >= WELL_FOR {
+            self.good = self.ceiling;
+            self.ceiling *= if bound { CAREFUL } else { 1.0 };
+            self.frozen = Some(Frozen { well_since: now, rate: None });
+        } else if bound {
+            self.frozen = Some(Frozen { rate: frozen.rate.or(Some(rate)), ..frozen });
+        }
+    }
+
     /// What the window makes of the ceiling.
-    fn step(&self, rate: f64) -> f64 {
+    fn step(&self, rate: f64) -> Step {
         let Window { done, slow, failed, bound, .. } = self.window;
         if failed * 2 > done {
-            return BACK;
+            return Step::Back;
         }
-        let healthy = failed * 20 <= done && slow * 10 <= done;
         let grew = self.before.is_some_and(|(seats, _)| seats < self.ceiling);
         if !bound {
-            1.0
-        } else if healthy || self.followed(rate) || self.still >= DOUBT {
-            FORWARD
+            Step::Hold
+        } else if self.window.is_healthy() || self.followed(rate) || self.still >= DOUBT {
+            Step::Forward
         } else if grew || failed * 20 > done || slow * 2 > done {
-            BACK
+            Step::Back
         } else {
-            1.0
+            Step::Hold
         }
     }
 
@@ -150,6 +265,11 @@ impl Ramp {
 impl Window {
     fn after(skip: u32) -> Window {
         Window { skip, since: Timestamp::NEVER, done: 0, answered: 0, slow: 0, failed: 0, bound: false }
+    }
+
+    /// Few failures, and few late answers.
+    fn is_healthy(&self) -> bool {
+        self.failed * 20 <= self.done && self.slow * 10 <= self.done
     }
 
     /// Good answers per second; never zero, for its logarithm is asked.
@@ -235,6 +355,53 @@ mod tests {
         serve(&mut ramp, at(0), 10, |seats| seats * 50.0, |_| false, 1);
         assert_eq!(ramp.seats(), 4);
         assert!(!ramp.is_over(5, at(10_000)));
+    }
+
+    /// Good at twenty seats, bad above, until it has frozen.
+    fn frozen() -> (Ramp, Timestamp) {
+        let mut ramp = Ramp::new(4.0, at(0));
+        let mut now = at(0);
+        while !ramp.is_frozen() && now < at(30_000) {
+            serve(&mut ramp, now, 1, |seats| seats.min(20.0) * 50.0, |seats| seats > 20.0, NEVER);
+            now += Duration::from_secs(1);
+        }
+        assert!(ramp.is_frozen(), "{ramp:?}");
+        (ramp, now)
+    }
+
+    #[test]
+    fn after_three_steps_back_it_serves_on_at_the_best_level_that_was_good() {
+        let (mut ramp, now) = frozen();
+        assert!((13..=20).contains(&ramp.seats()), "{}", ramp.seats());
+        let level = ramp.seats();
+        let ceilings = serve(&mut ramp, now, 55, |seats| seats * 50.0, |_| false, NEVER);
+        assert!(ceilings.iter().all(|ceiling| *ceiling == level));
+        assert!(!ramp.is_over(100, now + Duration::from_secs(10)), "it is not over because nobody asks for a moment");
+    }
+
+    #[test]
+    fn a_minute_of_health_is_worth_one_careful_step_and_one_too_far_is_taken_back() {
+        let (mut ramp, now) = frozen();
+        let level = ramp.seats();
+        serve(&mut ramp, now, 65, |seats| seats * 50.0, |_| false, NEVER);
+        let careful = ramp.seats();
+        assert!(ramp.is_frozen() && careful > level && careful <= level * 5 / 4, "{level} to {careful}");
+        let now = now + Duration::from_secs(65);
+        serve(&mut ramp, now, 2, |seats| seats * 50.0, |_| true, NEVER);
+        assert_eq!(ramp.seats(), level);
+    }
+
+    #[test]
+    fn it_goes_on_when_a_person_says_so_or_the_same_seats_bring_much_more() {
+        let (mut ramp, now) = frozen();
+        assert!(ramp.thaw() && !ramp.thaw());
+        serve(&mut ramp, now, 1, |seats| seats * 50.0, |_| false, NEVER);
+        assert!(ramp.seats() > 60, "{}", ramp.seats());
+        let (mut ramp, now) = frozen();
+        serve(&mut ramp, now, 2, |seats| seats * 50.0, |_| false, NEVER);
+        assert!(ramp.is_frozen());
+        serve(&mut ramp, now + Duration::from_secs(2), 2, |seats| seats * 100.0, |_| false, NEVER);
+        assert!(!ramp.is_frozen() && ramp.seats() > 60, "{ramp:?}");
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub struct Resource {
     by_product: Vec<Share>,
     guarantees: Vec<u32>,
     sharers: u32,
+    /// The part of its backends that are there, or were when the last one went.
+    part: f64,
+    down: bool,
 }
 
 /// What one product holds, and has held.
@@ -42,7 +45,8 @@ impl Resource {
     /// Capacity that nobody holds yet. `guarantees` are per cent by product; 0 for those that never use it.
     pub fn new(limit: Box<dyn Limit>, budget: bool, guarantees: Vec<u32>) -> Resource {
         let sharers = guarantees.iter().filter(|share| **share > 0).count() as u32;
-        Resource { limit, budget, in_use: 0, by_product: vec![Share::default(); guarantees.len()], guarantees, sharers }
+        let by_product = vec![Share::default(); guarantees.len()];
+        Resource { limit, budget, in_use: 0, by_product, guarantees, sharers, part: 1.0, down: false }
     }
 
     /// How many seats there are now.
@@ -70,14 +74,31 @@ impl Resource {
         self.limit.knee()
     }
 
+    /// [`knee`](Self::knee) as it would be with every backend there: what to carry across a restart, which begins with
+    /// all of them.
+    pub fn whole_knee(&self) -> Option<f64> {
+        self.knee().map(|knee| knee / self.part)
+    }
+
     /// Start from a level found earlier.
     pub(crate) fn recall(&mut self, knee: f64) {
         self.limit.recall(knee);
     }
 
-    /// There is `by` times the capacity that there was.
-    pub(crate) fn rescale(&mut self, by: f64) {
-        self.limit.rescale(by);
+    /// So many of its backends are there.
+    pub(crate) fn backends(&mut self, healthy: u32, of: u32) {
+        self.down = healthy == 0;
+        // Of none nothing can be learned, and from none nothing scales back up.
+        let part = f64::from(healthy) / f64::from(of.max(healthy).max(1));
+        if !self.down && part != self.part {
+            self.limit.rescale(part / self.part);
+            self.part = part;
+        }
+    }
+
+    /// Whether none of its backends is there.
+    pub(crate) fn is_down(&self) -> bool {
+        self.down
     }
 
     /// How many are not taken.

@@ -21,7 +21,9 @@ pub(super) fn status(status: &Status) -> String {
         line(&mut out, &format!("ALARM  {alarm}"));
     }
     let rows = status.products.iter().map(|product| {
-        let ramp = product.ramp_seats.map(|seats| seats.to_string()).unwrap_or_default();
+        let ramp =
+            product.ramp_seats.map(|seats| format!("{seats}{}", if product.ramp_frozen { " frozen" } else { "" }));
+        let ramp = ramp.unwrap_or_default();
         let last = product.last_order.clone().unwrap_or_default();
         let (in_flight, waiting) = (product.in_flight.to_string(), product.waiting.to_string());
         vec![

@@ -104,6 +104,7 @@ const fn status(refusal: Refusal) -> StatusCode {
         Refusal::EventClosed | Refusal::PastBettingStop => StatusCode::FORBIDDEN,
         Refusal::Closed
         | Refusal::Parked
+        | Refusal::NoBackend
         | Refusal::EventParked
         | Refusal::QueueFull
         | Refusal::WaitedTooLong
@@ -116,6 +117,7 @@ const fn detail(refusal: Refusal) -> (&'static str, &'static str) {
     match refusal {
         Refusal::Closed => ("Closed", "This product is closed."),
         Refusal::Parked => ("Paused", "Betting is paused while we check something. It will go on; please wait."),
+        Refusal::NoBackend => ("Out of service", "This service is down just now. It will be back; please wait."),
         Refusal::EventClosed => ("Betting closed", "Betting on this event has closed."),
         Refusal::EventParked => {
             ("Betting paused", "Betting on this event is paused while we check a signal. It may go on; please wait.")

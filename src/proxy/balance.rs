@@ -1,12 +1,14 @@
 //! Which backend: the less busy of two drawn at random, among those that accept connections.
 //!
 //! Two choices come close to the best of all with one comparison (Mitzenmacher 2001). A backend that
-//! refuses connections is set aside and tried again after a pause that doubles; when all are set aside,
-//! all are tried, for a proxy that refuses to try cannot notice the return.
+//! refuses connections is set aside and tried again after a pause that doubles ([`Standing`](super::standing)); when
+//! all are set aside, all are tried: what passes then is money in motion.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::settings::BackendSettings;
 use crate::admission::Timestamp;
@@ -20,8 +22,12 @@ pub(crate) struct Backend {
     outstanding: AtomicU32,
     /// Connections refused in a row.
     refused: AtomicU32,
+    /// Pauses since it last accepted one.
+    pauses: AtomicU32,
     /// Nanoseconds until which it is set aside.
     aside_until: AtomicU64,
+    /// It has just been set aside.
+    set_aside: Notify,
 }
 
 /// A request under way at a backend.
@@ -29,11 +35,21 @@ pub(crate) struct Backend {
 pub(crate) struct Outstanding(std::sync::Arc<Backend>);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const MOST_DOUBLINGS: u32 = 6;
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Backend {
+    /// With so many connections refused in a row it is gone. One may be a blip: a restart, a full accept queue.
+    pub(crate) const GONE: u32 = 3;
+
     pub(crate) fn new(settings: BackendSettings) -> Backend {
-        Backend { settings, outstanding: AtomicU32::new(0), refused: AtomicU32::new(0), aside_until: AtomicU64::new(0) }
+        Backend {
+            settings,
+            outstanding: AtomicU32::new(0),
+            refused: AtomicU32::new(0),
+            pauses: AtomicU32::new(0),
+            aside_until: AtomicU64::new(0),
+            set_aside: Notify::new(),
+        }
     }
 
     pub(crate) fn is_aside(&self, now: Timestamp) -> bool {
@@ -45,21 +61,44 @@ impl Backend {
         self.outstanding.load(Ordering::Relaxed)
     }
 
-    /// It did not accept a connection. True when it had been accepting them.
-    pub(crate) fn refused(&self, now: Timestamp) -> bool {
-        let times = self.refused.fetch_add(1, Ordering::Relaxed);
-        let until = now + FIRST_PAUSE * 2u32.pow(times.min(MOST_DOUBLINGS));
-        self.aside_until.store(until.since_start().as_nanos() as u64, Ordering::Relaxed);
-        times == 0
+    /// Whether it has refused so often in a row that nobody should count on it.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) >= Backend::GONE
     }
 
-    /// It accepted a connection. True when it had been set aside.
-    pub(crate) fn accepted(&self) -> bool {
-        // Read first: the line is shared by all workers and nearly always zero.
-        self.refused.load(Ordering::Relaxed) != 0 && {
-            self.aside_until.store(0, Ordering::Relaxed);
-            self.refused.swap(0, Ordering::Relaxed) != 0
+    /// Until when it is to be left alone; `None` while it accepts connections.
+    pub(crate) fn aside_until(&self) -> Option<Timestamp> {
+        let refuses = self.refused.load(Ordering::Relaxed) > 0;
+        refuses.then(|| Timestamp::after(Duration::from_nanos(self.aside_until.load(Ordering::Relaxed))))
+    }
+
+    /// Wait until it is set aside; at once when that has happened since the last time.
+    pub(crate) async fn until_set_aside(&self) {
+        self.set_aside.notified().await;
+    }
+
+    /// It did not accept a connection. Returns how often so in a row.
+    pub(crate) fn refused(&self, now: Timestamp) -> u32 {
+        // Many that were sent at once and are refused at once are one reason to leave it alone for longer.
+        if !self.is_aside(now) {
+            let pauses = self.pauses.fetch_add(1, Ordering::Relaxed);
+            let until = now + (FIRST_PAUSE * 2u32.pow(pauses.min(8))).min(LONGEST_PAUSE);
+            self.aside_until.store(until.since_start().as_nanos() as u64, Ordering::Relaxed);
         }
+        let times = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        self.set_aside.notify_one();
+        times
+    }
+
+    /// It accepted a connection. Returns how often in a row it had refused one before.
+    pub(crate) fn accepted(&self) -> u32 {
+        // Read first: the line is shared by all workers and nearly always zero.
+        if self.refused.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        self.aside_until.store(0, Ordering::Relaxed);
+        self.pauses.store(0, Ordering::Relaxed);
+        self.refused.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -153,12 +192,29 @@ mod tests {
     fn one_that_refuses_is_set_aside_and_tried_again_later() {
         let (backends, random) = (backends(2), Cell::new(Random::new(1)));
         let at = |ms| Timestamp::after(Duration::from_millis(ms));
-        assert!(backends[0].refused(at(0)));
-        assert!(!backends[0].refused(at(0)));
-        assert!((0..100).all(|_| choose(&backends, &[], at(150), &random) == 1));
-        assert!((0..100).any(|_| choose(&backends, &[], at(250), &random) == 0));
-        assert!(backends[0].accepted());
-        assert!(!backends[0].accepted());
+        // Two that were sent at once are refused at once: one pause.
+        assert_eq!([backends[0].refused(at(0)), backends[0].refused(at(1))], [1, 2]);
+        assert!((0..100).all(|_| choose(&backends, &[], at(99), &random) == 1));
+        assert!((0..100).any(|_| choose(&backends, &[], at(100), &random) == 0));
+        assert!(!backends[0].is_gone());
+        assert_eq!(backends[0].refused(at(100)), 3);
+        assert!(backends[0].is_gone());
+        assert!((0..100).all(|_| choose(&backends, &[], at(299), &random) == 1));
+        assert_eq!([backends[0].accepted(), backends[0].accepted()], [3, 0]);
+        assert!(!backends[0].is_gone());
+    }
+
+    #[test]
+    fn pauses_double_and_never_last_longer_than_two_seconds() {
+        let backend = &backends(1)[0];
+        let mut now = Timestamp::ZERO;
+        for pause in [100, 200, 400, 800, 1_600, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000] {
+            backend.refused(now);
+            assert_eq!(backend.aside_until(), Some(now + Duration::from_millis(pause)));
+            now += Duration::from_millis(pause);
+        }
+        backend.accepted();
+        assert_eq!(backend.aside_until(), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod receive;
 pub mod classify;
 pub mod admit;
 mod balance;
+mod standing;
 mod upload;
 mod upstream;
 mod stream;

@@ -5,7 +5,6 @@
 //! another backend; once a byte may have left, it is never repeated.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,12 +14,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::admit::Admitted;
-use super::balance::{self, Backend, Outstanding};
-
+use super::balance::{self, Outstanding};
 use super::clock::Clock;
 use super::exchange::{Answered, Exchange};
 use super::fault::Fault;
 use super::settings::BackendTimeouts;
+use super::standing::Standing;
 use super::stream::BackendStream;
 use super::upload::RequestBody;
 use crate::admission::random::Random;
@@ -29,7 +28,7 @@ use crate::telemetry::record::UpstreamMetrics;
 
 /// One worker's connections to the backends of one pool.
 pub(crate) struct Pool {
-    backends: Vec<Arc<Backend>>,
+    standing: Arc<Standing>,
     host: HeaderValue,
     idle: Vec<RefCell<Vec<Idle>>>,
     timeouts: BackendTimeouts,
@@ -81,22 +80,22 @@ const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Pool {
     pub(crate) fn new(
-        backends: Vec<Arc<Backend>>,
+        standing: Arc<Standing>,
         settings: &super::settings::PoolSettings,
         clock: Clock,
         seed: u64,
-        metrics: Arc<UpstreamMetrics>,
     ) -> Rc<Pool> {
+        let backends = &standing.backends;
         let host = backends.first().and_then(|backend| HeaderValue::from_str(&backend.settings.name).ok());
         Rc::new(Pool {
             host: host.unwrap_or(HeaderValue::from_static("")),
             idle: backends.iter().map(|_| RefCell::new(Vec::new())).collect(),
-            backends,
+            metrics: standing.metrics.clone(),
+            standing,
             timeouts: settings.timeouts.clone(),
             most_idle: settings.idle_connections,
             random: Cell::new(Random::new(seed)),
             clock,
-            metrics,
             carried: Cell::new(0),
         })
     }
@@ -181,35 +180,20 @@ impl Pool {
 
     /// A connection that is ready to send: an idle one, or a new one to a backend that accepts it.
     async fn connect(&self, now: Timestamp, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
-        while tried.len() < MOST_ATTEMPTS.min(self.backends.len()) {
-            let index = balance::choose(&self.backends, tried, now, &self.random);
-            let backend = &self.backends[index];
-            let outstanding = Outstanding::at(backend);
+        let backends = &self.standing.backends;
+        while tried.len() < MOST_ATTEMPTS.min(backends.len()) {
+            let index = balance::choose(backends, tried, now, &self.random);
+            let outstanding = Outstanding::at(&backends[index]);
             if let Some(sender) = self.reuse(index, now) {
                 return Ok(Borrowed { sender, backend: index, outstanding, fresh: false });
             }
-            match timeout(self.timeouts.connect, open(backend.settings.address)).await {
-                Ok(Ok(sender)) => {
-                    if backend.accepted() {
-                        tracing::info!(backend = backend.settings.name, "a backend accepts connections again");
-                    }
-                    self.metrics.opened.increment(1);
-                    return Ok(Borrowed { sender, backend: index, outstanding, fresh: true });
-                }
-                failed => {
-                    self.metrics.connect_failed.increment(1);
-                    if backend.refused(self.clock.now()) {
-                        let why = failed
-                            .map_or("no answer in time".into(), |e| e.err().map(|e| e.to_string()).unwrap_or_default());
-                        tracing::warn!(
-                            backend = backend.settings.name,
-                            why,
-                            "a backend does not accept connections: set aside"
-                        );
-                    }
-                    tried.push(index);
-                }
+            if let Ok(stream) = self.standing.connect(index).await
+                && let Ok(sender) = open(stream).await
+            {
+                self.metrics.opened.increment(1);
+                return Ok(Borrowed { sender, backend: index, outstanding, fresh: true });
             }
+            tried.push(index);
         }
         Err(Fault::Unreachable)
     }
@@ -260,8 +244,7 @@ impl Pool {
     }
 }
 
-async fn open(address: SocketAddr) -> std::io::Result<SendRequest<RequestBody>> {
-    let stream = TcpStream::connect(address).await?;
+async fn open(stream: TcpStream) -> std::io::Result<SendRequest<RequestBody>> {
     stream.set_nodelay(true)?;
     let mut builder = http1::Builder::new();
     // A request is nearly always a head and nothing else: a plain send of one buffer costs less than a vectored

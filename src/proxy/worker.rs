@@ -17,7 +17,6 @@ use tokio::task::LocalSet;
 
 use super::admit::Gate;
 use super::answer::Answers;
-use super::balance::Backend;
 use super::body::AnswerBody;
 use super::classify::{self, Classified, Hashes};
 use super::clock::Clock;
@@ -25,7 +24,8 @@ use super::exchange::Answered;
 use super::fault::Fault;
 use super::headers::{self, Peer, Seen};
 use super::listener::{self, Connections};
-use super::settings::{CustomerSource, Settings};
+use super::settings::{CustomerSource, PoolSettings, Settings};
+use super::standing::Standing;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
@@ -41,10 +41,10 @@ pub struct Shared {
     pub clock: Clock,
     /// Turns names into numbers.
     pub hashes: Hashes,
-    pub(crate) backends: Vec<Vec<Arc<Backend>>>,
+    /// One per pool.
+    pub(crate) standings: Vec<Arc<Standing>>,
     pub(crate) open: Arc<AtomicUsize>,
     metrics: Arc<ProxyMetrics>,
-    upstream_metrics: Vec<Arc<UpstreamMetrics>>,
 }
 
 /// One thread's part.
@@ -82,21 +82,17 @@ impl Shared {
     ) -> Shared {
         classify::settle_paths(&mut settings);
         let names = || settings.products.iter().map(|product| product.name.as_str());
-        let backends = |pool: &super::settings::PoolSettings| {
-            pool.backends.iter().map(|backend| Arc::new(Backend::new(backend.clone()))).collect()
+        let standing = |pool: &PoolSettings| {
+            let metrics = Arc::new(UpstreamMetrics::new(registry, &pool.name));
+            Standing::new(pool, gates[pool.domain].clone(), clock, metrics)
         };
         Shared {
+            standings: settings.pools.iter().map(standing).collect(),
             gates,
             clock,
             hashes,
-            backends: settings.pools.iter().map(backends).collect(),
             open: Arc::new(AtomicUsize::new(0)),
             metrics: Arc::new(ProxyMetrics::new(registry, names())),
-            upstream_metrics: settings
-                .pools
-                .iter()
-                .map(|pool| Arc::new(UpstreamMetrics::new(registry, &pool.name)))
-                .collect(),
             settings: Arc::new(settings),
         }
     }
@@ -109,8 +105,11 @@ impl Shared {
     /// Every backend: its name, requests under way, and whether it is set aside.
     pub fn backends(&self) -> impl Iterator<Item = (&str, u32, bool)> {
         let now = self.clock.now();
-        let all = self.backends.iter().flatten();
-        all.map(move |backend| (backend.settings.name.as_str(), backend.outstanding(), backend.is_aside(now)))
+        let all = self.standings.iter().flat_map(|standing| &standing.backends);
+        all.map(move |backend| {
+            let aside = backend.is_aside(now) || backend.is_gone();
+            (backend.settings.name.as_str(), backend.outstanding(), aside)
+        })
     }
 }
 
@@ -145,6 +144,14 @@ impl Workers {
 
 async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Receiver<bool>, seed: u64) {
     let listener = TcpListener::from_std(socket).expect("a listening socket of our own making");
+    if seed == 0 {
+        // One worker looks after those who are aside, for all.
+        for standing in &shared.standings {
+            (0..standing.backends.len()).for_each(|index| {
+                tokio::task::spawn_local(standing.clone().keep_probing(index));
+            });
+        }
+    }
     let worker = Worker::new(shared, seed);
     tokio::select! {
         () = listener::accept(&listener, &worker) => {}
@@ -168,9 +175,8 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
 impl Worker {
     fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
         let settings = shared.settings.clone();
-        let pool = |(index, pool): (usize, &super::settings::PoolSettings)| {
-            let metrics = shared.upstream_metrics[index].clone();
-            Pool::new(shared.backends[index].clone(), pool, shared.clock, seed, metrics)
+        let pool = |(index, pool): (usize, &PoolSettings)| {
+            Pool::new(shared.standings[index].clone(), pool, shared.clock, seed)
         };
         let identity = |source: &CustomerSource| match source {
             CustomerSource::Header(name) => Some(name.clone()),

@@ -18,8 +18,10 @@
 //! | `floor` | the lowest classes go before others only for what they are owed, and are given it |
 //! | `guarantee` | nobody borrows while somebody waits for what they are owed |
 //! | `share` | who is hungry for long holds its max-min share |
-//! | `state`, `forbidden` | what is shut, closed, or after its stop, does not pass |
+//! | `state`, `forbidden` | what is shut, down, closed, or after its stop, does not pass |
+//! | `backends` | the limit and the knee follow the backends that are there |
 //! | `ramp` | the ceiling binds, grows no faster than promised, and is not left early |
+//! | `frozen` | a ramp that keeps stepping back stops growing |
 //! | `refusal`, `retry-after` | a no has the name that is due, and a time within the bounds |
 //! | `customer share`, `length` | nobody fills a queue alone, or beyond its length |
 //!
@@ -194,7 +196,7 @@ impl House {
             shared: (0..settings.resources.len()).map(|resource| shares.is_shared(resource)).collect(),
             shown: Shown::empty(settings.resources.len(), products),
             books: Books::new(&settings),
-            life: Life::new(products),
+            life: Life::new(products, settings.resources.len()),
             shares,
             wakes: Wakes::default(),
             report: Report::default(),

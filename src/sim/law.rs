@@ -86,6 +86,15 @@ pub enum Notice {
     MoveStop(EventKey, Timestamp),
     /// Everything but plain proxying goes off, or on again.
     Bypass(bool),
+    /// So many of the nodes behind a pool accept connections, `of` so many that there are.
+    Backends {
+        /// The pool: an index into the resources of the admission settings.
+        pool: usize,
+        /// Nodes that are there.
+        healthy: u32,
+        /// Nodes there are when all is well.
+        of: u32,
+    },
 }
 
 /// What a product looks like from outside, for the curves of a report.

@@ -76,7 +76,7 @@ table! {
     SIGNALS = "sluss_admission_signals_total", Counter, ["verdict"],
         "Close signals for events: believed, implausible or unknown.";
     ALARMS = "sluss_admission_alarms", Gauge, [],
-        "Matters that wait for a person: events parked on an implausible signal.";
+        "Matters that a person should look at: events parked on an implausible signal, products without a backend, frozen ramps.";
     UPSTREAM_SECONDS = "sluss_upstream_answer_seconds", Histogram, ["pool"],
         "From the admission of a request to the head of its answer, connecting and sending included.";
     UPSTREAM_ANSWERS = "sluss_upstream_answers_total", Counter, ["pool", "status"],

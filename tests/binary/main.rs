@@ -5,11 +5,13 @@ mod process;
 mod simulate;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use process::{Sluss, config, sluss, sluss_fails};
 
@@ -96,6 +98,30 @@ fn a_restart_while_parked_comes_up_parked_even_after_a_kill() {
     let answer = get(&again.address, "/horse/odds").expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\"refusal\":\"parked\""), "{answer}");
     assert!(sluss(&["status", "--admin", &again.admin]).contains("parked"));
+}
+
+#[test]
+fn an_outage_and_its_end_are_in_the_log_as_found_and_not_ordered() {
+    let backend = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    backend.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    let address = backend.local_addr().expect("it is bound").as_socket().expect("an IP address").to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let proxy = Sluss::start(&config(folder.path(), &address, ""));
+    let until_said = |what: &str, asking: bool| {
+        for _ in 0..600 {
+            if proxy.log().contains(what) {
+                return;
+            }
+            if asking {
+                get(&proxy.address, "/horse/odds").expect("an answer of ours");
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("never said: {what}\n{}", proxy.log());
+    };
+    until_said("ALARM: no backend of horse-racing accepts connections", true);
+    backend.listen(128).expect("a bound socket");
+    until_said("a reopening that was found, not ordered", false);
 }
 
 #[test]

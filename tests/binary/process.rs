@@ -3,12 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 
 /// A running `sluss`.
 pub(crate) struct Sluss {
     child: Child,
     pub(crate) address: String,
     pub(crate) admin: String,
+    log: Arc<Mutex<String>>,
 }
 
 /// A configuration with one product in front of `backend`, on ports that the system chooses.
@@ -54,10 +56,21 @@ impl Sluss {
         let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let ready = log.by_ref().map_while(Result::ok).find(|line| line.contains("sluss takes requests"));
         let ready: serde_json::Value = serde_json::from_str(&ready.expect("it starts")).expect("a line of JSON");
-        // Nobody reads on, but it must be able to write.
-        std::thread::spawn(move || log.for_each(drop));
+        // It must be able to write, whether anybody looks or not.
+        let said = Arc::<Mutex<String>>::default();
+        let heard = said.clone();
+        std::thread::spawn(move || {
+            for line in log.map_while(Result::ok) {
+                *heard.lock().expect("no reader panics") += &(line + "\n");
+            }
+        });
         let field = |name: &str| ready[name].as_str().expect("an address").to_owned();
-        Sluss { address: field("address"), admin: field("admin"), child }
+        Sluss { address: field("address"), admin: field("admin"), child, log: said }
+    }
+
+    /// What it has written into its log since it was ready.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no reader panics").clone()
     }
 
     /// SIGTERM, and wait.

@@ -112,6 +112,14 @@ impl Refusing {
         Refusing(socket)
     }
 
+    /// At an address that may be taken again soon after, as a backend that restarts takes its own.
+    pub fn at(address: SocketAddr) -> Refusing {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_reuse_address(true).expect("an option of sockets");
+        socket.bind(&address.into()).expect("nobody else has taken it");
+        Refusing(socket)
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.0.local_addr().expect("a bound socket").as_socket().expect("an IP address")
     }

@@ -61,11 +61,15 @@ fn what_was_parked_comes_up_parked_and_what_was_closed_closed() {
 }
 
 #[test]
-fn what_was_reopened_comes_up_open() {
+fn what_was_ramping_comes_up_ramping_and_what_was_opened_open() {
     let Restartable { setup, .. } = &restartable();
     let proxy = setup.start();
     proxy.order("park", "horse-racing");
     proxy.order("reopen", "horse-racing");
+    proxy.stop();
+    let proxy = setup.start();
+    assert_eq!(proxy.product("horse-racing").state, "ramping");
+    proxy.order("open", "horse-racing");
     proxy.stop();
     assert_eq!(setup.start().product("horse-racing").state, "open");
 }

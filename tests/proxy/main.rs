@@ -18,6 +18,7 @@ mod slow_clients;
 mod leaving;
 mod backend_faults;
 mod balance;
+mod outage;
 mod broken_answers;
 mod queue;
 mod handover;

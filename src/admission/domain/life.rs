@@ -19,6 +19,31 @@ impl Domain {
         self.outputs.push_back(Output::Note(Event::StateChanged { product, from, to }));
     }
 
+    /// Whether none of the backends that a product needs is there.
+    pub(super) fn is_down(&self, index: usize) -> bool {
+        let needs = self.products[index].settings.needs[Class::Commit.index()];
+        needs.iter().any(|need| self.resources[need].is_down())
+    }
+
+    /// A closure that nobody ordered, or its end. What a person has shut stays shut.
+    pub(super) fn find(&mut self, index: usize, now: Timestamp) {
+        match (self.products[index].state, self.is_down(index)) {
+            (State::Open | State::Ramping, true) => self.enter(index, State::Down),
+            (State::Down, false) => self.start_ramp(index, now),
+            _ => {}
+        }
+    }
+
+    /// Let a frozen ramp go on. False when it was not frozen.
+    pub(super) fn thaw(&mut self, index: usize) -> bool {
+        let thawed = self.products[index].ramp.as_mut().is_some_and(Ramp::thaw);
+        if thawed {
+            let product = ProductId(index as u16);
+            self.outputs.push_back(Output::Note(Event::RampThawed { product }));
+        }
+        thawed
+    }
+
     /// From half of what the backends were known to take, or from what the product holds if that is more.
     pub(super) fn start_ramp(&mut self, index: usize, now: Timestamp) {
         let needs = self.products[index].settings.needs[Class::Commit.index()];

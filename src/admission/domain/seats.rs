@@ -2,7 +2,7 @@
 
 use super::super::limit::Sample;
 use super::super::settings::Needs;
-use super::super::{Arrival, Class, Event, ONE_SEAT, Outcome, Output, ParkReason, Refusal, Seat, Timestamp, Verdict};
+use super::super::{Arrival, Class, Event, ONE_SEAT, Outcome, Output, Refusal, Seat, Timestamp, Verdict};
 use super::Domain;
 
 impl Domain {
@@ -13,10 +13,9 @@ impl Domain {
         if self.shutting_down {
             return Some(Refusal::ShuttingDown);
         }
-        let shut = self.products[arrival.product.index()].state.shut();
-        match shut.filter(|_| !arrival.class.passes_in_every_state()) {
-            Some(ParkReason::Parked) => Some(Refusal::Parked),
-            Some(ParkReason::Closed) => Some(Refusal::Closed),
+        let refuses = self.products[arrival.product.index()].state.refuses();
+        match refuses.filter(|_| !arrival.class.passes_in_every_state()) {
+            Some(refusal) => Some(refusal),
             None => arrival.event.and_then(|event| self.schedule.forbids(event, arrival.class, now)),
         }
     }
@@ -45,7 +44,7 @@ impl Domain {
             return true;
         }
         let (product, cost) = (&self.products[arrival.product.index()], self.cost(arrival));
-        product.state.shut().is_none()
+        product.state.refuses().is_none()
             && product.free_under_ramp() >= cost
             && product.settings.needs[arrival.class.index()].iter().all(|need| self.resources[need].free() >= cost)
     }
@@ -112,12 +111,17 @@ impl Domain {
         let product = &mut self.products[index];
         product.in_flight -= seat.seats;
         if let Some(ramp) = &mut product.ramp {
-            let from = ramp.seats();
+            let (from, was_frozen) = (ramp.seats(), ramp.is_frozen());
             ramp.observe(outcome, slow, held_up, now);
-            let to = ramp.seats();
+            let (to, is_frozen) = (ramp.seats(), ramp.is_frozen());
+            let product = seat.product;
             if from != to {
-                let moved = Event::RampMoved { product: seat.product, from, to };
-                self.outputs.push_back(Output::Note(moved));
+                self.outputs.push_back(Output::Note(Event::RampMoved { product, from, to }));
+            }
+            match (was_frozen, is_frozen) {
+                (false, true) => self.outputs.push_back(Output::Note(Event::RampFroze { product, seats: to })),
+                (true, false) => self.outputs.push_back(Output::Note(Event::RampThawed { product })),
+                _ => {}
             }
         }
     }

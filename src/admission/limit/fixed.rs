@@ -22,8 +22,9 @@ impl Limit for Fixed {
 
     fn observe(&mut self, _: &Sample, _: Timestamp) {}
 
+    /// What an operator has said is as good as found: a ramp starts from half of it.
     fn knee(&self) -> Option<f64> {
-        None
+        Some(self.seats)
     }
 
     fn recall(&mut self, _: f64) {}

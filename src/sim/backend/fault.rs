@@ -8,12 +8,13 @@ use crate::admission::Timestamp;
 impl Plant {
     /// Something happens to a station. Faults of different kinds add up; one of the same kind replaces the last.
     ///
-    /// [`Fault::Lose`] takes its part, to the nearest whole request, of everything that is there, what waits for a
-    /// thread included: a connection to a node that is gone is gone.
+    /// [`Fault::Lose`] takes with the nodes that go, to the nearest whole request, their part of everything that is there,
+    /// what waits for a thread included: a connection to a node that is gone is gone. Nodes that come back take nothing.
     pub fn fault(&mut self, station: usize, fault: Fault, now: Timestamp) {
         self.wake(now);
         let (at, now) = (station, nanos(now));
         let station = &mut self.stations[at];
+        let lost = station.lost_percent;
         match fault {
             Fault::Slow(times) => station.slow = times,
             Fault::Capacity(times) => station.capacity = times,
@@ -26,7 +27,7 @@ impl Plant {
         station.set_pace(now);
         self.plan(at);
         match fault {
-            Fault::Lose(percent) => self.lose(at, percent.min(100) as usize, now),
+            Fault::Lose(percent) => self.lose(at, goes(lost, percent.min(100)), now),
             Fault::Hang(false) => self.answer_stuck(at, now),
             _ => {}
         }
@@ -40,10 +41,10 @@ impl Plant {
         self.plan(at);
     }
 
-    /// So many of a hundred of those who are there fail, each with the same chance.
-    fn lose(&mut self, at: usize, percent: usize, now: u64) {
+    /// So many of a thousand of those who are there fail, each with the same chance.
+    fn lose(&mut self, at: usize, permille: usize, now: u64) {
         let there: Vec<u32> = self.jobs.unanswered().filter(|&slot| self.is_at(slot, at)).collect();
-        let mut to_lose = (there.len() * percent + 50) / 100;
+        let mut to_lose = (there.len() * permille + 500) / 1_000;
         for (left, slot) in (1..=there.len()).rev().zip(there) {
             // Selection sampling (Knuth, The Art of Computer Programming, volume 2, algorithm S).
             if self.random.below(left as u64) < to_lose as u64 {
@@ -66,4 +67,9 @@ impl Plant {
             self.conclude(slot, Answer::Done, now);
         }
     }
+}
+
+/// Of a thousand nodes that were left when `lost` of a hundred had gone, how many go when `percent` have.
+fn goes(lost: u32, percent: u32) -> usize {
+    if percent > lost { ((percent - lost) * 1_000 / (100 - lost)) as usize } else { 0 }
 }

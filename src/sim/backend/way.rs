@@ -16,7 +16,11 @@ impl Plant {
         let (home, at) = self.jobs.stations(slot, &self.routes);
         let is_held_already = self.jobs[slot].leg > 0 && at == home;
         let station = &mut self.stations[at];
-        if is_held_already {
+        if station.lost_percent == 100 {
+            // Nobody is there to accept it.
+            self.jobs[slot].place = Place::Door;
+            self.conclude(slot, Answer::Failed, now);
+        } else if is_held_already {
             self.start(slot, now);
         } else if station.held < station.settings.threads {
             station.held += 1;

@@ -60,7 +60,7 @@ fn faulty(dice: &mut Dice, scenario: &Scenario) -> (What, Option<What>) {
     let (fault, over) = match dice.index(6) {
         0 => (Fault::Slow(dice.part(150, 1_000)), Some(Fault::Slow(1.0))),
         1 => (Fault::Capacity(dice.part(10, 90)), Some(Fault::Capacity(1.0))),
-        2 => (Fault::Lose(dice.small(10, 90)), Some(Fault::Lose(0))),
+        2 => (Fault::Lose(dice.one_of(&[10, 50, 75, 90, 100, 100])), Some(Fault::Lose(dice.one_of(&[0, 0, 0, 50])))),
         3 => (Fault::Hang(true), Some(Fault::Hang(false))),
         4 => (Fault::Fail(dice.small(5, 100)), Some(Fault::Fail(0))),
         _ => (Fault::Cold(cold(dice)), None),

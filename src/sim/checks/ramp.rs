@@ -5,6 +5,9 @@
 //! growth would have come to, had every window been the shortest and every one a success; and no step of it is larger
 //! than half or follows sooner than a window. It ends when the limits bind before it does, or when it has held nobody up
 //! for two seconds.
+//!
+//! A ceiling that has come down three times within a minute is frozen, until an operator orders otherwise or it says that
+//! it goes on; while frozen it grows once a minute at most, and its ramp is not over sooner than that for want of people.
 
 use std::time::Duration;
 
@@ -20,16 +23,27 @@ pub(super) struct Envelope {
     held_up: Timestamp,
     /// The ceiling as last shown, and since when.
     shown: Option<(u32, Timestamp)>,
+    /// When it last came down, the latest last.
+    downs: [Option<Timestamp>; 3],
+    /// Since when it is frozen at this level.
+    frozen: Option<Timestamp>,
 }
 
 const FEWEST: f64 = 4.0;
 const STEP: f64 = 1.5;
 const WINDOW: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_secs(2);
+const MINUTE: Duration = Duration::from_secs(60);
 
 impl Envelope {
     pub(super) fn new(start: f64, now: Timestamp) -> Envelope {
-        Envelope { since: now, start: start.max(FEWEST), held_up: now, shown: None }
+        let start = start.max(FEWEST);
+        Envelope { since: now, start, held_up: now, shown: None, downs: [None; 3], frozen: None }
+    }
+
+    /// The same, from so many times the seats.
+    pub(super) fn times(self, by: f64) -> Envelope {
+        Envelope { start: self.start * by, ..self }
     }
 
     pub(super) fn holds_up(&mut self, now: Timestamp) {
@@ -53,6 +67,34 @@ impl Envelope {
         ceiling < before || (ceiling <= most && now.since(since) >= WINDOW)
     }
 
+    /// An operator says that it may go on.
+    pub(super) fn thaw(&mut self) {
+        self.downs = [None; 3];
+        self.frozen = None;
+    }
+
+    /// The law shows its ceiling, and whether it is frozen. Says what is wrong with that; to be called before
+    /// [`moves`](Self::moves).
+    fn freezes(&mut self, ceiling: u32, frozen: bool, now: Timestamp) -> Option<&'static str> {
+        let before = self.shown.map_or(ceiling, |(before, _)| before);
+        if !frozen {
+            if self.frozen.is_some() {
+                self.thaw();
+            }
+            if ceiling < before {
+                self.downs = [self.downs[1], self.downs[2], Some(now)];
+            }
+            let often = self.downs[0].is_some_and(|first| now.since(first) <= MINUTE);
+            return often.then_some("has come down three times within a minute and is not frozen");
+        }
+        let since = self.frozen.unwrap_or(now);
+        if self.frozen.is_none() || ceiling != before {
+            self.frozen = Some(now);
+        }
+        let grows = ceiling > before && now.since(since) < MINUTE;
+        grows.then_some("grows though it is frozen")
+    }
+
     fn level(&self, now: Timestamp) -> f64 {
         let windows = now.since(self.since).as_nanos() / WINDOW.as_nanos();
         self.start * STEP.powi(windows.min(100) as i32)
@@ -67,7 +109,8 @@ impl House {
         let half = knees.fold(0.0, f64::max) / 2.0;
         let holds = f64::from(self.books.products[product].in_flight);
         let under_way = self.life.ramps[product].as_ref().map_or(0.0, |ramp| ramp.level(now) * STEP);
-        let shown = self.life.ramps[product].as_ref().and_then(|ramp| ramp.shown);
+        let before = self.life.ramps[product].as_ref();
+        let shown = before.and_then(|ramp| ramp.shown);
         Envelope { shown, ..Envelope::new(half.max(holds).max(under_way), now) }
     }
 
@@ -77,6 +120,9 @@ impl House {
         match (state, &mut self.life.ramps[product], ceiling) {
             (State::Ramping, Some(ramp), Some(ceiling)) => {
                 let (most, before) = (ramp.seats(now), ramp.shown);
+                if let Some(wrong) = ramp.freezes(ceiling, shown.ramp_frozen, now) {
+                    self.report.add("frozen", format_args!("product {product}: {ceiling} seats: it {wrong}"));
+                }
                 if !ramp.moves(ceiling, now) {
                     self.report.add("ramp", format_args!("product {product} goes to {ceiling} seats from {before:?}"));
                 }
@@ -103,7 +149,9 @@ impl House {
         let most = ramp.seats(now);
         let limit = self.uses(product).map(|resource| self.shown.resources[resource].limit).min();
         let idle = now.since(ramp.held_up);
-        if limit.is_some_and(|limit| limit > most) && idle < IDLE {
+        let needed = if ramp.frozen.is_some() { MINUTE } else { IDLE };
+        let most = ramp.shown.filter(|_| ramp.frozen.is_some()).map_or(most, |(shown, _)| shown + 1);
+        if limit.is_some_and(|limit| limit > most) && idle < needed {
             let limit = limit.unwrap_or_default();
             self.report.add(
                 "ramp",

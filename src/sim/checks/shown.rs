@@ -44,6 +44,8 @@ pub struct ShownProduct {
     pub waiting: [u32; Class::COUNT],
     /// The ramp's ceiling.
     pub ramp_seats: Option<u32>,
+    /// Whether the ramp says that it has frozen.
+    pub ramp_frozen: bool,
 }
 
 impl Shown {
@@ -56,6 +58,7 @@ impl Shown {
             reserve_in_use: 0,
             waiting: [0; Class::COUNT],
             ramp_seats: None,
+            ramp_frozen: false,
         };
         Shown { resources: vec![resource; resources], products: vec![product; products] }
     }
@@ -76,6 +79,7 @@ impl Shown {
             shown.reserve_in_use = product.reserve_in_use();
             shown.waiting = Class::ALL.map(|class| product.waiting(class));
             shown.ramp_seats = product.ramp_seats();
+            shown.ramp_frozen = product.ramp_is_frozen();
         }
     }
 }

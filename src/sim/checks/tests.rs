@@ -423,3 +423,64 @@ fn bypass_turns_nobody_away() {
     scene.is_refused(HORSES, Class::Read, no(Refusal::QueueFull), 3);
     scene.speaks_of("refusal");
 }
+
+fn has_backends(scene: &mut Scene, healthy: u32, ms: u64) {
+    scene.notices(Notice::Backends { pool: POOL, healthy, of: 4 }, ms);
+}
+
+#[test]
+fn a_limit_that_does_not_follow_its_backends() {
+    for (seats, knee, told) in [(3, 30.0, true), (4, 30.0, false), (3, 40.0, false)] {
+        let mut scene = Scene::new();
+        scene.law().after_next(|shown| shown.resources[POOL].knee = Some(40.0));
+        scene.wakes(&[], 0);
+        scene.law().after_next(move |shown| {
+            shown.resources[POOL].limit = seats;
+            shown.resources[POOL].knee = Some(knee);
+        });
+        has_backends(&mut scene, 3, 1);
+        if told { scene.is_silent() } else { scene.speaks_of("backends") }
+    }
+}
+
+/// Nobody is there to serve either product.
+fn down() -> Scene {
+    let mut scene = Scene::new();
+    scene.law().after_next(|shown| shown.products.iter_mut().for_each(|product| product.state = State::Down));
+    has_backends(&mut scene, 0, 1);
+    scene
+}
+
+#[test]
+fn a_product_without_backends_that_goes_on_and_one_that_is_down_for_nothing() {
+    let mut scene = Scene::new();
+    has_backends(&mut scene, 0, 1);
+    scene.speaks_of("state");
+    let mut scene = Scene::new();
+    scene.law().after_next(|shown| shown.products[SPORT].state = State::Down);
+    has_backends(&mut scene, 1, 1);
+    scene.speaks_of("state");
+    let mut scene = down();
+    scene.is_refused(SPORT, Class::Read, no(Refusal::NoBackend), 2);
+    scene.passes(SPORT, Class::Settle, 3);
+    scene.is_silent();
+    scene.passes(SPORT, Class::Read, 4);
+    scene.speaks_of("forbidden");
+}
+
+#[test]
+fn backends_that_return_without_a_ramp_or_open_what_was_parked() {
+    let mut scene = down();
+    scene.law().limit(POOL, 100);
+    scene.law().limit(WALLET, 100);
+    scene.law().after_next(|shown| shown.products.iter_mut().for_each(|product| product.state = State::Open));
+    has_backends(&mut scene, 4, 2);
+    scene.speaks_of("ramp");
+    let mut scene = down();
+    scene.orders(HORSES, Order::Park(ParkReason::Parked), State::Parked(ParkReason::Parked), 2);
+    scene.orders(SPORT, Order::Park(ParkReason::Parked), State::Parked(ParkReason::Parked), 2);
+    scene.is_silent();
+    scene.law().after_next(|shown| shown.products[SPORT].state = State::Open);
+    has_backends(&mut scene, 4, 3);
+    scene.speaks_of("state");
+}

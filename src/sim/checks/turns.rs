@@ -187,7 +187,7 @@ impl House {
         if self.life.bypass || self.from_reserve(product, class, seats).is_some() {
             return Lack::Nothing;
         }
-        if self.life.shut[product].is_some() {
+        if self.life.shut[product].is_some() || self.life.down[product] {
             return Lack::State;
         }
         let (ceiling, cost) = (self.shown.products[product].ramp_seats, self.cost(product, class, seats));

@@ -163,6 +163,7 @@ impl Law for Ours {
                 }
             }
             Notice::Bypass(on) => self.domain.bypass(on, now),
+            Notice::Backends { pool, healthy, of } => self.domain.backends(pool, healthy, of, now),
         }
         true
     }

@@ -44,6 +44,9 @@ impl World<'_> {
         }
         self.answers();
         self.hear();
+        if let What::Fault(station, Fault::Lose(percent)) = what {
+            self.nodes_left(*station, 100 - percent.min(&100));
+        }
     }
 
     /// Where nobody tells a race from a product, a signal about one closes the other: that was the incident.
@@ -51,6 +54,21 @@ impl World<'_> {
         let (now, product) = (self.now, usize::from(self.scenario.events[event].product.0));
         if !self.law.notice(Notice::Signal(event_key(event)), now) {
             self.law.order(product, Order::Park(ParkReason::Closed), now);
+        }
+    }
+
+    /// A proxy notices nodes that no longer accept connections, and their return; nothing else of a fault shows at
+    /// once. What the nodes held has failed before.
+    fn nodes_left(&mut self, station: usize, percent: u32) {
+        let mut pools: Vec<usize> = Vec::new();
+        for product in self.scenario.products.iter().filter(|product| product.station == station) {
+            if !pools.contains(&product.pool) {
+                pools.push(product.pool);
+            }
+        }
+        for pool in pools {
+            self.law.notice(Notice::Backends { pool, healthy: percent, of: 100 }, self.now);
+            self.hear();
         }
     }
 

@@ -101,12 +101,13 @@ fn reopening_ramps_never_exceeds_the_ramp_and_ends() {
     assert_eq!(story.state(HORSE), State::Parked(ParkReason::Parked));
     let told = story.orders(HORSE, Order::Reopen, 100);
     assert!(matches!(told.notes[..], [Event::StateChanged { to: State::Ramping, .. }]));
-    let first: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 100)).collect();
-    for _ in 0..76 {
+    // Half of what the operator gave.
+    let first: Vec<Seat> = (0..20).map(|_| story.passes(HORSE, Class::Commit, 100)).collect();
+    for _ in 0..60 {
         story.waits(HORSE, Class::Commit, 100);
     }
-    let (held, most) = serve(&mut story, first, 110, 8, 20);
-    assert!((6..40).contains(&most), "{most}");
+    let (held, most) = serve(&mut story, first, 110, 4, 50);
+    assert!((30..40).contains(&most), "{most}");
     assert_eq!(story.state(HORSE), State::Ramping);
     // Healthy answers all the way: the ramp is over once the limit binds before it does.
     let mut held = held;
@@ -128,7 +129,7 @@ fn a_backend_that_hangs_after_reopening_is_not_given_everybody() {
     let mut story = Story::horses_on(400);
     story.orders(HORSE, PARK, 0);
     story.orders(HORSE, Order::Reopen, 100);
-    let _hang: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 100)).collect();
+    let _hang: Vec<Seat> = (0..200).map(|_| story.passes(HORSE, Class::Commit, 100)).collect();
     // A customer every 100 ms for ten seconds: nothing comes back, so nothing more may go out.
     for tenth in 1..=100 {
         story.waits(HORSE, Class::Commit, 100 + tenth * 100);
@@ -183,7 +184,7 @@ fn an_order_to_open_skips_the_ramp() {
 fn a_restart_while_parked_comes_up_parked() {
     for state in [State::Parked(ParkReason::Closed), State::Draining(ParkReason::Closed)] {
         let mut story = Story::horses_on(4);
-        story.domain.restore(HORSE, state);
+        story.domain.restore(HORSE, state, at(0));
         assert_eq!(story.state(HORSE), State::Parked(ParkReason::Closed));
         assert_eq!(story.is_refused(HORSE, Class::Commit, 0), Refusal::Closed);
         let served = story.passes(HORSE, Class::Protected, 0);
@@ -229,4 +230,116 @@ fn going_down_tells_everybody_and_cuts_nothing() {
     assert_eq!(story.is_refused(HORSE, Class::Protected, 3), Refusal::ShuttingDown);
     story.ends(seat, 4);
     assert!(story.is_empty());
+}
+
+#[test]
+fn the_limit_and_what_is_known_follow_the_backends_that_are_there() {
+    let mut story = Story::new(vec![fixed(40), climbing(8)], vec![product(50, &[0, 1])]);
+    story.domain.recall(1, 60.0);
+    let seen = |story: &Story| (story.domain.resources()[0].limit(), story.domain.resources()[1].knee());
+    for (healthy, limit, knee) in [(3, 30, 45.0), (1, 10, 15.0), (1, 10, 15.0), (2, 20, 30.0), (4, 40, 60.0)] {
+        story.domain.backends(0, healthy, 4, at(1));
+        story.domain.backends(1, healthy, 4, at(1));
+        let (seats, known) = seen(&story);
+        assert_eq!(seats, limit);
+        assert!(known.is_some_and(|known| (known - knee).abs() < 1e-9), "{known:?} with {healthy}");
+        assert!(story.domain.resources()[1].whole_knee().is_some_and(|whole| (whole - 60.0).abs() < 1e-9));
+    }
+    assert_eq!(story.state(HORSE), State::Open);
+}
+
+#[test]
+fn when_every_backend_is_gone_those_who_wait_and_come_are_told_so_and_money_in_motion_is_still_tried() {
+    let mut story = Story::horses_on(2);
+    let held = [story.passes(HORSE, Class::Commit, 0), story.passes(HORSE, Class::Read, 0)];
+    let waiter = story.waits(HORSE, Class::Commit, 1);
+    story.domain.backends(0, 0, 4, at(2));
+    let told = story.told();
+    assert_eq!(told.refused, [(waiter, Refusal::NoBackend)]);
+    assert!(matches!(told.notes[..], [Event::StateChanged { from: State::Open, to: State::Down, .. }]));
+    assert_eq!(story.is_refused(HORSE, Class::Read, 3), Refusal::NoBackend);
+    let tried = [story.passes(HORSE, Class::Protected, 3), story.passes(HORSE, Class::Settle, 3)];
+    for seat in held.into_iter().chain(tried) {
+        story.domain.finish(seat, Outcome::Failed, at(4));
+    }
+    assert_eq!(story.state(HORSE), State::Down);
+    assert_eq!(story.domain.resources()[0].limit(), 2, "nothing is divided by nothing");
+    assert!(story.is_empty());
+}
+
+#[test]
+fn the_return_of_the_backends_is_a_reopening_from_half_of_what_is_there() {
+    let mut story = Story::new(vec![climbing(8)], vec![product(50, &[0])]);
+    story.domain.recall(0, 80.0);
+    story.domain.backends(0, 0, 4, at(1));
+    story.told();
+    story.domain.backends(0, 2, 4, at(1000));
+    let notes = story.told().notes;
+    assert!(matches!(notes[..], [Event::StateChanged { from: State::Down, to: State::Ramping, .. }]), "{notes:?}");
+    assert_eq!(story.domain.product(HORSE).ramp_seats(), Some(20));
+}
+
+#[test]
+fn a_return_never_opens_what_a_person_has_shut_and_no_order_opens_what_is_not_there() {
+    for (order, refusal) in [(PARK, Refusal::Parked), (CLOSE, Refusal::Closed)] {
+        // Before the outage, or within it.
+        for early in [true, false] {
+            let mut story = Story::horses_on(40);
+            story.domain.backends(0, u32::from(early), 1, at(1));
+            assert!(story.domain.order(HORSE, order, at(2)));
+            story.domain.backends(0, 0, 1, at(3));
+            assert_eq!(story.is_refused(HORSE, Class::Commit, 4), refusal);
+            story.domain.backends(0, 1, 1, at(5));
+            assert_eq!(story.is_refused(HORSE, Class::Commit, 6), refusal);
+        }
+    }
+    for order in [Order::Reopen, Order::Open] {
+        let mut story = Story::horses_on(40);
+        story.orders(HORSE, PARK, 1);
+        story.domain.backends(0, 0, 1, at(2));
+        story.orders(HORSE, order, 3);
+        assert_eq!(story.state(HORSE), State::Down);
+        assert!(!story.domain.order(HORSE, order, at(4)));
+        story.domain.backends(0, 1, 1, at(5));
+        assert_eq!(story.state(HORSE), State::Ramping);
+    }
+}
+
+#[test]
+fn a_product_is_not_down_when_the_backends_of_another_are() {
+    let mut story = Story::new(vec![fixed(4), fixed(4), budget(4)], vec![product(50, &[0, 2]), product(50, &[1, 2])]);
+    story.domain.backends(0, 0, 2, at(1));
+    assert_eq!((story.state(HORSE), story.state(SPORT)), (State::Down, State::Open));
+    let _bet = story.passes(SPORT, Class::Commit, 2);
+}
+
+#[test]
+fn a_restart_while_ramping_or_down_comes_up_ramping_from_half_of_what_was_known() {
+    for state in [State::Ramping, State::Down] {
+        let mut story = Story::new(vec![climbing(8)], vec![product(50, &[0])]);
+        story.domain.recall(0, 60.0);
+        story.domain.restore(HORSE, state, at(5));
+        assert_eq!(story.state(HORSE), State::Ramping);
+        assert_eq!(story.domain.product(HORSE).ramp_seats(), Some(30));
+    }
+}
+
+#[test]
+fn a_frozen_ramp_is_told_once_and_goes_on_by_order() {
+    let mut story = Story::horses_on(200);
+    story.orders(HORSE, PARK, 0);
+    story.orders(HORSE, Order::Reopen, 1);
+    let (mut froze, mut ms) = (Vec::new(), 1);
+    while ms < 2_000 && !story.domain.product(HORSE).ramp_is_frozen() {
+        ms += 1;
+        let seat = story.passes(HORSE, Class::Commit, ms);
+        story.domain.finish(seat, Outcome::Failed, at(ms));
+        froze.extend(story.told().notes.into_iter().filter(|note| matches!(note, Event::RampFroze { .. })));
+    }
+    // 100, 70, 49, and no further down than the third step back leads.
+    assert_eq!(froze, [Event::RampFroze { product: HORSE, seats: 34 }]);
+    assert!(story.domain.order(HORSE, Order::Reopen, at(ms)));
+    assert_eq!(story.told().notes, [Event::RampThawed { product: HORSE }]);
+    assert!(!story.domain.order(HORSE, Order::Reopen, at(ms)));
+    assert_eq!(story.state(HORSE), State::Ramping);
 }

@@ -272,7 +272,7 @@ fn nobody_overtakes_those_whose_turn_a_busy_call_has_put_off() {
     let mut story = Story::horses_on(200);
     story.orders(HORSE, Order::Park(ParkReason::Parked), 0);
     story.orders(HORSE, Order::Reopen, 0);
-    let _ramp: Vec<Seat> = (0..4).map(|_| story.passes(HORSE, Class::Commit, 1)).collect();
+    let _ramp: Vec<Seat> = (0..100).map(|_| story.passes(HORSE, Class::Commit, 1)).collect();
     let bets: Vec<Place> = (0..90).map(|_| story.waits(HORSE, Class::Commit, 1)).collect();
     let mut told = story.orders(HORSE, Order::Open, 2);
     assert!(told.admitted.len() < bets.len());

@@ -152,3 +152,42 @@ fn a_share_that_is_not_given() {
     contended(|turn| (turn % 2) as usize).is_not_told("share");
     contended(|turn| usize::from(turn % 8 == 0)).speaks_of("share");
 }
+
+/// Ramping with these ceilings, a hundred milliseconds apart.
+fn ceilings(scene: &mut Scene, from_ms: u64, ceilings: &[u32], frozen: bool) {
+    for (nth, ceiling) in ceilings.iter().copied().enumerate() {
+        scene.law().after_next(move |shown| {
+            shown.products[HORSES].ramp_seats = Some(ceiling);
+            shown.products[HORSES].ramp_frozen = frozen;
+        });
+        scene.wakes(&[], from_ms + 100 * nth as u64);
+    }
+}
+
+#[test]
+fn a_ramp_that_steps_back_three_times_and_goes_on_as_if_nothing_were() {
+    let up_and_down = [30, 21, 31, 22, 33];
+    let mut scene = reopened(Some(40.0), 20);
+    ceilings(&mut scene, 1100, &up_and_down, false);
+    scene.is_silent();
+    ceilings(&mut scene, 1600, &[23], false);
+    scene.speaks_of("frozen");
+    let mut scene = reopened(Some(40.0), 20);
+    ceilings(&mut scene, 1100, &up_and_down, false);
+    ceilings(&mut scene, 1600, &[23, 23], true);
+    ceilings(&mut scene, 61_600, &[27], true);
+    scene.is_silent();
+    ceilings(&mut scene, 121_500, &[32], true);
+    scene.speaks_of("frozen");
+}
+
+#[test]
+fn a_ramp_that_an_operator_lets_go_on_may_step_back_again() {
+    let mut scene = reopened(Some(40.0), 20);
+    ceilings(&mut scene, 1100, &[30, 21, 31, 22, 33], false);
+    ceilings(&mut scene, 1600, &[23], true);
+    scene.law().after_next(|shown| shown.products[HORSES].ramp_frozen = false);
+    scene.reopens(HORSES, 1700);
+    ceilings(&mut scene, 1800, &[34, 24], false);
+    scene.is_silent();
+}

@@ -16,6 +16,7 @@ impl Model {
             match self.shut[arrival.product.index()] {
                 Some(ParkReason::Parked) => return Some(Refusal::Parked),
                 Some(ParkReason::Closed) => return Some(Refusal::Closed),
+                None if self.is_down(arrival.product.index()) => return Some(Refusal::NoBackend),
                 None => {}
             }
         }
@@ -40,6 +41,7 @@ impl Model {
         let ramp = domain.product(ProductId(product as u16)).ramp_seats().unwrap_or(u32::MAX);
         let free = |need: usize| self.in_use(need) < domain.resources()[need].limit();
         self.shut[product].is_none()
+            && !self.is_down(product)
             && self.in_flight[product] < ramp
             && self.needs(product, class).into_iter().all(free)
     }
@@ -154,6 +156,8 @@ impl Model {
             assert!(self.reserve[product] <= self.settings.products[product].reserve.get());
             assert_eq!(seen.state(), self.states[product], "every move is noted");
             assert_eq!(seen.state().shut(), self.shut[product]);
+            let down = self.shut[product].is_none() && self.is_down(product);
+            assert_eq!(seen.state() == State::Down, down);
             assert!(self.waiters(product) <= self.settings.products[product].queue.length.get());
             for class in Class::ALL {
                 assert_eq!(seen.waiting(class) as usize, self.lines[product][class.index()].len());

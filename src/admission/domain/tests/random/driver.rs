@@ -59,7 +59,11 @@ impl Player {
                 self.note(6, to.index() as u64);
                 assert_eq!(self.model.states[index], from);
                 let legal = match (from, to) {
-                    (State::Open | State::Ramping, State::Draining(_)) => true,
+                    (State::Open | State::Ramping | State::Down, State::Draining(_)) => true,
+                    (State::Open | State::Ramping | State::Draining(_) | State::Parked(_), State::Down) => {
+                        self.model.is_down(index)
+                    }
+                    (State::Down, State::Ramping) => !self.model.is_down(index),
                     (State::Draining(old), State::Parked(new)) => old == new && self.model.in_flight[index] == 0,
                     (State::Draining(old), State::Draining(new)) => old != new,
                     (State::Parked(old), State::Parked(new)) => old != new,
@@ -74,6 +78,9 @@ impl Player {
             Event::RampMoved { from, to, .. } => {
                 self.note(7, u64::from(to));
                 assert!(to >= 4 && to <= from * 3 / 2 + 1, "{from} to {to}");
+            }
+            Event::RampFroze { product, .. } | Event::RampThawed { product } => {
+                assert_eq!(self.model.states[product.index()], State::Ramping);
             }
             Event::EventChanged { event, to } => {
                 self.note(8, event.0);

@@ -27,6 +27,8 @@ pub(super) struct Model {
     /// By product: what operators last said, the state as noted, who waits by class, what is held.
     pub(super) shut: Vec<Option<ParkReason>>,
     pub(super) states: Vec<State>,
+    /// By resource: whether every backend of it is gone.
+    pub(super) gone: Vec<bool>,
     pub(super) lines: Vec<[VecDeque<Place>; Class::COUNT]>,
     pub(super) in_flight: Vec<u32>,
     pub(super) reserve: Vec<u32>,
@@ -98,6 +100,7 @@ impl Model {
             shutting_down: false,
             shut: vec![None; products],
             states: vec![State::Open; products],
+            gone: vec![false; settings.resources.len()],
             lines: (0..products).map(|_| Default::default()).collect(),
             in_flight: vec![0; products],
             reserve: vec![0; products],
@@ -113,6 +116,11 @@ impl Model {
 
     pub(super) fn needs(&self, product: usize, class: Class) -> Vec<usize> {
         self.settings.products[product].needs[class.index()].iter().collect()
+    }
+
+    /// Whether there is nobody to place this product's bets.
+    pub(super) fn is_down(&self, product: usize) -> bool {
+        self.needs(product, Class::Commit).into_iter().any(|need| self.gone[need])
     }
 
     pub(super) fn in_use(&self, resource: usize) -> u32 {

@@ -24,7 +24,8 @@ impl Player {
         let mut model = Model::new(settings);
         if random.below(4) == 0 {
             let state = State::Draining(ParkReason::Closed);
-            domain.restore(ProductId(0), state);
+            domain.restore(ProductId(0), state, at(0));
+            while domain.poll_output().is_some() {}
             model.states[0] = State::Parked(ParkReason::Closed);
             model.shut[0] = Some(ParkReason::Closed);
         }
@@ -49,6 +50,7 @@ impl Player {
             125..=129 => self.bypass(),
             130..=139 => (0..self.random.below(150)).for_each(|_| self.arrive()),
             140..=141 if self.random.below(20) == 0 => self.shut_down(),
+            142..=149 => self.backends(),
             step if step % 10 < self.rush => self.arrive(),
             _ => self.finish(),
         }
@@ -197,6 +199,15 @@ impl Player {
                 }
             }
         }
+        self.hear(None);
+    }
+
+    /// Backends of a pool go, or come back; all of them often, so that they are not gone for most of the time.
+    fn backends(&mut self) {
+        let resource = self.random.below(self.model.gone.len() as u64) as usize;
+        let healthy = [0, 1, 2, 3, 4, 4, 4, 4][self.random.below(8) as usize];
+        self.model.gone[resource] = healthy == 0;
+        self.domain.backends(resource, healthy, 4, self.clock());
         self.hear(None);
     }
 

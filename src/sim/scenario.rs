@@ -327,6 +327,8 @@ pub enum Figure {
     GaveUp,
     /// Attempts made.
     Attempts,
+    /// Attempts that reached the plant.
+    Reached,
     /// Attempts made for each step served.
     AttemptsPerStep,
     /// Attempts that reached the plant for each step served.
@@ -339,6 +341,8 @@ pub enum Figure {
     LatencyP99,
     /// The 99th percentile of the time the plant took for those served; milliseconds.
     PlantP99,
+    /// The 95th percentile of the time requests waited before they passed; milliseconds.
+    WaitP95,
     /// The 99th percentile of the time requests waited before they passed; milliseconds.
     WaitP99,
     /// Median time from arrival to the end of a journey; seconds.

@@ -15,12 +15,14 @@ pub const fn title(figure: Figure) -> &'static str {
         Figure::JourneysShare => "journeys finished, of customers",
         Figure::GaveUp => "customers who gave up",
         Figure::Attempts => "attempts",
+        Figure::Reached => "attempts at the plant",
         Figure::AttemptsPerStep => "attempts per step served",
         Figure::ReachedPerStep => "requests at the plant per step served",
         Figure::Wasted => "work done for nobody",
         Figure::LatencyP50 => "answer, median",
         Figure::LatencyP99 => "answer, 99th percentile",
         Figure::PlantP99 => "at the plant, 99th percentile",
+        Figure::WaitP95 => "waited, 95th percentile",
         Figure::WaitP99 => "waited, 99th percentile",
         Figure::JourneyP50 => "journey, median",
         Figure::JourneyP95 => "journey, 95th percentile",
@@ -61,11 +63,17 @@ pub const fn unit(figure: Figure) -> &'static str {
         Figure::GoodputPerS => "/s",
         Figure::Goodput | Figure::Served | Figure::StepsServed | Figure::JourneysShare | Figure::Wasted => "%",
         Figure::Unserved | Figure::LimitDrift => "%",
-        Figure::LatencyP50 | Figure::LatencyP99 | Figure::PlantP99 | Figure::WaitP99 | Figure::FirstServed => "ms",
+        Figure::LatencyP50
+        | Figure::LatencyP99
+        | Figure::PlantP99
+        | Figure::WaitP95
+        | Figure::WaitP99
+        | Figure::FirstServed => "ms",
         Figure::Lost | Figure::JourneyP50 | Figure::JourneyP95 | Figure::LastJourney => "s",
         Figure::Journeys
         | Figure::GaveUp
         | Figure::Attempts
+        | Figure::Reached
         | Figure::AttemptsPerStep
         | Figure::ReachedPerStep
         | Figure::LimitAtEnd

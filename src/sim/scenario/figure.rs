@@ -4,7 +4,7 @@ use super::Figure;
 
 impl Figure {
     /// How many there are.
-    pub const COUNT: usize = 28;
+    pub const COUNT: usize = 30;
 
     /// Every figure, in the order of every table.
     pub const ALL: [Figure; Figure::COUNT] = [
@@ -18,12 +18,14 @@ impl Figure {
         Figure::JourneysShare,
         Figure::GaveUp,
         Figure::Attempts,
+        Figure::Reached,
         Figure::AttemptsPerStep,
         Figure::ReachedPerStep,
         Figure::Wasted,
         Figure::LatencyP50,
         Figure::LatencyP99,
         Figure::PlantP99,
+        Figure::WaitP95,
         Figure::WaitP99,
         Figure::JourneyP50,
         Figure::JourneyP95,
@@ -51,12 +53,14 @@ impl Figure {
             Figure::JourneysShare => "journeys_share",
             Figure::GaveUp => "gave_up",
             Figure::Attempts => "attempts",
+            Figure::Reached => "reached",
             Figure::AttemptsPerStep => "attempts_per_step",
             Figure::ReachedPerStep => "reached_per_step",
             Figure::Wasted => "wasted",
             Figure::LatencyP50 => "latency_p50_ms",
             Figure::LatencyP99 => "latency_p99_ms",
             Figure::PlantP99 => "plant_p99_ms",
+            Figure::WaitP95 => "wait_p95_ms",
             Figure::WaitP99 => "wait_p99_ms",
             Figure::JourneyP50 => "journey_p50_s",
             Figure::JourneyP95 => "journey_p95_s",
@@ -97,7 +101,7 @@ impl Figure {
 
     /// Whether it is taken from times of which nothing is kept but histograms, one for each window that is asked for.
     pub const fn is_quantile(self) -> bool {
-        matches!(self, Figure::LatencyP50 | Figure::LatencyP99 | Figure::PlantP99 | Figure::WaitP99)
+        matches!(self, Figure::LatencyP50 | Figure::LatencyP99 | Figure::PlantP99 | Figure::WaitP95 | Figure::WaitP99)
     }
 
     /// Whether it is a share, which is never above a hundred.

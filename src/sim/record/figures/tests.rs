@@ -82,6 +82,7 @@ fn shares_are_per_cent_of_what_was_tried() {
     assert_eq!(figure(Figure::GaveUp), Some(9.0));
     assert_eq!(figure(Figure::AttemptsPerStep), Some(8.0));
     assert_eq!(figure(Figure::ReachedPerStep), Some(3.0));
+    assert_eq!(figure(Figure::Reached), Some(30.0));
     assert_eq!(figure(Figure::Wasted), Some(25.0));
     assert_eq!(of_all(&run, Figure::Wasted, 0, 2), Some(62.5));
 }
@@ -99,6 +100,7 @@ fn nothing_is_not_zero_per_cent() {
         Figure::Wasted,
         Figure::LatencyP50,
         Figure::PlantP99,
+        Figure::WaitP95,
         Figure::WaitP99,
         Figure::JourneyP95,
         Figure::LastJourney,
@@ -132,6 +134,8 @@ fn times_come_from_all_crowds_meant_in_the_unit_of_the_figure() {
     near(Whose::All, Figure::LatencyP99, 2_000.0);
     near(Whose::Crowd(0), Figure::LatencyP99, 100.0);
     near(Whose::All, Figure::WaitP99, 1_000.0);
+    near(Whose::All, Figure::WaitP95, 1_000.0);
+    near(Whose::Product(0), Figure::WaitP95, 50.0);
     near(Whose::All, Figure::PlantP99, 500.0);
     near(Whose::All, Figure::JourneyP50, 1.0);
     near(Whose::All, Figure::JourneyP95, 20.0);

@@ -21,6 +21,7 @@ FLOW = ROOT / "scenarios" / "flow"
 MADE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "flow-control"
 BEGIN, END = "<!-- flow control: begin, written by `make flow-control` -->", "<!-- flow control: end -->"
 SEATS, WORK = (4, 8, 32, 200), (5, 30, 200)
+YARDSTICK = "scenarios/flow/wallet-yardstick.toml"
 PLANTS = {"seats": "{} seats", "knee": "a knee of {}"}
 LAWS = ["vegas", "gradient2", "envoy", "failsafe", "aimd", "power:0.5/adaptive-lifo"]
 # Theirs are for comparison: so many seeds show a law's kind of failure.
@@ -34,6 +35,7 @@ def main():
     cells, moves = cell_files(), {"ratchet": both_plants("ratchet"), "knee-moves": both_plants("knee-moves")}
     promised = [*overload_files(), *moves["ratchet"], *moves["knee-moves"], *step_files(), *other_files()]
     ours, code = played(binary, [*cells.values(), *promised], seeds, ["sluss"])
+    yardstick, yardstick_code = played(binary, [YARDSTICK], seeds, ["none"])
     few = min(seeds, OTHERS)
     theirs = {}
     for (plant, seats, _), file in cells.items():
@@ -43,12 +45,12 @@ def main():
         others |= played(binary, files, few, [*LAWS, cheat(seats)])[0]
     others |= played(binary, [*moves["ratchet"], *moves["knee-moves"]], few, [*LAWS, cheat(20)])[0]
     lines = [f"Ours with {seeds} seeds, the worst printed; the laws of others with {few}. In bold what does not hold.", ""]
-    lines += promises([ours[file] for file in promised])
+    lines += promises(worst_cell(cells, ours), [*(ours[file] for file in promised), yardstick[YARDSTICK]])
     lines += ["", *grids(cells, ours)]
     lines += ["", *compared(cells, moves, ours, others)]
     put(FLOW_CONTROL, BEGIN, END, "\n".join(lines))
     print("\n".join(lines))
-    sys.exit(code)
+    sys.exit(max(code, yardstick_code))
 
 
 def cheat(seats):
@@ -59,9 +61,9 @@ def cheat(seats):
 # What is played
 
 
-def made(template, name, changes):
+def made(template, name, changes, folder=FLOW):
     """A variation of a story: each change is a line's beginning and what stands there instead, or None to drop it."""
-    text = (FLOW / f"{template}.toml").read_text()
+    text = (folder / f"{template}.toml").read_text()
     for start, line in changes.items():
         pattern = rf"^{re.escape(start)}.*\n"
         found = len(re.findall(pattern, text, flags=re.M))
@@ -69,7 +71,7 @@ def made(template, name, changes):
             sys.exit(f"{template}.toml has {found} lines that begin with {start!r}; one was to be changed")
         text = re.sub(pattern, lambda _: "" if line is None else line + "\n", text, flags=re.M)
     path = MADE / f"{name}.toml"
-    path.write_text(f"# Made by scripts/flow_control.py from scenarios/flow/{template}.toml.\n{text}")
+    path.write_text(f"# Made by scripts/flow_control.py from {template}.toml.\n{text}")
     return named(path)
 
 
@@ -131,8 +133,20 @@ def step_files():
 
 def other_files():
     stories = ["metastable-surge", "metastable-retry", "metastable-collapse", "ramp-warm", "three-products", "recovery"]
-    wallet = ["scenarios/flow/wallet-yardstick.toml", "scenarios/saturday.toml", "scenarios/S7-casino-hangs.toml"]
-    return [named(FLOW / f"{story}.toml") for story in stories] + wallet
+    older = ["scenarios/saturday.toml", cold_saturday(), "scenarios/S7-casino-hangs.toml"]
+    return [named(FLOW / f"{story}.toml") for story in stories] + older
+
+
+def cold_saturday():
+    """Horse racing takes twice as long for the first fifteen of 45 seconds, in the wallet too: the yardstick is 93.7 journeys a
+    second for what is left of them, 37.5 s, and 90 % of that are promised."""
+    cold = 'at = "10s"\nstation = "horse-racing"\ncold = { factor = 2, lasts = "15s" }'
+    return made("saturday", "saturday-cold", {
+        'name = "the Saturday': 'name = "the Saturday of the demo, horse racing cold for 15 s"',
+        "[[budget]]": f"[[happening]]\n{cold}\n\n[[budget]]",
+        "at_least = 3600": "at_least = 3162",
+        "goal = 4006": None,
+    }, ROOT / "scenarios")
 
 
 def played(binary, files, seeds, laws):
@@ -153,17 +167,35 @@ def played(binary, files, seeds, laws):
 # What is written
 
 
-def promises(stories):
-    """Every expectation of ours, story by story."""
-    rows = []
+def worst_cell(cells, ours):
+    """The row that the grids come down to."""
+    found = {place: of_law(ours[file], "sluss")[0] for place, file in cells.items()}
+    plant, seats, work = min(found, key=lambda place: found[place]["least"])
+    one = found[plant, seats, work]
+    where = f"any backend, the worst cell: {PLANTS[plant].format(seats)}, {work} ms"
+    return [where, "goodput once the limit is found", bounds(one), judged(one), told(one, one["mean"])]
+
+
+def promises(first, stories):
+    """Every expectation that was judged, story by story: ours, and what a yardstick says of none."""
+    rows = [first]
     for story in stories:
-        for nth, one in enumerate(of_law(story, "sluss")):
-            title = story["name"].removeprefix("flow: ") if nth == 0 else ""
-            found = told(one, deciding(one)) if kept(one) else f"**{told(one, deciding(one))}**"
-            rows.append([title, subject(story, one), bounds(one), found, told(one, one["mean"])])
+        title = story["name"].removeprefix("flow: ")
+        for one in story["figures"]:
+            if one["held"] is None:
+                continue
+            of = "" if one["law"] == "sluss" else f", law `{one['law']}`"
+            rows.append([title, subject(one) + of, bounds(one), judged(one), told(one, one["mean"])])
+            title = ""
         if story["violations"]:
             rows.append(["", "**the checks found something wrong**", "nothing", str(len(story["violations"])), ""])
     return table(["story", "figure", "promised", "found", "mean"], rows, numbers_from=2)
+
+
+def judged(one):
+    """What decides, in bold where it is not what was promised."""
+    found = told(one, deciding(one))
+    return found if kept(one) else f"**{found}**"
 
 
 def grids(cells, ours):
@@ -221,7 +253,7 @@ def of_law(story, law):
     return [one for one in story["figures"] if one["law"] == law]
 
 
-def subject(story, one):
+def subject(one):
     words = [TITLES.get(one["figure"], one["figure"].replace("_", " "))]
     words += [one[whose] for whose in ("crowd", "product") if one[whose]]
     return ", ".join(words) + f", {number(one['from_s'])} to {number(one['to_s'])} s"

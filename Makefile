@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit need bench bench-simulate bench-peers load-park known-rows picture demo drill
+.PHONY: test fmt clippy unit need bench bench-simulate bench-peers load-park known-rows flow-control live-and-simulated picture demo drill
 
 test: need fmt clippy unit
 	@echo "make test: everything passed"
@@ -33,6 +33,16 @@ bench-simulate:
 known-rows:
 	$(CARGO) build --profile sim
 	python3 scripts/known_rows.py $${CARGO_TARGET_DIR:-target}/sim/sluss $(or $(SEEDS),20)
+
+# What flow control promises, capacity never told, twenty seeds, into docs/flow-control.md; SEEDS=2 for a quick look.
+flow-control:
+	$(CARGO) build --profile sim
+	python3 scripts/flow_control.py $${CARGO_TARGET_DIR:-target}/sim/sluss $(or $(SEEDS),20)
+
+# The Saturday with sockets beside the Saturday in made-up time: where do they differ by more than a tenth?
+live-and-simulated: need
+	$(CARGO) build --release
+	python3 scripts/live_and_simulated.py $${CARGO_TARGET_DIR:-target}/release/sluss
 
 # The picture in the README.
 picture:

@@ -9,14 +9,13 @@ verdict, and its exit code is passed on.
 """
 
 import glob
-import pathlib
 import re
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from pages import FLOW_CONTROL, ROOT, natural, put, table
+
 FULL = ROOT / "docs" / "known-rows.md"
-PAGE = ROOT / "docs" / "flow-control.md"
 BEGIN, END = "<!-- known rows: begin, written by `make known-rows` -->", "<!-- known rows: end -->"
 HEAD = """# Known rows
 
@@ -37,12 +36,8 @@ def main():
     text = FULL.read_text()
     if not text.startswith(HEAD):
         FULL.write_text(HEAD + text)
-    put(short(stories(text), seeds))
+    put(FLOW_CONTROL, BEGIN, END, short(stories(text), seeds))
     sys.exit(done.returncode)
-
-
-def natural(name):
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def stories(text):
@@ -50,13 +45,13 @@ def stories(text):
     found = {}
     for part in re.split(r"^### ", text, flags=re.M)[1:]:
         title, _, body = part.partition("\n")
-        tables = [rows(table) for table in re.findall(r"(?:^\|.*\n?)+", body, flags=re.M)]
+        tables = [rows(text) for text in re.findall(r"(?:^\|.*\n?)+", body, flags=re.M)]
         found[title.strip()] = tables
     return found
 
 
-def rows(table):
-    lines = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.strip().splitlines()]
+def rows(text):
+    lines = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in text.strip().splitlines()]
     head, *rest = [line for line in lines if not set("".join(line)) <= set("-: ")]
     return [dict(zip(head, line)) for line in rest]
 
@@ -80,22 +75,14 @@ def grid(stories, figure, heads):
     for tables in stories.values():
         found = (row["law"] for row in tables[-1] if row["figure"] == figure)
         laws = list(dict.fromkeys([*laws, *found]))
-    lines = ["| law | " + " | ".join(heads) + " |", "|---|" + "--:|" * len(heads)]
-    for law in laws:
-        cells = [cell(tables, law, figure) for tables in stories.values()]
-        lines.append(f"| {named(law)} | " + " | ".join(cells) + " |")
-    return lines
+    return table(["law", *heads], ([named(law), *(cell(tables, law, figure) for tables in stories.values())] for law in laws))
 
 
 def matrix(tables, figures):
     laws = list(dict.fromkeys(row["law"] for row in tables[-1]))
     if len(figures) > len(laws):
-        lines = ["| figure | " + " | ".join(map(named, laws)) + " |", "|---|" + "--:|" * len(laws)]
-        return lines + [f"| {figure} | " + " | ".join(cell(tables, law, figure) for law in laws) + " |" for figure in figures]
-    lines = ["| law | " + " | ".join(figures) + " |", "|---|" + "--:|" * len(figures)]
-    for law in laws:
-        lines.append(f"| {named(law)} | " + " | ".join(cell(tables, law, figure) for figure in figures) + " |")
-    return lines
+        return table(["figure", *map(named, laws)], ([figure, *(cell(tables, law, figure) for law in laws)] for figure in figures))
+    return table(["law", *figures], ([named(law), *(cell(tables, law, figure) for figure in figures)] for law in laws))
 
 
 def figures_of(tables):
@@ -119,15 +106,6 @@ def cell(tables, law, figure):
 
 def named(law):
     return "**ours**" if law == "sluss" else f"`{law}`"
-
-
-def put(table):
-    page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if not rest:
-        sys.exit(f"{PAGE} has lost its marker {BEGIN!r}")
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
 main()

@@ -15,6 +15,8 @@ use sluss::sim::{saturday, world};
 
 #[path = "simulation/known.rs"]
 mod known;
+#[path = "simulation/flow.rs"]
+mod flow;
 #[path = "simulation/chaos.rs"]
 mod chaos;
 

@@ -37,6 +37,9 @@ pub(super) struct SimulateArgs {
     /// Write the tables as Markdown
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    /// Write every expected figure as JSON, of all laws
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
     /// Write one picture for a front page, SVG: the first scenario, ours and the first law it is compared with
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
@@ -61,7 +64,7 @@ fn simulate(args: &SimulateArgs) -> Result<bool, Vec<String>> {
     if args.picture.is_some() && stories[0].laws.len() < 2 {
         return Err(alone("a picture compares: name a law with --against, such as --against none".into()));
     }
-    for path in [&args.report, &args.markdown, &args.picture].into_iter().flatten() {
+    for path in [&args.report, &args.markdown, &args.json, &args.picture].into_iter().flatten() {
         writable(path).map_err(alone)?;
     }
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -114,6 +117,7 @@ fn write_all(args: &SimulateArgs, rehearsals: &[Rehearsal]) -> Result<(), String
     };
     write(&args.report, &|| report::page(rehearsals))?;
     write(&args.markdown, &|| report::markdown(rehearsals))?;
+    write(&args.json, &|| report::numbers(rehearsals))?;
     // A run that came down leaves nothing to draw; why it did is printed.
     write(&args.picture, &|| report::hero(&rehearsals[0]).unwrap_or_default())
 }

@@ -2,7 +2,7 @@
 //! expects.
 //!
 //! A range must hold with every seed, so the seed that does worst is the one that speaks. A known figure was measured
-//! by others with other chance, so the mean over the seeds speaks: it must lie within the tolerance of what they
+//! by others with other chance, so the mean over the seeds speaks, as it does where a range says so: it must lie within the tolerance of what they
 //! measured, or what they measured must lie within the spread of ours.
 
 pub mod words;
@@ -18,7 +18,7 @@ pub struct Measured {
     pub law: String,
     /// The seed.
     pub seed: u64,
-    /// What was found for each of [`Scenario::expected`]; `None` also where another law is meant.
+    /// What was found for each of [`Scenario::expected`]; `None` also where another law but ours is meant.
     pub found: Vec<Option<f64>>,
     /// For each product, the figures of [`ROW`] in that order, over the measured window.
     pub rows: Vec<Vec<Option<f64>>>,
@@ -48,9 +48,10 @@ impl Measured {
     /// Reads from a run what tables and verdicts need.
     pub fn of(scenario: &Scenario, run: &Run) -> Self {
         let expected = |expected: &Expected| {
-            let Expected { law, figure, crowd, window, .. } = expected;
-            let window = window.unwrap_or(scenario.measured);
-            (*law == run.law).then(|| run.figure(*figure, *crowd, window, scenario.capacity_per_s)).flatten()
+            let window = expected.window.unwrap_or(scenario.measured);
+            let figure = || run.figure_of(expected.figure, whose(expected), window, scenario.capacity_per_s);
+            // What is expected of us is measured of the others too, to be put beside it.
+            (expected.law == run.law || expected.law == OURS).then(figure).flatten()
         };
         let row = |product: usize| {
             // One product alone is everybody, and then what only the plant knows is known too.
@@ -67,6 +68,10 @@ impl Measured {
             events: run.events,
         }
     }
+}
+
+fn whose(expected: &Expected) -> Whose {
+    expected.crowd.map(Whose::Crowd).or(expected.product.map(Whose::Product)).unwrap_or(Whose::All)
 }
 
 /// A figure over the seeds.
@@ -99,7 +104,7 @@ pub struct Verdict<'a> {
     pub expected: &'a Expected,
     /// What was found over the seeds; `None` when with none of them there was anything to measure.
     pub found: Option<Spread>,
-    /// The value that decides: the mean for a known figure, else the one farthest out of its range, or nearest to the
+    /// The value that decides: the mean for a known figure and where the mean is meant, else the one farthest out of its range, or nearest to the
     /// edge of it when all are within.
     pub decisive: Option<f64>,
     /// A seed to look at when it did not hold, in doubt the one that is farthest off.
@@ -115,10 +120,11 @@ impl Verdict<'_> {
     /// Whether its goal was reached with every seed; `None` where there is none.
     pub fn reached(&self) -> Option<bool> {
         let (goal, found) = (self.expected.goal?, self.found?);
+        let (least, most) = if self.expected.mean { (found.mean, found.mean) } else { (found.least, found.most) };
         Some(if goal > self.expected.range.0 && self.expected.range.1.is_infinite() {
-            found.least >= goal
+            least >= goal
         } else {
-            found.most <= goal
+            most <= goal
         })
     }
 }
@@ -144,6 +150,9 @@ fn verdict<'a>(expected: &'a Expected, found: &[(u64, Option<f64>)]) -> Verdict<
     let complete = found.iter().all(|(_, value)| value.is_some());
     let (decisive, held) = match (&expected.known, spread) {
         (Some(known), Some(spread)) => (Some(spread.mean), complete && agrees(known, expected.range, spread)),
+        (None, Some(spread)) if expected.mean => {
+            (Some(spread.mean), complete && beyond(expected.range, spread.mean) <= 0.0)
+        }
         _ => (value, off(value) <= 0.0),
     };
     Verdict { expected, found: spread, decisive, failing: (!held).then_some(worst) }

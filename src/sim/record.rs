@@ -62,10 +62,10 @@ pub struct CrowdRecord {
     pub product: usize,
     /// Counts by second of the run.
     pub seconds: Vec<Counts>,
-    /// From an attempt to its answer, of those served within the measured window; microseconds.
-    pub latency: Histogram<u64>,
-    /// How long requests waited before they passed, within the measured window; microseconds.
-    pub waited: Histogram<u64>,
+    /// Times within the measured window.
+    pub times: Times,
+    /// Times within other windows: those that an expectation of the scenario names, from when to when.
+    pub stretches: Vec<((Duration, Duration), Times)>,
     /// From arrival to the end of the journey, of those finished in the whole run; milliseconds.
     pub journey: Histogram<u64>,
     /// Refusals in the whole run, by [`Refusal::index`]; the last counts those without a name.
@@ -74,6 +74,17 @@ pub struct CrowdRecord {
     pub last_journey: Option<Timestamp>,
     /// When something was served first in each second, since the run began.
     pub first_served: Vec<Option<Timestamp>>,
+}
+
+/// The times of one crowd within a window, in microseconds.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// From an attempt to its answer, of those served.
+    pub latency: Histogram<u64>,
+    /// How long requests waited before they passed.
+    pub waited: Histogram<u64>,
+    /// From there to the answer, of those served: what the plant took.
+    pub at_plant: Histogram<u64>,
 }
 
 /// Counts within one second of a run.

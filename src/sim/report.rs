@@ -9,12 +9,14 @@ mod picture;
 mod closures;
 mod panels;
 mod hero;
+mod numbers;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 pub use self::hero::hero;
+pub use self::numbers::numbers;
 use self::panels::{Key, Panels, panels};
 use self::picture::PENS;
 use self::tables::Table;

@@ -17,6 +17,7 @@ mod happenings;
 mod expected;
 mod figure;
 
+use std::fmt::Debug;
 use std::num::NonZeroU8;
 use std::path::Path;
 use std::time::Duration;
@@ -59,6 +60,8 @@ pub struct Scenario {
     pub plant: backend::Settings,
     /// How Sluss's own admission is set; products in the same order.
     pub admission: admission::Settings,
+    /// Knees that were found before the story begins, by resource: what a start reads from the journal.
+    pub carried: Vec<(usize, f64)>,
     /// Who comes.
     pub crowds: Vec<Crowd>,
     /// Events with betting stops, in the order in which steps name them.
@@ -273,14 +276,25 @@ pub struct Expected {
     pub figure: Figure,
     /// Of which crowd, by index; of all when absent.
     pub crowd: Option<usize>,
-    /// From when to when; the scenario's [`Scenario::measured`] when absent. Latencies and journeys know no other.
+    /// Of which product's crowds, by index; of all when absent. Never together with a crowd.
+    pub product: Option<usize>,
+    /// From when to when; the scenario's [`Scenario::measured`] when absent.
     pub window: Option<(Duration, Duration)>,
     /// The least and the most it may be.
     pub range: (f64, f64),
+    /// Whether `range` is one for the mean over the seeds, and not for each.
+    pub mean: bool,
     /// What it is to become one day, beyond the end of `range` that holds today: told, and not held against anybody.
     pub goal: Option<f64>,
     /// Where a known figure comes from: then `range` is that figure within its tolerance.
     pub known: Option<Known>,
+}
+
+impl Expected {
+    /// What it is about; the rest is what is expected of that.
+    pub fn subject(&self) -> impl PartialEq + Debug {
+        (self.law.clone(), self.figure, self.crowd, self.product, self.window, self.mean)
+    }
 }
 
 /// A figure that somebody else has measured.
@@ -299,8 +313,13 @@ pub enum Figure {
     GoodputPerS,
     /// The same, in per cent of [`Scenario::capacity_per_s`].
     Goodput,
+    /// How long the plant would have needed, at its best, for what was not served: seconds of its capacity.
+    Lost,
     /// Attempts served in time, in per cent of attempts made.
     Served,
+    /// Attempts that were refused, timed out or failed, in per cent of attempts made. Unlike [`Figure::Served`] it is not
+    /// blurred by those under way at either end of the window.
+    Unserved,
     /// Steps served in the end, in per cent of the steps begun.
     StepsServed,
     /// Journeys finished.
@@ -311,6 +330,8 @@ pub enum Figure {
     GaveUp,
     /// Attempts made.
     Attempts,
+    /// Attempts that reached the plant.
+    Reached,
     /// Attempts made for each step served.
     AttemptsPerStep,
     /// Attempts that reached the plant for each step served.
@@ -321,6 +342,10 @@ pub enum Figure {
     LatencyP50,
     /// The 99th percentile of the same.
     LatencyP99,
+    /// The 99th percentile of the time the plant took for those served; milliseconds.
+    PlantP99,
+    /// The 95th percentile of the time requests waited before they passed; milliseconds.
+    WaitP95,
     /// The 99th percentile of the time requests waited before they passed; milliseconds.
     WaitP99,
     /// Median time from arrival to the end of a journey; seconds.
@@ -331,10 +356,14 @@ pub enum Figure {
     LastJourney,
     /// The limit at the end.
     LimitAtEnd,
+    /// The mean of the limit over time.
+    LimitMean,
     /// The 5th percentile of the limit over time.
     LimitP5,
     /// The 95th percentile of the limit over time.
     LimitP95,
+    /// By how many per cent the mean of the limit in the last sixth of the window lies off that in the first.
+    LimitDrift,
     /// The most requests at the plant at once, as the law counts them.
     MostInFlight,
     /// From the window's beginning to the first request served; milliseconds.

@@ -56,19 +56,20 @@ fn what_holds_ends_with_zero_and_other_laws_are_not_asked() {
 fn one_command_gives_the_same_to_the_last_byte_every_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = scenario(folder.path(), "", "");
-    let files = |turn: &str| ["html", "md", "svg"].map(|kind| folder.path().join(format!("{turn}.{kind}")));
-    let run = |files: &[PathBuf; 3]| {
-        let [page, tables, picture] = files.each_ref().map(|path| text(path));
-        let written = ["--report", page, "--markdown", tables, "--picture", picture];
+    let files = |turn: &str| ["html", "md", "json", "svg"].map(|kind| folder.path().join(format!("{turn}.{kind}")));
+    let run = |files: &[PathBuf; 4]| {
+        let [page, tables, numbers, picture] = files.each_ref().map(|path| text(path));
+        let written = ["--report", page, "--markdown", tables, "--json", numbers, "--picture", picture];
         let output = simulate(&[&[text(&path), "--seed", "3", "--seeds", "2"], &written[..]].concat());
         let contents = files.each_ref().map(|path| std::fs::read_to_string(path).expect("it was written"));
         (told(&output), contents)
     };
     let (first, second) = (run(&files("first")), run(&files("second")));
     assert!(first == second);
-    let [page, tables, picture] = &first.1;
+    let [page, tables, numbers, picture] = &first.1;
     assert!(page.contains("a short closure") && page.contains("<svg"));
     assert!(tables.contains("| law | figure | expected | found | verdict |"));
+    assert!(numbers.contains("\"held\": true"));
     assert!(picture.contains("bets placed"));
 }
 

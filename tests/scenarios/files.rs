@@ -52,9 +52,7 @@ fn what_is_expected_is_expected_once() {
     for path in below(&in_repository("scenarios")) {
         let expected = scenario::load(&path).unwrap().expected;
         for (index, one) in expected.iter().enumerate() {
-            let same = |other: &&scenario::Expected| {
-                (&other.law, other.figure, other.crowd, other.window) == (&one.law, one.figure, one.crowd, one.window)
-            };
+            let same = |other: &&scenario::Expected| other.subject() == one.subject();
             let earlier = expected[..index].iter().find(same);
             assert_eq!(earlier, None, "{}: twice", path.display());
         }

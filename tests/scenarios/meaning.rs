@@ -106,6 +106,21 @@ fn an_expectation_is_of_us_within_two_points_and_over_the_measured_window_unless
 }
 
 #[test]
+fn an_expectation_may_be_of_a_product_and_of_the_mean() {
+    let expects = "[[expect]]\nfigure = \"served\"\nproduct = \"betting\"\nmean = true\nat_least = 90\n";
+    let story = good(&format!("{STORY}{expects}"));
+    let [expected] = story.expected.as_slice() else { panic!("one expectation") };
+    assert_eq!((expected.product, expected.crowd, expected.mean), (Some(0), None, true));
+}
+
+#[test]
+fn a_carried_knee_is_that_of_the_stations_pool() {
+    let story = good(&text_of("tests/scenarios/full.toml"));
+    assert_eq!(story.carried, [(story.products[0].pool, 20.0)]);
+    assert_eq!(good(STORY).carried, []);
+}
+
+#[test]
 fn how_many_come_is_the_area_below_the_rate() {
     let points = vec![(secs(10), 0.0), (secs(20), 100.0), (secs(30), 50.0)];
     let steps = Coming::Rate { points: points.clone(), linear: false };

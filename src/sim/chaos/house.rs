@@ -26,6 +26,7 @@ pub(super) fn scenario(dice: &mut Dice, lasts: Duration) -> Scenario {
         products,
         plant: backend::Settings { stations, routes: Vec::new() },
         admission,
+        carried: Vec::new(),
         crowds: Vec::new(),
         events,
         happenings: Vec::new(),

@@ -2,7 +2,8 @@ use super::*;
 
 fn expected(range: (f64, f64), known: Option<f64>) -> Expected {
     let known = known.map(|value| Known { value, source: "overload.md EXP1".into() });
-    Expected { law: "vegas".into(), figure: Figure::Served, crowd: None, window: None, range, goal: None, known }
+    let (law, figure) = ("vegas".into(), Figure::Served);
+    Expected { law, figure, crowd: None, product: None, window: None, range, mean: false, goal: None, known }
 }
 
 /// Seeds count from 1.
@@ -34,6 +35,14 @@ fn a_known_figure_is_met_by_the_mean_or_by_the_spread() {
     assert_eq!(held(&known, &[Some(40.0), Some(58.0)]), (true, Some(49.0), None), "the mean is near");
     assert!(held(&known, &[Some(30.0), Some(31.0), Some(51.0)]).0, "the mean is not, but 50 lies within the spread");
     assert_eq!(held(&known, &[Some(44.0), Some(46.0)]), (false, Some(45.0), Some(1)));
+}
+
+#[test]
+fn a_range_for_the_mean_does_not_mind_one_run_out_of_it() {
+    let mean = Expected { mean: true, ..expected((0.0, 20.0), None) };
+    assert_eq!(held(&mean, &[Some(4.0), Some(30.0)]), (true, Some(17.0), None));
+    assert_eq!(held(&mean, &[Some(14.0), Some(30.0)]), (false, Some(22.0), Some(2)));
+    assert_eq!(held(&mean, &[Some(4.0), None]), (false, Some(4.0), Some(2)));
 }
 
 #[test]

@@ -7,24 +7,31 @@ pub const fn title(figure: Figure) -> &'static str {
     match figure {
         Figure::GoodputPerS => "served per second",
         Figure::Goodput => "goodput, of capacity",
+        Figure::Lost => "capacity lost",
         Figure::Served => "attempts served",
+        Figure::Unserved => "attempts not served",
         Figure::StepsServed => "steps served",
         Figure::Journeys => "journeys finished",
         Figure::JourneysShare => "journeys finished, of customers",
         Figure::GaveUp => "customers who gave up",
         Figure::Attempts => "attempts",
+        Figure::Reached => "attempts at the plant",
         Figure::AttemptsPerStep => "attempts per step served",
         Figure::ReachedPerStep => "requests at the plant per step served",
         Figure::Wasted => "work done for nobody",
         Figure::LatencyP50 => "answer, median",
         Figure::LatencyP99 => "answer, 99th percentile",
+        Figure::PlantP99 => "at the plant, 99th percentile",
+        Figure::WaitP95 => "waited, 95th percentile",
         Figure::WaitP99 => "waited, 99th percentile",
         Figure::JourneyP50 => "journey, median",
         Figure::JourneyP95 => "journey, 95th percentile",
         Figure::LastJourney => "last journey finished",
         Figure::LimitAtEnd => "limit at the end",
+        Figure::LimitMean => "limit, mean",
         Figure::LimitP5 => "limit, 5th percentile",
         Figure::LimitP95 => "limit, 95th percentile",
+        Figure::LimitDrift => "drift of the limit",
         Figure::MostInFlight => "most in flight",
         Figure::FirstServed => "first served after",
         Figure::Duplicates => "bets sent twice",
@@ -55,14 +62,22 @@ pub const fn unit(figure: Figure) -> &'static str {
     match figure {
         Figure::GoodputPerS => "/s",
         Figure::Goodput | Figure::Served | Figure::StepsServed | Figure::JourneysShare | Figure::Wasted => "%",
-        Figure::LatencyP50 | Figure::LatencyP99 | Figure::WaitP99 | Figure::FirstServed => "ms",
-        Figure::JourneyP50 | Figure::JourneyP95 | Figure::LastJourney => "s",
+        Figure::Unserved | Figure::LimitDrift => "%",
+        Figure::LatencyP50
+        | Figure::LatencyP99
+        | Figure::PlantP99
+        | Figure::WaitP95
+        | Figure::WaitP99
+        | Figure::FirstServed => "ms",
+        Figure::Lost | Figure::JourneyP50 | Figure::JourneyP95 | Figure::LastJourney => "s",
         Figure::Journeys
         | Figure::GaveUp
         | Figure::Attempts
+        | Figure::Reached
         | Figure::AttemptsPerStep
         | Figure::ReachedPerStep
         | Figure::LimitAtEnd
+        | Figure::LimitMean
         | Figure::LimitP5
         | Figure::LimitP95
         | Figure::MostInFlight

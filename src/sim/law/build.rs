@@ -31,5 +31,7 @@ fn surroundings(scenario: &Scenario) -> Surroundings {
 /// Ours, with every step checked.
 fn watched(scenario: &Scenario, seed: u64) -> Watched {
     let settings = scenario.admission.clone();
-    Watched::new(Ours::new(settings.clone(), scenario.pools(), seed), settings)
+    let mut ours = Ours::new(settings.clone(), scenario.pools(), seed);
+    scenario.carried.iter().for_each(|(resource, knee)| ours.recall(*resource, *knee));
+    Watched::new(ours, settings)
 }

@@ -38,6 +38,12 @@ impl Ours {
         Ours { domain, pools, held: Vec::new(), places: Vec::new(), said: VecDeque::new() }
     }
 
+    /// Start a resource's limit from a knee that was found before, as a start from the journal does. For use before the
+    /// first arrival.
+    pub fn recall(&mut self, resource: usize, knee: f64) {
+        self.domain.recall(resource, knee);
+    }
+
     /// What stands inside, to look at.
     pub fn domain(&self) -> &Domain {
         &self.domain

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::{Counts, CrowdRecord, Run, Whose};
+use super::{Counts, CrowdRecord, Run, Times, Whose};
 use crate::admission::Timestamp;
+use crate::sim::judge::Spread;
 use crate::sim::law::Look;
 use crate::sim::scenario::Figure;
 
@@ -33,7 +34,8 @@ impl Run {
     /// no limit, the capacity is unknown. What only the plant knows ([`Figure::Wasted`], [`Figure::Duplicates`]) is
     /// known for everybody together and for nobody alone.
     ///
-    /// A limit is that of the product meant, and of the first product when everybody is.
+    /// A limit is that of the product meant, and of the first product when everybody is. Latencies and waits are kept of
+    /// the measured window and of those that an expectation names; in any other they are those of the measured one.
     pub fn figure_of(
         &self,
         figure: Figure,
@@ -43,6 +45,9 @@ impl Run {
     ) -> Option<f64> {
         let total = || self.total(whose, window);
         let merged = |of: fn(&CrowdRecord) -> &Histogram<u64>, quantile| self.quantile(whose, of, quantile);
+        let times = |of: fn(&Times) -> &Histogram<u64>, quantile| {
+            self.quantile(whose, |crowd| of(crowd.times_in(window)), quantile)
+        };
         let goodput = || {
             let seconds = seconds(window).len();
             (seconds > 0).then(|| f64::from(total().served) / seconds as f64)
@@ -50,7 +55,15 @@ impl Run {
         match figure {
             Figure::GoodputPerS => goodput(),
             Figure::Goodput => per_cent(goodput()?, capacity_per_s?),
+            Figure::Lost => {
+                let of_use = f64::from(total().served) / capacity_per_s?;
+                Some((seconds(window).len() as f64 - of_use).max(0.0))
+            }
             Figure::Served => per_cent(total().served.into(), total().attempts.into()),
+            Figure::Unserved => {
+                let Counts { attempts, refused, timed_out, failed, .. } = total();
+                per_cent(f64::from(refused) + f64::from(timed_out) + f64::from(failed), attempts.into())
+            }
             Figure::StepsServed => per_cent(total().served.into(), total().steps.into()),
             Figure::Journeys => Some(total().finished.into()),
             Figure::JourneysShare => {
@@ -59,12 +72,15 @@ impl Run {
             }
             Figure::GaveUp => Some(total().gave_up.into()),
             Figure::Attempts => Some(total().attempts.into()),
+            Figure::Reached => Some(total().reached.into()),
             Figure::AttemptsPerStep => ratio(total().attempts.into(), total().served.into()),
             Figure::ReachedPerStep => ratio(total().reached.into(), total().served.into()),
             Figure::Wasted => self.wasted(whose, window),
-            Figure::LatencyP50 => merged(|crowd| &crowd.latency, 0.50),
-            Figure::LatencyP99 => merged(|crowd| &crowd.latency, 0.99),
-            Figure::WaitP99 => merged(|crowd| &crowd.waited, 0.99),
+            Figure::LatencyP50 => times(|times| &times.latency, 0.50),
+            Figure::LatencyP99 => times(|times| &times.latency, 0.99),
+            Figure::PlantP99 => times(|times| &times.at_plant, 0.99),
+            Figure::WaitP95 => times(|times| &times.waited, 0.95),
+            Figure::WaitP99 => times(|times| &times.waited, 0.99),
             Figure::JourneyP50 => merged(|crowd| &crowd.journey, 0.50),
             Figure::JourneyP95 => merged(|crowd| &crowd.journey, 0.95),
             Figure::LastJourney => {
@@ -72,6 +88,13 @@ impl Run {
                 last.map(|at| at.since_start().as_secs_f64())
             }
             Figure::LimitAtEnd => self.looks_within(self.product_of(whose)?, window).last()?.limit,
+            Figure::LimitMean => self.limit_mean(whose, window),
+            Figure::LimitDrift => {
+                let sixth = window.1.saturating_sub(window.0) / 6;
+                let first = self.limit_mean(whose, (window.0, window.0 + sixth))?;
+                let last = self.limit_mean(whose, (window.1.saturating_sub(sixth), window.1))?;
+                per_cent((last - first).abs(), first)
+            }
             Figure::LimitP5 => self.limit(whose, window, 0.05),
             Figure::LimitP95 => self.limit(whose, window, 0.95),
             Figure::MostInFlight => self.most_in_flight(whose, window),
@@ -119,7 +142,7 @@ impl Run {
     }
 
     /// In the unit of the figure, which is a thousand times that of the histogram: milliseconds, or seconds.
-    fn quantile(&self, whose: Whose, of: fn(&CrowdRecord) -> &Histogram<u64>, quantile: f64) -> Option<f64> {
+    fn quantile(&self, whose: Whose, of: impl Fn(&CrowdRecord) -> &Histogram<u64>, quantile: f64) -> Option<f64> {
         let mut crowds = self.crowds_of(whose).map(of);
         let mut all = crowds.next()?.clone();
         for one in crowds {
@@ -148,9 +171,17 @@ impl Run {
         self.looks.get(product).map_or(&[], |looks| within(looks, from..to.saturating_add(1)))
     }
 
-    fn limit(&self, whose: Whose, window: Window, quantile: f64) -> Option<f64> {
+    fn limits(&self, whose: Whose, window: Window) -> Option<Vec<f64>> {
         let looks = self.looks_within(self.product_of(whose)?, window);
-        let mut limits: Vec<f64> = looks.iter().filter_map(|look| look.limit).collect();
+        Some(looks.iter().filter_map(|look| look.limit).collect())
+    }
+
+    fn limit_mean(&self, whose: Whose, window: Window) -> Option<f64> {
+        Spread::over(self.limits(whose, window)?.into_iter()).map(|spread| spread.mean)
+    }
+
+    fn limit(&self, whose: Whose, window: Window, quantile: f64) -> Option<f64> {
+        let mut limits = self.limits(whose, window)?;
         limits.sort_by(f64::total_cmp);
         let rank = (quantile * limits.len() as f64).ceil() as usize;
         limits.get(rank.saturating_sub(1)).copied()
@@ -171,6 +202,14 @@ impl Run {
         let firsts = self.crowds_of(whose).flat_map(|crowd| crowd.first_served.iter().flatten());
         let first = firsts.filter(|at| (from..to).contains(*at)).min()?;
         Some(first.since(from).as_secs_f64() * 1_000.0)
+    }
+}
+
+impl CrowdRecord {
+    /// The times within a window; of one that nobody asked for before the run, those of the measured one.
+    fn times_in(&self, window: Window) -> &Times {
+        let asked = self.stretches.iter().find(|(asked, _)| *asked == window);
+        asked.map_or(&self.times, |(_, times)| times)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::{Counts, CrowdRecord, Run};
+use super::{Counts, CrowdRecord, Run, Times};
 use crate::admission::{Refusal, Timestamp};
 use crate::sim::law::Look;
 
@@ -34,8 +34,8 @@ pub(crate) fn crowd(product: usize, seconds: Vec<Counts>) -> CrowdRecord {
         |(at, counts): (usize, &Counts)| (counts.served > 0).then(|| Timestamp::after(Duration::from_secs(at as u64)));
     CrowdRecord {
         product,
-        latency: histogram(),
-        waited: histogram(),
+        times: Times { latency: histogram(), waited: histogram(), at_plant: histogram() },
+        stretches: Vec::new(),
         journey: histogram(),
         refusals: [0; Refusal::COUNT + 1],
         last_journey: None,

@@ -29,6 +29,7 @@ pub(crate) fn story() -> Story {
             at_once_per_customer: NonZeroU32::MIN,
             at_once_per_address: NonZeroU32::MIN,
         },
+        carried: Vec::new(),
         crowds: vec![crowd_of("bettors", 0), crowd_of("fans", 1)],
         events: Vec::new(),
         happenings: Vec::new(),
@@ -77,7 +78,7 @@ pub(crate) fn played(law: &str, seed: u64) -> Run {
         _ => crate::sim::law::Look { limit: None, ..look(0.0, 200) },
     });
     let mut fans = crowd(1, vec![second(10, 10); 180]);
-    fans.latency.record(20_000).expect("within bounds");
+    fans.times.latency.record(20_000).expect("within bounds");
     let looks = vec![horse_looks.collect(), vec![look(10.0, 5); 361]];
     let mark = |at, what: &str| Mark { at: Duration::from_secs(at), product: Some(0), what: what.into() };
     Run {
@@ -112,5 +113,15 @@ fn crowd_of(name: &str, product: u8) -> Crowd {
 
 fn expected(law: &str, figure: Figure, range: (f64, f64), known: Option<f64>) -> Expected {
     let known = known.map(|value| Known { value, source: "overload.md EXP1".into() });
-    Expected { law: law.into(), figure, crowd: None, window: None, range, goal: None, known }
+    Expected {
+        law: law.into(),
+        figure,
+        crowd: None,
+        product: None,
+        window: None,
+        range,
+        mean: false,
+        goal: None,
+        known,
+    }
 }

@@ -51,9 +51,10 @@ pub fn laws(rehearsal: &Rehearsal) -> Table {
 pub fn expectations(rehearsal: &Rehearsal) -> Table {
     let scenario = &rehearsal.story.scenario;
     let rows = rehearsal.verdicts().into_iter().map(|verdict| {
-        let Expected { law, figure, range, known, goal, .. } = verdict.expected;
+        let Expected { law, figure, range, mean, known, goal, .. } = verdict.expected;
         let wanted = match known {
             Some(known) => words::known(*figure, known, *range),
+            None if *mean => format!("{} on average", words::range(*figure, *range)) + &words::goal(*figure, *goal),
             None => words::range(*figure, *range) + &words::goal(*figure, *goal),
         };
         let held = match (verdict.held(), verdict.reached()) {
@@ -109,6 +110,9 @@ fn subject(scenario: &Scenario, expected: &Expected) -> String {
     if let Some(crowd) = expected.crowd.and_then(|crowd| scenario.crowds.get(crowd)) {
         subject += &format!(", {}", crowd.name);
     }
+    if let Some(product) = expected.product.and_then(|product| scenario.products.get(product)) {
+        subject += &format!(", {}", product.name);
+    }
     if let Some((from, to)) = expected.window {
         let [from, to] = [from, to].map(|time| words::number(time.as_secs_f64()));
         subject += &format!(", {from} to {to} s");
@@ -123,7 +127,9 @@ fn found(verdict: &Verdict<'_>) -> String {
         (_, None) => "nothing to measure".into(),
         (None, Some(_)) => "nothing to measure with some seeds".into(),
         (Some(decisive), Some(Spread { least, most, .. })) if least == most => value(decisive),
-        (Some(decisive), Some(Spread { least, most, .. })) if verdict.expected.known.is_some() => {
+        (Some(decisive), Some(Spread { least, most, .. }))
+            if verdict.expected.known.is_some() || verdict.expected.mean =>
+        {
             format!("{} ({} to {})", value(decisive), words::number(least), words::number(most))
         }
         (Some(decisive), Some(Spread { least, mean, most })) => {

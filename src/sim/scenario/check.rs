@@ -39,7 +39,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Scenario> {
     let measured = measured(check, &file.measured, lasts);
     let capacity_per_s = values::real(check, "capacity", &file.capacity, 0.001..=MOST_PER_S);
     let mut plant = plant::check(check, &file.station);
-    let (products, admission) = products::check(check, file, &mut plant);
+    let products::Checked { products, admission, carried } = products::check(check, file, &mut plant);
     let events = happenings::events(check, &file.event, &products);
     let event_names = names(file.event.iter().map(|event| &event.get_ref().name));
     let around = crowds::Around { products: &products, events: &events, event_names: &event_names, lasts };
@@ -49,7 +49,9 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Scenario> {
     let around = happenings::Around { products: &products, events: &event_names, stations: &stations, lasts };
     let happenings = happenings::check(check, &file.happening, &around);
     let capacity = file.capacity.is_some();
-    let around = expected::Around { crowd_names: &crowd_names, lasts, measured, capacity };
+    let product_names = names(file.product.iter().map(|product| &product.get_ref().name));
+    let around =
+        expected::Around { crowd_names: &crowd_names, product_names: &product_names, lasts, measured, capacity };
     let expected = expected::check(check, &file.expect, &around);
     if check.problems.is_empty() {
         // Before, it may be a consequence of something that has been told.
@@ -66,6 +68,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Scenario> {
         products,
         plant: backend::Settings { stations: plant.stations, routes: plant.routes },
         admission,
+        carried,
         crowds,
         events: events.into_iter().collect::<Option<_>>()?,
         happenings,

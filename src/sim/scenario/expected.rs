@@ -12,6 +12,7 @@ use crate::sim::scenario::{Expected, Figure, Known};
 /// What an expectation may name, and what windows it may have.
 pub(super) struct Around<'a> {
     pub(super) crowd_names: &'a [&'a str],
+    pub(super) product_names: &'a [&'a str],
     pub(super) lasts: Duration,
     pub(super) measured: (Duration, Duration),
     pub(super) capacity: bool,
@@ -28,6 +29,8 @@ fn expected(check: &mut Check<'_>, spanned: &Spanned<file::Expect>, around: &Aro
     }
     let figure = written.figure.as_ref().and_then(|word| self::figure(check, word, around));
     let crowd = written.crowd.as_ref().map(|crowd| values::index(check, "crowd", crowd, around.crowd_names));
+    let product =
+        written.product.as_ref().map(|product| values::index(check, "product", product, around.product_names));
     let window = window(check, written, around);
     fits(check, written, figure);
     let range = range(check, spanned, figure);
@@ -36,8 +39,10 @@ fn expected(check: &mut Check<'_>, spanned: &Spanned<file::Expect>, around: &Aro
         law: law(check, &written.law),
         figure: figure?,
         crowd: crowd.map_or(Some(None), |crowd| crowd.map(Some))?,
+        product: product.map_or(Some(None), |product| product.map(Some))?,
         window: window?,
         range: range?,
+        mean: written.mean.as_ref().is_some_and(|mean| *mean.get_ref()),
         goal: goal(check, written),
         known: known.map(|(value, source)| Known { value: *value.get_ref(), source: source.get_ref().clone() }),
     })
@@ -54,8 +59,8 @@ fn law(check: &mut Check<'_>, written: &Opt<String>) -> String {
 fn figure(check: &mut Check<'_>, word: &Spanned<String>, around: &Around<'_>) -> Option<Figure> {
     let names = Figure::ALL.map(Figure::name);
     let figure = check.one_of("figure", word, &names).map(|index| Figure::ALL[index])?;
-    if figure == Figure::Goodput && !around.capacity {
-        let what = "this is in per cent of the plant's `capacity`, which this scenario does not tell";
+    if figure.needs_capacity() && !around.capacity {
+        let what = "this is held against the plant's `capacity`, which this scenario does not tell";
         check.wrong(word.span(), what, "write capacity = 1000 at the top, or figure = \"goodput_per_s\"");
     }
     Some(figure)
@@ -68,9 +73,15 @@ fn fits(check: &mut Check<'_>, written: &file::Expect, figure: Option<Figure>) {
         let what = format!("`{}` is known for the measured window or the whole run only", figure.name());
         check.wrong(at.span(), what, "take `from` and `to` out, or set `measured` at the top");
     }
-    if let Some(crowd) = written.crowd.as_ref().filter(|_| !figure.of_one_crowd()) {
-        let what = format!("`{}` is a figure of the whole plant", figure.name());
-        check.wrong(crowd.span(), what, "take `crowd` out");
+    for (key, whose) in [("crowd", &written.crowd), ("product", &written.product)] {
+        if let Some(whose) = whose.as_ref().filter(|_| !figure.of_one_crowd()) {
+            let what = format!("`{}` is a figure of the whole plant", figure.name());
+            check.wrong(whose.span(), what, format!("take `{key}` out"));
+        }
+    }
+    if let (Some(product), Some(_)) = (&written.product, &written.crowd) {
+        let what = "this is of one crowd, or of all crowds of a product: with both, one of them means nothing";
+        check.wrong(product.span(), what, "keep `crowd` or `product`");
     }
 }
 
@@ -116,6 +127,10 @@ fn range(check: &mut Check<'_>, spanned: &Spanned<file::Expect>, figure: Option<
             if written.source.is_none() {
                 let help = "write where the figure comes from: source = \"overload.md EXP1\"";
                 check.wrong(value.span(), "who measured this is not said", help);
+            }
+            if let Some(mean) = &written.mean {
+                let what = "`mean` belongs to bounds: a known figure is held against the mean anyway";
+                check.wrong(mean.span(), what, "take `mean` out");
             }
             let (known, within) = (known?, within.unwrap_or(WITHIN));
             Some((known - within, known + within))

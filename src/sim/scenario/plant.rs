@@ -152,5 +152,5 @@ const NO_ENGINE: Engine = Engine::Sharing { knee: 1.0, contention: 0.0 };
 /// More than there will ever be, and far from where sums overflow.
 const UNBOUNDED: u32 = u32::MAX;
 const MOST_HELD: u32 = 10_000_000;
-const MOST_KNEE: f64 = 1_000_000.0;
+pub(super) const MOST_KNEE: f64 = 1_000_000.0;
 pub(super) const MOST_FACTOR: f64 = 1000.0;

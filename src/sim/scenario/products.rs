@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::plant::Plant;
+use super::plant::{MOST_KNEE, Plant};
 use super::{file, values};
 use crate::admission::settings::{
     LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings as Admission,
@@ -28,6 +28,7 @@ struct Draft {
     guarantee: Guarantee,
     guarantee_at: Span,
     limit: Option<(Seats, Span)>,
+    carried_knee: Option<(f64, Span)>,
     latency_objective: Duration,
     first_byte_timeout: Duration,
     reserve: NonZeroU32,
@@ -42,7 +43,14 @@ struct Pool {
 }
 
 /// Products, and the admission in front of them.
-pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<'_>) -> (Vec<Product>, Admission) {
+pub(super) struct Checked {
+    pub(super) products: Vec<Product>,
+    pub(super) admission: Admission,
+    /// See [`Scenario::carried`](crate::sim::scenario::Scenario::carried).
+    pub(super) carried: Vec<(usize, f64)>,
+}
+
+pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<'_>) -> Checked {
     if let Some(first) = file.product.get(MOST_PRODUCTS) {
         let what = format!("there are {} products", file.product.len());
         check.wrong(first.span(), what, format!("a scenario takes at most {MOST_PRODUCTS}"));
@@ -74,7 +82,26 @@ pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<
         first_byte_timeout: draft.first_byte_timeout,
         pool: pool_of(&pools, index),
     };
-    (drafts.iter().enumerate().map(product).collect(), admission)
+    Checked {
+        products: drafts.iter().enumerate().map(product).collect(),
+        admission,
+        carried: carried(check, &drafts, &pools),
+    }
+}
+
+/// The knee that each pool begins with, where one was carried to it.
+fn carried(check: &mut Check<'_>, drafts: &[Draft], pools: &[Pool]) -> Vec<(usize, f64)> {
+    let mut carried = Vec::new();
+    for (index, pool) in pools.iter().enumerate() {
+        let mut given = pool.members.iter().filter_map(|member| drafts[*member].carried_knee.clone());
+        let Some((knee, _)) = given.next() else { continue };
+        if let Some((_, second)) = given.find(|(other, _)| *other != knee) {
+            let what = format!("these products share a station, and another one says that {knee} was found for it");
+            check.wrong(second, what, "keep one of the two: it is the knee of the station's pool");
+        }
+        carried.push((index, knee));
+    }
+    carried
 }
 
 impl Draft {
@@ -91,11 +118,13 @@ fn draft(check: &mut Check<'_>, spanned: &Spanned<file::Product>, plant: &mut Pl
         check.missing(at.clone(), &who(&name), "product.station");
     }
     let limit = limits::check(check, &written.limit);
+    let carried_knee = values::real(check, "carried_knee", &written.carried_knee, 1.0..=MOST_KNEE);
     Draft {
         station: written.station.as_ref().and_then(|station| plant.station(check, station)).unwrap_or(NOWHERE),
         guarantee: products::guarantee(check, &written.guarantee),
         guarantee_at: written.guarantee.as_ref().map_or(0..0, Spanned::span),
         limit: limit.zip(written.limit.as_ref().map(Spanned::span)),
+        carried_knee: carried_knee.zip(written.carried_knee.as_ref().map(Spanned::span)),
         latency_objective: check.duration("latency_objective", &written.latency_objective, LATENCY_OBJECTIVE),
         first_byte_timeout: check.duration("first_byte_timeout", &written.first_byte_timeout, FIRST_BYTE_TIMEOUT),
         reserve: check.count("reserve", &written.reserve, MOST_RESERVE, RESERVE),

@@ -68,7 +68,7 @@ impl World<'_> {
         self.record.passed(request.crowd, now.since(request.sent), now);
         let product = usize::from(self.scenario.crowds[usize::from(request.crowd)].product.0);
         let job = self.plant.ask(Ask { route: step.route, attempt, key }, now);
-        self.requests.work(id, job);
+        self.requests.work(id, job, now);
         let line = &mut self.give_up[product];
         line.push_back((now + self.scenario.products[product].first_byte_timeout, self.requests.ticket(id)));
         if line.len() == 1 {
@@ -147,7 +147,7 @@ impl World<'_> {
         let latency = now.since(request.sent);
         match answer {
             Answer::Done if crowd.worth.is_none_or(|worth| latency <= worth) => {
-                self.record.served(request.crowd, latency, now);
+                self.record.served(request.crowd, latency, now.since(request.passed), now);
                 self.ended(request.device, Ended::Served);
             }
             // Too late to be worth anything, but the customer has it and goes on.

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::admission::{Refusal, Timestamp};
 use crate::sim::law::{No, Word};
-use crate::sim::record::{Counts, CrowdRecord, Mark, Run};
+use crate::sim::record::{Counts, CrowdRecord, Mark, Run, Times};
 use crate::sim::scenario::{Crowd, Scenario};
 
 /// The record in the making.
@@ -14,7 +14,7 @@ pub(super) struct Recorder {
     pub(super) run: Run,
     /// Requests at the plant now, as the law counts them: by product, and last of all.
     in_flight: Vec<u32>,
-    measured: (Timestamp, Timestamp),
+    measured: (Duration, Duration),
 }
 
 impl Recorder {
@@ -23,14 +23,13 @@ impl Recorder {
         let crowd = |crowd: &Crowd| CrowdRecord {
             product: usize::from(crowd.product.0),
             seconds: vec![Counts::default(); seconds],
-            latency: histogram(),
-            waited: histogram(),
+            times: times(),
+            stretches: stretches(scenario),
             journey: histogram(),
             refusals: [0; Refusal::COUNT + 1],
             last_journey: None,
             first_served: vec![None; seconds],
         };
-        let (from, to) = scenario.measured;
         let run = Run {
             law: law.to_owned(),
             seed,
@@ -48,7 +47,7 @@ impl Recorder {
             marks: Vec::new(),
         };
         let in_flight = vec![0; scenario.products.len() + 1];
-        Recorder { run, in_flight, measured: (Timestamp::after(from), Timestamp::after(to)) }
+        Recorder { run, in_flight, measured: scenario.measured }
     }
 
     /// The counts of a crowd in the second of `now`.
@@ -87,9 +86,7 @@ impl Recorder {
             let most = &mut self.run.most_in_flight[row][second(now)];
             *most = (*most).max(self.in_flight[row]);
         }
-        if self.is_measured(now) {
-            record(&mut self.run.crowds[usize::from(crowd)].waited, waited.as_micros());
-        }
+        self.each_times(crowd, now, |times| record(&mut times.waited, waited.as_micros()));
     }
 
     /// The law was told the end of a request that had passed.
@@ -106,15 +103,14 @@ impl Recorder {
         *unheard += u32::from(!heard);
     }
 
-    /// An attempt was served so long after it was made.
-    pub(super) fn served(&mut self, crowd: u16, latency: Duration, now: Timestamp) {
+    /// An attempt was served so long after it was made, and so long after it had passed.
+    pub(super) fn served(&mut self, crowd: u16, latency: Duration, at_plant: Duration, now: Timestamp) {
         self.count(crowd, now).served += 1;
-        let measured = self.is_measured(now);
-        let record_of = &mut self.run.crowds[usize::from(crowd)];
-        record_of.first_served[second(now)].get_or_insert(now);
-        if measured {
-            record(&mut record_of.latency, latency.as_micros());
-        }
+        self.run.crowds[usize::from(crowd)].first_served[second(now)].get_or_insert(now);
+        self.each_times(crowd, now, |times| {
+            record(&mut times.latency, latency.as_micros());
+            record(&mut times.at_plant, at_plant.as_micros());
+        });
     }
 
     pub(super) fn journey(&mut self, crowd: u16, took: Duration, now: Timestamp) {
@@ -128,9 +124,35 @@ impl Recorder {
         self.run.marks.push(Mark { at: now.since_start(), product, what });
     }
 
-    fn is_measured(&self, now: Timestamp) -> bool {
-        (self.measured.0..self.measured.1).contains(&now)
+    /// Every window that `now` lies in.
+    fn each_times(&mut self, crowd: u16, now: Timestamp, mut write: impl FnMut(&mut Times)) {
+        let record_of = &mut self.run.crowds[usize::from(crowd)];
+        if has(self.measured, now) {
+            write(&mut record_of.times);
+        }
+        for (_, times) in record_of.stretches.iter_mut().filter(|(window, _)| has(*window, now)) {
+            write(times);
+        }
     }
+}
+
+/// One for each window of its own in which a quantile is expected.
+fn stretches(scenario: &Scenario) -> Vec<((Duration, Duration), Times)> {
+    let mut stretches: Vec<((Duration, Duration), Times)> = Vec::new();
+    for window in scenario.expected.iter().filter(|one| one.figure.is_quantile()).filter_map(|one| one.window) {
+        if stretches.iter().all(|(known, _)| *known != window) {
+            stretches.push((window, times()));
+        }
+    }
+    stretches
+}
+
+fn times() -> Times {
+    Times { latency: histogram(), waited: histogram(), at_plant: histogram() }
+}
+
+fn has((from, to): (Duration, Duration), now: Timestamp) -> bool {
+    (from..to).contains(&now.since_start())
 }
 
 fn second(now: Timestamp) -> usize {

@@ -13,6 +13,8 @@ pub(super) struct Request {
     /// Whether its client is still there to hear the answer.
     pub(super) heard: bool,
     pub(super) sent: Timestamp,
+    /// When it passed; until then when it was sent.
+    pub(super) passed: Timestamp,
     /// What the plant does for it, once it has passed.
     pub(super) job: Option<JobId>,
 }
@@ -36,7 +38,7 @@ pub(super) struct Requests {
 
 impl Request {
     pub(super) fn new(device: u32, crowd: u16, step: u8, now: Timestamp) -> Request {
-        Request { device, crowd, step, heard: true, sent: now, job: None }
+        Request { device, crowd, step, heard: true, sent: now, passed: now, job: None }
     }
 }
 
@@ -94,9 +96,9 @@ impl Requests {
         self.waiting
     }
 
-    pub(super) fn work(&mut self, id: RequestId, job: JobId) {
+    pub(super) fn work(&mut self, id: RequestId, job: JobId, now: Timestamp) {
         let request = self.slots[id.index()].1.as_mut().expect("only who is alive can pass");
-        request.job = Some(job);
+        (request.job, request.passed) = (Some(job), now);
         let index = job_index(job);
         if self.jobs.len() <= index {
             self.jobs.resize(index + 1, None);

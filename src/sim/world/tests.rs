@@ -8,7 +8,7 @@ use crate::admission::{Class, ONE_SEAT, Order, Outcome, ParkReason, ProductId};
 use crate::sim::backend::{Engine, Fault, Leg, Route, Spread, Station};
 use crate::sim::law::{Knock, Look, OURS, RequestId, Said, Word, build};
 use crate::sim::record::Counts;
-use crate::sim::scenario::{Coming, Crowd, Happening, Manner, Patience, Pause, Product, Step, What};
+use crate::sim::scenario::{Coming, Crowd, Expected, Figure, Happening, Manner, Patience, Pause, Product, Step, What};
 use std::num::NonZeroU32;
 
 fn secs(count: u64) -> Duration {
@@ -98,6 +98,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
             at_once_per_customer: n(8),
             at_once_per_address: n(256),
         },
+        carried: Vec::new(),
         crowds: vec![crowd],
         events: Vec::new(),
         happenings: Vec::new(),
@@ -184,6 +185,41 @@ fn a_hung_plant_lets_clients_go_and_their_requests_end_when_it_moves_again() {
     assert!((170..=330).contains(&timed_out), "two seconds' worth of customers hung up: {timed_out}");
     let unheard: u32 = run.finished.iter().map(|(_, unheard)| *unheard).sum();
     assert_eq!(unheard, timed_out, "what was sent was done all the same");
+}
+
+#[test]
+fn latencies_are_kept_of_every_window_that_is_asked_for_and_are_waiting_and_work() {
+    let mut scenario = scenario(vec![(secs(0), 400.0), (secs(5), 2_000.0)], secs(10));
+    let at = |figure, from, to| Expected {
+        law: OURS.into(),
+        figure,
+        crowd: None,
+        product: None,
+        window: Some((secs(from), secs(to))),
+        range: (0.0, 1.0),
+        mean: false,
+        goal: None,
+        known: None,
+    };
+    let (calm, busy) = ((0, 5), (5, 10));
+    scenario.expected = [calm, busy].map(|(from, to)| at(Figure::LatencyP99, from, to)).to_vec();
+    let run = ours(&scenario, 1);
+    let p99 = |figure, (from, to)| run.figure(figure, None, (secs(from), secs(to)), None).expect("served");
+    assert!(p99(Figure::LatencyP99, calm) < 130.0, "{}", p99(Figure::LatencyP99, calm));
+    assert!(p99(Figure::LatencyP99, busy) > 150.0, "{}", p99(Figure::LatencyP99, busy));
+    assert!(p99(Figure::PlantP99, busy) < p99(Figure::LatencyP99, busy) - 20.0, "the queue is not the plant's");
+}
+
+#[test]
+fn a_carried_knee_is_where_the_limit_begins() {
+    let mut scenario = scenario(vec![(secs(0), 100.0)], secs(1));
+    let limit = |scenario: &Scenario| {
+        let law = build(OURS, scenario, 1).expect("ours is always there");
+        law.look(0).limit.expect("ours has one")
+    };
+    let unknown = limit(&scenario);
+    scenario.carried = vec![(0, 40.0)];
+    assert!(limit(&scenario) > 2.0 * unknown, "{} after {unknown}", limit(&scenario));
 }
 
 #[test]

@@ -36,7 +36,21 @@ fn rates_count_silent_seconds_too() {
     assert_eq!(of_all(&run, Figure::GoodputPerS, 0, 8), Some(15.0), "nothing is recorded after second 3");
     assert_eq!(of_all(&run, Figure::GoodputPerS, 2, 2), None);
     assert_eq!(of_all(&run, Figure::Goodput, 0, 4), Some(60.0));
-    assert_eq!(run.figure(Figure::Goodput, None, window(0, 4), None), None, "nobody knows the capacity");
+    for figure in [Figure::Goodput, Figure::Lost] {
+        assert_eq!(run.figure(figure, None, window(0, 4), None), None, "nobody knows the capacity");
+    }
+}
+
+#[test]
+fn what_was_lost_is_told_in_seconds_of_the_capacity() {
+    let run = two_crowds();
+    assert_eq!(
+        of_all(&run, Figure::Lost, 0, 4),
+        Some(1.6),
+        "120 served in four seconds, where 50 a second are possible"
+    );
+    let more = run.figure(Figure::Lost, None, window(0, 4), Some(20.0));
+    assert_eq!(more, Some(0.0), "a lucky plant has not lost less than nothing");
 }
 
 #[test]
@@ -53,18 +67,22 @@ fn figures_are_of_one_crowd_one_product_or_all() {
 #[test]
 fn shares_are_per_cent_of_what_was_tried() {
     let mut run = run("none", 1);
+    let (refused, timed_out, failed) = (40, 12, 8);
     let counts =
         Counts { steps: 20, attempts: 80, reached: 30, served: 10, finished: 3, gave_up: 9, ..Counts::default() };
+    let counts = Counts { refused, timed_out, failed, ..counts };
     run.crowds = vec![crowd(0, vec![counts])];
     run.finished = vec![(40, 10), (40, 40)];
     let figure = |figure| of_all(&run, figure, 0, 1);
     assert_eq!(figure(Figure::Served), Some(12.5));
+    assert_eq!(figure(Figure::Unserved), Some(75.0), "ten are neither served nor sent away yet");
     assert_eq!(figure(Figure::StepsServed), Some(50.0));
     assert_eq!(figure(Figure::Journeys), Some(3.0));
     assert_eq!(figure(Figure::JourneysShare), Some(25.0));
     assert_eq!(figure(Figure::GaveUp), Some(9.0));
     assert_eq!(figure(Figure::AttemptsPerStep), Some(8.0));
     assert_eq!(figure(Figure::ReachedPerStep), Some(3.0));
+    assert_eq!(figure(Figure::Reached), Some(30.0));
     assert_eq!(figure(Figure::Wasted), Some(25.0));
     assert_eq!(of_all(&run, Figure::Wasted, 0, 2), Some(62.5));
 }
@@ -74,17 +92,22 @@ fn nothing_is_not_zero_per_cent() {
     let empty = Run { crowds: vec![crowd(0, vec![])], ..run("none", 1) };
     for figure in [
         Figure::Served,
+        Figure::Unserved,
         Figure::StepsServed,
         Figure::JourneysShare,
         Figure::AttemptsPerStep,
         Figure::ReachedPerStep,
         Figure::Wasted,
         Figure::LatencyP50,
+        Figure::PlantP99,
+        Figure::WaitP95,
         Figure::WaitP99,
         Figure::JourneyP95,
         Figure::LastJourney,
         Figure::LimitAtEnd,
         Figure::LimitP5,
+        Figure::LimitMean,
+        Figure::LimitDrift,
         Figure::MostInFlight,
         Figure::FirstServed,
     ] {
@@ -98,8 +121,9 @@ fn times_come_from_all_crowds_meant_in_the_unit_of_the_figure() {
     let mut run = two_crowds();
     for (crowd, ms) in [(0, 100_u64), (0, 100), (0, 100), (1, 2_000)] {
         let crowd = &mut run.crowds[crowd];
-        crowd.latency.record(ms * 1_000).unwrap();
-        crowd.waited.record(ms * 500).unwrap();
+        crowd.times.latency.record(ms * 1_000).unwrap();
+        crowd.times.waited.record(ms * 500).unwrap();
+        crowd.times.at_plant.record(ms * 250).unwrap();
         crowd.journey.record(ms * 10).unwrap();
     }
     let near = |whose, figure, wanted: f64| {
@@ -110,8 +134,35 @@ fn times_come_from_all_crowds_meant_in_the_unit_of_the_figure() {
     near(Whose::All, Figure::LatencyP99, 2_000.0);
     near(Whose::Crowd(0), Figure::LatencyP99, 100.0);
     near(Whose::All, Figure::WaitP99, 1_000.0);
+    near(Whose::All, Figure::WaitP95, 1_000.0);
+    near(Whose::Product(0), Figure::WaitP95, 50.0);
+    near(Whose::All, Figure::PlantP99, 500.0);
     near(Whose::All, Figure::JourneyP50, 1.0);
     near(Whose::All, Figure::JourneyP95, 20.0);
+}
+
+#[test]
+fn times_of_a_window_that_was_asked_for_are_its_own() {
+    let mut run = two_crowds();
+    let mut times = run.crowds[0].times.clone();
+    times.latency.record(300_000).unwrap();
+    run.crowds[0].times.latency.record(100_000).unwrap();
+    run.crowds[0].stretches = vec![(window(1, 2), times)];
+    let p99 = |asked| run.figure(Figure::LatencyP99, None, asked, None).unwrap().round();
+    assert_eq!((p99(window(1, 2)), p99(window(0, 4))), (300.0, 100.0));
+}
+
+#[test]
+fn a_limit_that_creeps_is_seen_to_drift_whichever_way() {
+    let mut run = two_crowds();
+    let over_a_minute = |limit: fn(f64) -> f64| vec![(0..=120).map(|n| look(limit(f64::from(n)), 1)).collect()];
+    let drift = |run: &Run| of_all(run, Figure::LimitDrift, 0, 60).unwrap();
+    run.looks = over_a_minute(|_| 20.0);
+    assert_eq!((drift(&run), of_all(&run, Figure::LimitMean, 0, 60)), (0.0, Some(20.0)));
+    run.looks = over_a_minute(|n| if n < 60.0 { 20.0 } else { 22.0 });
+    assert!((drift(&run) - 10.0).abs() < 1e-9, "{}", drift(&run));
+    run.looks = over_a_minute(|n| if n < 60.0 { 20.0 } else { 19.0 });
+    assert!((drift(&run) - 5.0).abs() < 1e-9, "{}", drift(&run));
 }
 
 #[test]

@@ -29,10 +29,11 @@ impl Control {
 
     fn sample_domains(&self) {
         let settings = &self.shared.settings;
-        let mut bypass = false;
+        let (mut bypass, mut observe_only) = (false, false);
         for (gate, names) in self.shared.gates.iter().zip(&settings.domains) {
             gate.with(|domain, _| {
                 bypass |= domain.is_bypassed();
+                observe_only |= domain.is_observe_only();
                 for (resource, name) in domain.resources().iter().zip(&names.resources) {
                     let kind = if resource.is_budget() { "budget" } else { "pool" };
                     let set = |metric, seats| self.registry.gauge(metric, &[name, kind]).set(f64::from(seats));
@@ -41,7 +42,9 @@ impl Control {
                 }
             });
         }
-        self.registry.gauge(names::BYPASS, &[]).set(f64::from(u8::from(bypass)));
+        for (metric, on) in [(names::BYPASS, bypass), (names::OBSERVE_ONLY, observe_only)] {
+            self.registry.gauge(metric, &[]).set(f64::from(u8::from(on)));
+        }
         for index in 0..settings.products.len() {
             self.sample_product(index);
         }

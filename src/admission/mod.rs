@@ -12,6 +12,7 @@
 //! - [`Domain::leave`] when a waiter's client has hung up;
 //! - [`Domain::order`] for operators and signals;
 //! - [`Domain::wake`] no later than [`Domain::next_wake`];
+//! - in observe-only, [`Domain::goes_on`] after every arrival, and [`Domain::is_over`] when that request ends;
 //!
 //! and after every call takes what [`Domain::poll_output`] has for it.
 //!
@@ -234,6 +235,14 @@ impl Seat {
     pub fn started(&self) -> Timestamp {
         self.started
     }
+}
+
+/// A request that goes on whatever was said to it: observe-only. Dropping it instead of giving it to
+/// [`Domain::is_over`] makes the domain believe that the request never ends.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "give it back with Domain::is_over"]
+pub struct Underway {
+    pub(crate) needs: settings::Needs,
 }
 
 /// How an admitted request ended.

@@ -11,12 +11,16 @@
 use std::time::Duration;
 
 use super::Timestamp;
-use super::limit::{Limit, Sample};
+use super::limit::{Limit, Sample, Witness};
+
+mod witnessed;
 
 /// Seats under one limit.
 #[derive(Debug)]
 pub struct Resource {
     limit: Box<dyn Limit>,
+    /// Looks on while the limit is not in force.
+    witness: Option<Box<Witness>>,
     budget: bool,
     in_use: u32,
     by_product: Vec<Share>,
@@ -42,12 +46,13 @@ impl Resource {
     /// Capacity that nobody holds yet. `guarantees` are per cent by product; 0 for those that never use it.
     pub fn new(limit: Box<dyn Limit>, budget: bool, guarantees: Vec<u32>) -> Resource {
         let sharers = guarantees.iter().filter(|share| **share > 0).count() as u32;
-        Resource { limit, budget, in_use: 0, by_product: vec![Share::default(); guarantees.len()], guarantees, sharers }
+        let by_product = vec![Share::default(); guarantees.len()];
+        Resource { limit, witness: None, budget, in_use: 0, by_product, guarantees, sharers }
     }
 
     /// How many seats there are now.
     pub fn limit(&self) -> u32 {
-        self.limit.seats()
+        self.witness.as_ref().map_or_else(|| self.limit.seats(), |witness| witness.seats())
     }
 
     /// How many are taken. Above [`limit`](Self::limit) only after the limit shrank, or in bypass.
@@ -78,10 +83,13 @@ impl Resource {
     /// There is `by` times the capacity that there was.
     pub(crate) fn rescale(&mut self, by: f64) {
         self.limit.rescale(by);
+        if let Some(witness) = &mut self.witness {
+            witness.forget();
+        }
     }
 
     pub(crate) fn is_free(&self) -> bool {
-        self.in_use < self.limit.seats()
+        self.in_use < self.limit()
     }
 
     pub(crate) fn take(&mut self, product: usize, now: Timestamp) {
@@ -108,7 +116,7 @@ impl Resource {
         }
         let share = &self.by_product[product];
         let next = f64::from(share.seats + 1);
-        let due = f64::from(self.guarantees[product].max(1)) * f64::from(self.limit.seats().max(1)) / 100.0;
+        let due = f64::from(self.guarantees[product].max(1)) * f64::from(self.limit().max(1)) / 100.0;
         let claim = if next <= due { next / due } else { 1.0 + (next + LATELY * share.lately(now)) / due };
         (claim * OWED as f64) as u64
     }

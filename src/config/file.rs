@@ -20,6 +20,7 @@ pub(crate) type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
 pub(super) struct File {
     pub(super) log: Opt<String>,
     pub(super) journal: Opt<String>,
+    pub(super) observe_only: Opt<bool>,
     #[serde(default)]
     pub(super) listen: Listen,
     #[serde(default)]

@@ -12,6 +12,7 @@ pub mod worker;
 mod receive;
 pub mod classify;
 pub mod admit;
+mod observe;
 mod balance;
 mod upload;
 mod upstream;
@@ -39,7 +40,7 @@ use headers::Peer;
 use upload::RequestBody;
 use watch::Watch;
 
-use crate::admission::{Refused, Timestamp};
+use crate::admission::{Class, Refused, Timestamp};
 
 pub use settings::Settings;
 pub(crate) use worker::Worker;
@@ -135,6 +136,11 @@ async fn admitted(worker: &Rc<Worker>, what: Classified, arrived: Timestamp) -> 
             metrics.refused(class, refused.refusal, true);
             return Err(refused);
         }
+        Asked::Observed(mut admitted, decided) => {
+            metrics.decided(class, decided);
+            admitted.on_refusal(|| would_refuse(worker, product, class));
+            return Ok(admitted);
+        }
         Asked::Waiting(waiting) => waiting,
     };
     metrics.waited[class.index()].increment(1);
@@ -143,9 +149,10 @@ async fn admitted(worker: &Rc<Worker>, what: Classified, arrived: Timestamp) -> 
     let decision = waiting.await;
     left.0 = None;
     match decision {
-        Ok(admitted) => {
+        Ok(mut admitted) => {
             let waited = admitted.since().since(arrived);
             metrics.queue_seconds[class.index()].record(waited.as_secs_f64());
+            admitted.on_refusal(|| would_refuse(worker, product, class));
             Ok(admitted)
         }
         Err(refused) => {
@@ -153,6 +160,12 @@ async fn admitted(worker: &Rc<Worker>, what: Classified, arrived: Timestamp) -> 
             Err(refused)
         }
     }
+}
+
+/// Counts a no that is not told, because nothing is refused just now.
+fn would_refuse(worker: &Worker, product: usize, class: Class) -> impl FnOnce(Refused) + Send + use<> {
+    let metrics = worker.metrics.clone();
+    move |refused| metrics.products[product].would_refuse(class, refused.refusal)
 }
 
 /// Send the request on and wait for the head of its answer.

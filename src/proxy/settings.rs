@@ -12,6 +12,8 @@ use crate::admission::{self, Class, ProductId};
 /// Everything the proxy needs to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Decide and measure, and refuse nothing, until an order says otherwise.
+    pub observe_only: bool,
     /// Where clients come in.
     pub listen: ListenSettings,
     /// Where a request's customer is looked for; the first that is present wins.

@@ -8,6 +8,7 @@ use metrics::{Counter, Gauge, Histogram};
 use super::export::Registry;
 use super::names;
 use crate::admission::{Class, Refusal};
+use crate::proxy::admit::Decided;
 use crate::proxy::fault::Fault;
 
 /// Everything the proxy counts, apart from backends.
@@ -37,6 +38,7 @@ pub struct ProductMetrics {
     /// Those that hung up while they waited.
     pub left: [Counter; Class::COUNT],
     refusals: [[Counter; Refusal::COUNT]; Class::COUNT],
+    would_refuse: [[Counter; Refusal::COUNT]; Class::COUNT],
     /// How long those who waited did so until they passed.
     pub queue_seconds: [Histogram; Class::COUNT],
 }
@@ -80,8 +82,9 @@ impl ProductMetrics {
         let verdicts =
             |verdict| Class::ALL.map(|class| registry.counter(names::VERDICTS, &[product, class.name(), verdict]));
         let by_class = |metric| Class::ALL.map(|class| registry.counter(metric, &[product, class.name()]));
-        let refusal = |class: Class, refusal: Refusal| {
-            registry.counter(names::REFUSALS, &[product, class.name(), refusal.name()])
+        let refusals = |metric| {
+            let named = |class: Class, refusal: Refusal| [product, class.name(), refusal.name()];
+            Class::ALL.map(|class| Refusal::ALL.map(|refusal| registry.counter(metric, &named(class, refusal))))
         };
         ProductMetrics {
             arrivals: by_class(names::ARRIVALS),
@@ -89,9 +92,27 @@ impl ProductMetrics {
             waited: verdicts("wait"),
             refused_at_once: verdicts("refuse"),
             left: by_class(names::LEFT_QUEUE),
-            refusals: Class::ALL.map(|class| Refusal::ALL.map(|r| refusal(class, r))),
+            refusals: refusals(names::REFUSALS),
+            would_refuse: refusals(names::WOULD_REFUSE),
             queue_seconds: Class::ALL.map(|class| registry.histogram(names::QUEUE_SECONDS, &[product, class.name()])),
         }
+    }
+
+    /// This was decided about a request that goes on all the same.
+    pub fn decided(&self, class: Class, decided: Decided) {
+        match decided {
+            Decided::Proceed => self.proceeded[class.index()].increment(1),
+            Decided::Wait => self.waited[class.index()].increment(1),
+            Decided::Refuse(refused) => {
+                self.refused_at_once[class.index()].increment(1);
+                self.would_refuse(class, refused.refusal);
+            }
+        }
+    }
+
+    /// A request would have been turned away, had a no counted.
+    pub fn would_refuse(&self, class: Class, refusal: Refusal) {
+        self.would_refuse[class.index()][refusal.index()].increment(1);
     }
 
     /// A request was turned away; `at_once` when it had not waited.

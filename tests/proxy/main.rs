@@ -23,6 +23,7 @@ mod queue;
 mod handover;
 mod classes;
 mod orders;
+mod observe;
 mod signals;
 mod admin;
 mod journal;

@@ -12,6 +12,9 @@ impl Control {
         self.sample_domains();
         let set = |metric, value: f64| self.registry.gauge(metric, &[]).set(value);
         set(names::CONNECTIONS, self.shared.connections() as f64);
+        set(names::CONNECTIONS_MOST, f64::from(self.shared.settings.listen.connections.get()));
+        set(names::MEMORY, self.shared.memory_held() as f64);
+        set(names::MEMORY_MOST, self.shared.settings.listen.memory as f64);
         self.registry.gauge(names::BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         set(names::START_TIME, self.started.as_second() as f64);
         for (name, outstanding, aside) in self.shared.backends() {

@@ -179,11 +179,13 @@ pub enum Refusal {
     OverCustomerShare,
     /// The proxy is going down; another one, or the next, will answer.
     ShuttingDown,
+    /// The proxy itself has no memory or no time left. Said by the driver, never by admission.
+    ProxyOverloaded,
 }
 
 impl Refusal {
     /// How many refusals there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
     /// Every refusal.
     pub const ALL: [Refusal; Refusal::COUNT] = [
         Refusal::Closed,
@@ -195,6 +197,7 @@ impl Refusal {
         Refusal::WaitedTooLong,
         Refusal::OverCustomerShare,
         Refusal::ShuttingDown,
+        Refusal::ProxyOverloaded,
     ];
 
     /// The place in [`Refusal::ALL`].
@@ -214,6 +217,7 @@ impl Refusal {
             Refusal::WaitedTooLong => "waited_too_long",
             Refusal::OverCustomerShare => "over_customer_share",
             Refusal::ShuttingDown => "shutting_down",
+            Refusal::ProxyOverloaded => "proxy_overloaded",
         }
     }
 }

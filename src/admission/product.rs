@@ -124,7 +124,7 @@ impl Product {
                 calendar.promise(drain, now, random)
             }
             Refusal::Closed | Refusal::Parked | Refusal::EventParked => calendar.shut(now, random),
-            Refusal::OverCustomerShare | Refusal::ShuttingDown => calendar.soon(random),
+            Refusal::OverCustomerShare | Refusal::ShuttingDown | Refusal::ProxyOverloaded => calendar.soon(random),
             // What is over does not come back.
             Refusal::EventClosed | Refusal::PastBettingStop => Duration::ZERO,
         };

@@ -43,6 +43,7 @@ pub(super) struct Listen {
     pub(super) trusted: List<String>,
     pub(super) workers: Opt<i64>,
     pub(super) connections: Opt<i64>,
+    pub(super) memory: Opt<String>,
     pub(super) drain: Opt<String>,
     pub(super) header_bytes: Opt<String>,
     pub(super) headers: Opt<i64>,

@@ -124,6 +124,7 @@ pub const CONFIG: &[Key] = &[
     key("listen.trusted", Texts, r#"["10.0.0.0/8"]"#),
     key("listen.workers", Number, "4"),
     key("listen.connections", Number, "10000"),
+    key("listen.memory", Size, r#""512MiB""#),
     key("listen.drain", Duration, r#""30s""#),
     key("listen.header_bytes", Size, r#""16KiB""#),
     key("listen.headers", Number, "100"),

@@ -37,8 +37,10 @@ pub struct ListenSettings {
     pub trusted: Vec<IpNet>,
     /// Worker threads, each with its own runtime and listening socket.
     pub workers: NonZeroU32,
-    /// The most client connections at once; more are closed as they come.
+    /// The most client connections at once; more are told that there is no room.
     pub connections: NonZeroU32,
+    /// Bytes that may be held for others: connections, and bodies of those who wait.
+    pub memory: usize,
     /// Bounds on what a client may send.
     pub limits: Limits,
     /// How long a client may take.

@@ -18,8 +18,10 @@ use super::admit::Admitted;
 use super::balance::{self, Backend, Outstanding};
 
 use super::clock::Clock;
+use super::descriptors;
 use super::exchange::{Answered, Exchange};
 use super::fault::Fault;
+use super::ledger::{self, Account};
 use super::settings::BackendTimeouts;
 use super::stream::BackendStream;
 use super::upload::RequestBody;
@@ -39,6 +41,7 @@ pub(crate) struct Pool {
     pub(super) metrics: Arc<UpstreamMetrics>,
     /// Exchanges that go on although their client has hung up.
     carried: Cell<usize>,
+    account: Rc<Account>,
 }
 
 struct Idle {
@@ -86,6 +89,7 @@ impl Pool {
         clock: Clock,
         seed: u64,
         metrics: Arc<UpstreamMetrics>,
+        account: Rc<Account>,
     ) -> Rc<Pool> {
         let host = backends.first().and_then(|backend| HeaderValue::from_str(&backend.settings.name).ok());
         Rc::new(Pool {
@@ -98,6 +102,7 @@ impl Pool {
             clock,
             metrics,
             carried: Cell::new(0),
+            account,
         })
     }
 
@@ -188,13 +193,18 @@ impl Pool {
             if let Some(sender) = self.reuse(index, now) {
                 return Ok(Borrowed { sender, backend: index, outstanding, fresh: false });
             }
-            match timeout(self.timeouts.connect, open(backend.settings.address)).await {
+            match timeout(self.timeouts.connect, self.open(backend.settings.address)).await {
                 Ok(Ok(sender)) => {
                     if backend.accepted() {
                         tracing::info!(backend = backend.settings.name, "a backend accepts connections again");
                     }
                     self.metrics.opened.increment(1);
                     return Ok(Borrowed { sender, backend: index, outstanding, fresh: true });
+                }
+                // Not the backend's fault: it has not been asked.
+                Ok(Err(error)) if descriptors::are_used_up(&error) => {
+                    self.drop_idle();
+                    return Err(Fault::OutOfDescriptors);
                 }
                 failed => {
                     self.metrics.connect_failed.increment(1);
@@ -258,19 +268,29 @@ impl Pool {
             idle.borrow_mut().retain(|idle| now.since(idle.since) < self.timeouts.keep && !idle.sender.is_closed());
         }
     }
-}
 
-async fn open(address: SocketAddr) -> std::io::Result<SendRequest<RequestBody>> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let mut builder = http1::Builder::new();
-    // A request is nearly always a head and nothing else: a plain send of one buffer costs less than a vectored
-    // one, and a body worth sending in pieces is copied once on its way.
-    builder.max_buf_size(MOST_BUFFERED).writev(false);
-    let (sender, connection) = builder.handshake(BackendStream::new(stream)).await.map_err(std::io::Error::other)?;
-    tokio::task::spawn_local(async move {
-        // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
-        let _ = connection.await;
-    });
-    Ok(sender)
+    /// Close connections that nobody uses: what they hold is needed.
+    pub(crate) fn drop_idle(&self) {
+        for idle in &self.idle {
+            idle.borrow_mut().clear();
+        }
+    }
+
+    async fn open(&self, address: SocketAddr) -> std::io::Result<SendRequest<RequestBody>> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let mut builder = http1::Builder::new();
+        // A request is nearly always a head and nothing else: a plain send of one buffer costs less than a vectored
+        // one, and a body worth sending in pieces is copied once on its way.
+        builder.max_buf_size(MOST_BUFFERED).writev(false);
+        let (sender, connection) =
+            builder.handshake(BackendStream::new(stream)).await.map_err(std::io::Error::other)?;
+        let held = self.account.hold(ledger::BACKEND);
+        tokio::task::spawn_local(async move {
+            // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
+            let _ = connection.await;
+            drop(held);
+        });
+        Ok(sender)
+    }
 }

@@ -24,8 +24,11 @@ use super::clock::Clock;
 use super::exchange::Answered;
 use super::fault::Fault;
 use super::headers::{self, Peer, Seen};
+use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
+use super::room::Room;
 use super::settings::{CustomerSource, Settings};
+use super::strain::Strain;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
@@ -43,6 +46,7 @@ pub struct Shared {
     pub hashes: Hashes,
     pub(crate) backends: Vec<Vec<Arc<Backend>>>,
     pub(crate) open: Arc<AtomicUsize>,
+    ledger: Arc<Ledger>,
     metrics: Arc<ProxyMetrics>,
     upstream_metrics: Vec<Arc<UpstreamMetrics>>,
 }
@@ -54,6 +58,8 @@ pub(crate) struct Worker {
     pub(crate) metrics: Arc<ProxyMetrics>,
     pub(crate) clock: Clock,
     pub(crate) connections: Connections,
+    pub(crate) strain: Strain,
+    pub(crate) room: Room,
     pub(crate) draining: Cell<bool>,
     pub(crate) identities: Vec<HeaderName>,
     pools: Vec<Rc<Pool>>,
@@ -91,7 +97,8 @@ impl Shared {
             hashes,
             backends: settings.pools.iter().map(backends).collect(),
             open: Arc::new(AtomicUsize::new(0)),
-            metrics: Arc::new(ProxyMetrics::new(registry, names())),
+            ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
+            metrics: Arc::new(ProxyMetrics::new(registry, names(), settings.listen.workers.get())),
             upstream_metrics: settings
                 .pools
                 .iter()
@@ -104,6 +111,11 @@ impl Shared {
     /// Client connections open now.
     pub fn connections(&self) -> usize {
         self.open.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Bytes held for others, as they are accounted for.
+    pub fn memory_held(&self) -> usize {
+        self.ledger.held()
     }
 
     /// Every backend: its name, requests under way, and whether it is set aside.
@@ -146,6 +158,7 @@ impl Workers {
 async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Receiver<bool>, seed: u64) {
     let listener = TcpListener::from_std(socket).expect("a listening socket of our own making");
     let worker = Worker::new(shared, seed);
+    tokio::task::spawn_local(watch_strain(worker.clone()));
     tokio::select! {
         () = listener::accept(&listener, &worker) => {}
         () = worker.expire_idle() => {}
@@ -165,12 +178,18 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
     }
 }
 
+/// A task like those that serve, so that it is as late as they are.
+async fn watch_strain(worker: Rc<Worker>) {
+    worker.strain.watch(|| worker.make_way()).await;
+}
+
 impl Worker {
     fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
         let settings = shared.settings.clone();
+        let account = Account::new(shared.ledger.clone(), seed as usize);
         let pool = |(index, pool): (usize, &super::settings::PoolSettings)| {
             let metrics = shared.upstream_metrics[index].clone();
-            Pool::new(shared.backends[index].clone(), pool, shared.clock, seed, metrics)
+            Pool::new(shared.backends[index].clone(), pool, shared.clock, seed, metrics, account.clone())
         };
         let identity = |source: &CustomerSource| match source {
             CustomerSource::Header(name) => Some(name.clone()),
@@ -180,6 +199,8 @@ impl Worker {
             metrics: shared.metrics.clone(),
             clock: shared.clock,
             connections: Connections::default(),
+            strain: Strain::new(account.clone(), seed, shared.metrics.lag(seed as usize)),
+            room: Room::default(),
             draining: Cell::new(false),
             identities: settings.customer.iter().filter_map(identity).collect(),
             pools: settings.pools.iter().enumerate().map(pool).collect(),
@@ -220,6 +241,19 @@ impl Worker {
         headers::to_client(&mut parts.headers, parts.version);
         parts.version = http::Version::HTTP_11;
         Response::from_parts(parts, AnswerBody::relay(incoming, exchange, idle, end))
+    }
+
+    /// There is hardly any memory left: connections that nobody uses go, on both sides.
+    fn make_way(&self) {
+        self.make_room();
+        self.drop_idle();
+    }
+
+    /// Close every connection to a backend that nobody uses.
+    pub(crate) fn drop_idle(&self) {
+        for pool in &self.pools {
+            pool.drop_idle();
+        }
     }
 
     async fn expire_idle(&self) {

@@ -47,6 +47,16 @@ table! {
         "Client connections accepted.";
     CONNECTIONS_CLOSED = "sluss_proxy_connections_closed_total", Counter, ["reason"],
         "Client connections that we closed before the client did, by reason.";
+    CONNECTIONS_MOST = "sluss_proxy_connections_limit", Gauge, [],
+        "Client connections that may be open: as configured, or as many as the file descriptors allow.";
+    CANNOT_ACCEPT = "sluss_proxy_accept_failures_total", Counter, ["reason"],
+        "Connections that could not be accepted, for want of descriptors or for another reason.";
+    MEMORY = "sluss_proxy_memory_bytes", Gauge, [],
+        "Memory held for connections and for bodies of those who wait, as it is accounted for.";
+    MEMORY_MOST = "sluss_proxy_memory_limit_bytes", Gauge, [],
+        "Memory that may be held for them.";
+    LAG_SECONDS = "sluss_proxy_lag_seconds", Histogram, ["worker"],
+        "How late a worker comes to its own timer: everything else on it is late by as much.";
     VERDICTS = "sluss_admission_verdicts_total", Counter, ["product", "class", "verdict"],
         "What admission said to an arrival: proceed, wait or refuse. In observe-only it was said to nobody.";
     REFUSALS = "sluss_admission_refusals_total", Counter, ["product", "class", "refusal"],

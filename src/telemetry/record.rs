@@ -24,6 +24,11 @@ pub struct ProxyMetrics {
     pub too_many: Counter,
     /// Connections closed because the client was too slow.
     pub too_slow: Counter,
+    /// Connections closed because nobody used them and somebody else needed the room.
+    pub for_room: Counter,
+    cannot_accept: [Counter; 2],
+    /// By worker.
+    lag: Vec<Histogram>,
 }
 
 /// What is counted of one product.
@@ -59,7 +64,8 @@ pub struct UpstreamMetrics {
 
 impl ProxyMetrics {
     /// Handles for products of these names.
-    pub fn new<'a>(registry: &Registry, products: impl Iterator<Item = &'a str>) -> ProxyMetrics {
+    pub fn new<'a>(registry: &Registry, products: impl Iterator<Item = &'a str>, workers: u32) -> ProxyMetrics {
+        let lag = |worker: u32| registry.histogram(names::LAG_SECONDS, &[&worker.to_string()]);
         let closed = |reason| registry.counter(names::CONNECTIONS_CLOSED, &[reason]);
         ProxyMetrics {
             products: products.map(|name| ProductMetrics::new(registry, name)).collect(),
@@ -68,7 +74,20 @@ impl ProxyMetrics {
             accepted: registry.counter(names::CONNECTIONS_ACCEPTED, &[]),
             too_many: closed("too_many"),
             too_slow: closed("too_slow"),
+            for_room: closed("for_room"),
+            cannot_accept: ["descriptors", "other"].map(|reason| registry.counter(names::CANNOT_ACCEPT, &[reason])),
+            lag: (0..workers).map(lag).collect(),
         }
+    }
+
+    /// A connection could not be accepted, for want of descriptors or for another reason.
+    pub fn cannot_accept(&self, descriptors: bool) {
+        self.cannot_accept[usize::from(!descriptors)].increment(1);
+    }
+
+    /// How late a worker comes to its own timer.
+    pub fn lag(&self, worker: usize) -> Histogram {
+        self.lag[worker].clone()
     }
 
     /// A request was answered with `fault`.

@@ -14,6 +14,7 @@ mod bodies;
 mod connections;
 mod smuggling;
 mod bounds;
+mod strain;
 mod slow_clients;
 mod leaving;
 mod backend_faults;

@@ -12,8 +12,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of a client's connection: its tasks, and what of a head or an answer lies in its buffers.
-pub(crate) const CLIENT: usize = 16 << 10;
+/// Bytes of a client's connection: its tasks, and what of a head or an answer lies in its buffers. Measured with 800 of
+/// them: 25 KiB where nothing was asked, 35 KiB where something was.
+pub(crate) const CLIENT: usize = 32 << 10;
+/// Bytes that a body adds to that while it comes, beside what is kept of it: the parser reads larger pieces.
+pub(crate) const UPLOAD: usize = 32 << 10;
 /// Bytes of a connection to a backend: an answer that its client is slow to take fills its buffer.
 pub(crate) const BACKEND: usize = 64 << 10;
 

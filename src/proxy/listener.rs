@@ -128,7 +128,6 @@ async fn cannot_accept(error: &io::Error, worker: &Rc<Worker>, complained: &mut 
     }
     if used_up {
         worker.make_room();
-        worker.drop_idle();
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::Worker;
-use super::ledger::Held;
+use super::ledger::{self, Held};
 use super::patience::{BodyError, Patience, poll_watched};
 use super::strain::Keep;
 use super::watch::Watch;
@@ -64,7 +64,7 @@ impl RequestBody {
         RequestBody(Some(Box::new(Upload {
             read: VecDeque::new(),
             rest: Some(incoming),
-            held: worker.strain.hold(0),
+            held: worker.strain.hold(ledger::UPLOAD),
             left: listen.limits.body_bytes,
             patience: Patience::new(listen.timeouts.body, None),
             fate: Fate(Some(Rc::default())),
@@ -96,11 +96,15 @@ impl RequestBody {
         keeps: impl Fn() -> Keep,
     ) -> Result<Option<Refused>, BodyError> {
         let Some(upload) = &mut self.0 else { return Ok(None) };
-        while upload.held.bytes() < most {
+        while upload.held.bytes() < ledger::UPLOAD + most {
             match poll_fn(|context| upload.poll_rest(context)).await {
                 Some(Ok(frame)) => {
                     upload.held.grow(taken_by(&frame));
-                    upload.read.push_back(frame);
+                    // A piece of a longer body is a part of the parser's buffer and would keep all of it; a whole one
+                    // that came at once may, for nothing more is read into it.
+                    let more = upload.rest.is_some();
+                    let kept = if more { frame.map_data(|data| Bytes::copy_from_slice(&data)) } else { frame };
+                    upload.read.push_back(kept);
                 }
                 Some(Err(error)) => return Err(error),
                 None => break,

@@ -186,6 +186,7 @@ impl Pool {
 
     /// A connection that is ready to send: an idle one, or a new one to a backend that accepts it.
     async fn connect(&self, now: Timestamp, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
+        let mut short = false;
         while tried.len() < MOST_ATTEMPTS.min(self.backends.len()) {
             let index = balance::choose(&self.backends, tried, now, &self.random);
             let backend = &self.backends[index];
@@ -201,10 +202,14 @@ impl Pool {
                     self.metrics.opened.increment(1);
                     return Ok(Borrowed { sender, backend: index, outstanding, fresh: true });
                 }
-                // Not the backend's fault: it has not been asked.
+                // Not the backend's fault: it has not been asked. Those that lie idle at others may have one.
                 Ok(Err(error)) if descriptors::are_used_up(&error) => {
+                    if std::mem::replace(&mut short, true) {
+                        return Err(Fault::OutOfDescriptors);
+                    }
                     self.drop_idle();
-                    return Err(Fault::OutOfDescriptors);
+                    // A connection is closed by its own task.
+                    tokio::task::yield_now().await;
                 }
                 failed => {
                     self.metrics.connect_failed.increment(1);

@@ -45,7 +45,7 @@ fn bodies_of_low_classes_go_first_then_everything_but_what_must_go_on_and_then_a
     while held() < 0.81 {
         drip(&mut clients[sent], "/horse/bets");
         sent += 1;
-        until("it is held", || proxy.metric(MEMORY) > 4e6 + 60_000.0 * sent as f64);
+        until("it is held", || proxy.metric(MEMORY) > 8e6 + 90_000.0 * sent as f64);
     }
     assert!(held() < 0.9, "{}", held());
     let mut ask = |request: String| refusal(&mut known[0], request);
@@ -86,7 +86,7 @@ fn a_body_that_waits_is_given_back_when_it_has_been_sent_on() {
     second.say(post("/horse/bets", &"b".repeat(50_000)));
     proxy.until_waiting(1);
     let waiting = memory(&proxy);
-    assert!(waiting > 50_000.0 + 2.0 * 16384.0, "{waiting}");
+    assert!(waiting > 50_000.0 + 2.0 * 32768.0, "{waiting}");
     door.open();
     assert_eq!((first.answer().status(), second.answer().status()), (200, 200));
     until("it is given back", || memory(&proxy) <= waiting - 50_000.0);

@@ -71,6 +71,13 @@ pub enum Record {
         /// Whether it is off now.
         on: bool,
     },
+    /// From now on nothing is refused, or what is decided counts again.
+    ObserveOnly {
+        /// Whether nothing is refused.
+        on: bool,
+        /// What the configuration said then: who changes it afterwards means it.
+        configured: bool,
+    },
 }
 
 /// What the journal knew when the proxy started: the last word on each thing.
@@ -84,6 +91,8 @@ pub struct Memory {
     pub knees: BTreeMap<String, f64>,
     /// Whether everything but plain proxying was off.
     pub bypass: bool,
+    /// Whether nothing was refused, and what the configuration said then; `None` when nobody gave an order.
+    pub observe_only: Option<(bool, bool)>,
     /// Lines that could not be read.
     pub unreadable: usize,
 }
@@ -168,6 +177,7 @@ impl Memory {
             Record::Event { event, state, stop } => drop(self.events.insert(event, (state, stop))),
             Record::Knee { resource, seats } if seats.is_finite() => drop(self.knees.insert(resource, seats)),
             Record::Bypass { on } => self.bypass = on,
+            Record::ObserveOnly { on, configured } => self.observe_only = Some((on, configured)),
             Record::Knee { .. } | Record::Order { .. } => {}
         }
     }
@@ -185,7 +195,8 @@ impl Memory {
         });
         let knees =
             self.knees.iter().map(|(resource, seats)| Record::Knee { resource: resource.clone(), seats: *seats });
-        states.chain(events).chain(knees).chain([Record::Bypass { on: self.bypass }]).collect()
+        let observe_only = self.observe_only.map(|(on, configured)| Record::ObserveOnly { on, configured });
+        states.chain(events).chain(knees).chain([Record::Bypass { on: self.bypass }]).chain(observe_only).collect()
     }
 }
 
@@ -259,9 +270,9 @@ mod tests {
         let (journal, memory, thread) = Journal::open(&path).expect("a new journal");
         assert_eq!(memory, Memory::default());
         let open = Record::State { product: "horse-racing".into(), state: "open".into(), reason: None };
-        for record in
-            [open, Record::Knee { resource: "wallet".into(), seats: 11.5 }, parked(), Record::Bypass { on: true }]
-        {
+        let knee = Record::Knee { resource: "wallet".into(), seats: 11.5 };
+        let observe_only = Record::ObserveOnly { on: false, configured: true };
+        for record in [open, knee, parked(), Record::Bypass { on: true }, observe_only] {
             wait(journal.keep(record)).expect("a disk");
         }
         drop(journal);
@@ -271,6 +282,7 @@ mod tests {
             assert_eq!(memory.states["horse-racing"], ("parked".into(), Some("parked".into())));
             assert_eq!(memory.knees["wallet"], 11.5);
             assert!(memory.bypass);
+            assert_eq!(memory.observe_only, Some((false, true)));
             drop(journal);
             thread.join().expect("an end");
         }

@@ -51,6 +51,10 @@ impl Surroundings for MadeUp {
     fn cores(&self) -> NonZeroU32 {
         NonZeroU32::new(4).unwrap()
     }
+
+    fn memory(&self) -> u64 {
+        8 << 30
+    }
 }
 
 /// Check a text as if it were `demo.toml` on the made-up machine.

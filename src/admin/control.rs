@@ -125,6 +125,15 @@ impl Control {
         self.alarms.set(matters.alarms.len() as f64);
     }
 
+    /// Refuse nothing from now on, or act on what is decided. Whether that is a change.
+    pub(crate) fn observe_only(&self, on: bool) -> bool {
+        let mut changed = false;
+        for gate in &self.shared.gates {
+            changed |= gate.observe_only(on);
+        }
+        changed
+    }
+
     /// Write the levels that were found into the journal.
     pub fn journal_knees(&self) {
         for (gate, domain) in self.shared.gates.iter().zip(&self.shared.settings.domains) {
@@ -197,6 +206,26 @@ impl Control {
         }
         if memory.bypass {
             tracing::warn!("comes up in bypass, as it was before the restart: nothing is refused");
+        }
+        self.restore_observe_only(memory);
+    }
+
+    /// As it was ordered, unless the configuration has been changed since: who changes it means it.
+    fn restore_observe_only(&self, memory: &Memory) {
+        let configured = self.shared.settings.observe_only;
+        let ordered = memory.observe_only.filter(|(_, then)| *then == configured).map(|(on, _)| on);
+        if memory.observe_only.is_some() && ordered.is_none() {
+            self.journal.note(Record::ObserveOnly { on: configured, configured });
+        }
+        if ordered.unwrap_or(configured) {
+            self.observe_only(true);
+            tracing::warn!(
+                "observe-only: everything is decided and measured, and nothing is refused, not even what is parked or closed"
+            );
+        } else if configured {
+            tracing::warn!(
+                "observe_only = true stands in the configuration, but it was ordered off before the restart: what is decided counts"
+            );
         }
     }
 }

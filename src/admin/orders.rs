@@ -24,7 +24,7 @@ pub struct OrderRequest {
     /// Every product.
     #[serde(default)]
     pub all: bool,
-    /// For `bypass`: whether everything but plain proxying is to be off.
+    /// For `bypass`: whether everything but plain proxying is to be off. For `observe`: whether nothing is to be refused.
     #[serde(default = "yes")]
     pub on: bool,
     /// Why; never empty.
@@ -48,6 +48,8 @@ pub enum OrderName {
     Open,
     /// Everything but plain proxying off, or on again.
     Bypass,
+    /// Decide and measure, and refuse nothing; or act on what is decided.
+    Observe,
 }
 
 /// A signal as it comes over the API.
@@ -120,8 +122,10 @@ impl Control {
         if request.reason.trim().is_empty() {
             return Err(Mistake::Unclear("an order needs a reason: it is logged with who gave it".into()));
         }
-        if request.order == OrderName::Bypass {
-            return self.bypass(request).await;
+        match request.order {
+            OrderName::Bypass => return self.bypass(request).await,
+            OrderName::Observe => return self.observe(request).await,
+            OrderName::Park | OrderName::Close | OrderName::Reopen | OrderName::Open => {}
         }
         let applied = match self.scope(request)? {
             Scope::Products(products) => {
@@ -215,7 +219,7 @@ impl Control {
             OrderName::Park => Order::Park(ParkReason::Parked),
             OrderName::Close => Order::Park(ParkReason::Closed),
             OrderName::Reopen => Order::Reopen,
-            OrderName::Open | OrderName::Bypass => Order::Open,
+            OrderName::Open | OrderName::Bypass | OrderName::Observe => Order::Open,
         };
         let (changed, state) = gate.with(|domain, now| {
             let changed = domain.order(product, order, now);
@@ -229,7 +233,7 @@ impl Control {
         let to = match order {
             OrderName::Park => EventState::Parked,
             OrderName::Close => EventState::Closed,
-            OrderName::Reopen | OrderName::Open | OrderName::Bypass => EventState::Open,
+            OrderName::Reopen | OrderName::Open | OrderName::Bypass | OrderName::Observe => EventState::Open,
         };
         let (gate, product) = self.product(scheduled.product);
         let changed = gate.with(|domain, now| {
@@ -269,6 +273,18 @@ impl Control {
         let state = if request.on { "bypass on" } else { "bypass off" };
         self.write_down(request, "all", state).await?;
         self.keep(Record::Bypass { on: request.on }).await?;
+        Ok(vec![Applied { scope: "all".into(), state: state.into(), changed }])
+    }
+
+    async fn observe(&self, request: &OrderRequest) -> Result<Vec<Applied>, Mistake> {
+        if request.product.is_some() || request.event.is_some() {
+            return Err(Mistake::Unclear("observe is for the whole proxy: name no product and no event".into()));
+        }
+        let (on, configured) = (request.on, self.shared.settings.observe_only);
+        let changed = self.observe_only(on);
+        let state = if on { "observe-only on: nothing is refused" } else { "observe-only off: what is decided counts" };
+        self.write_down(request, "all", state).await?;
+        self.keep(Record::ObserveOnly { on, configured }).await?;
         Ok(vec![Applied { scope: "all".into(), state: state.into(), changed }])
     }
 
@@ -329,6 +345,7 @@ const fn order_word(order: OrderName) -> &'static str {
         OrderName::Reopen => "reopen",
         OrderName::Open => "open",
         OrderName::Bypass => "bypass",
+        OrderName::Observe => "observe",
     }
 }
 

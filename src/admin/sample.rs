@@ -12,6 +12,9 @@ impl Control {
         self.sample_domains();
         let set = |metric, value: f64| self.registry.gauge(metric, &[]).set(value);
         set(names::CONNECTIONS, self.shared.connections() as f64);
+        set(names::CONNECTIONS_MOST, f64::from(self.shared.settings.listen.connections.get()));
+        set(names::MEMORY, self.shared.memory_held() as f64);
+        set(names::MEMORY_MOST, self.shared.settings.listen.memory as f64);
         self.registry.gauge(names::BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         set(names::START_TIME, self.started.as_second() as f64);
         for (name, outstanding, aside) in self.shared.backends() {
@@ -29,10 +32,11 @@ impl Control {
 
     fn sample_domains(&self) {
         let settings = &self.shared.settings;
-        let mut bypass = false;
+        let (mut bypass, mut observe_only) = (false, false);
         for (gate, names) in self.shared.gates.iter().zip(&settings.domains) {
             gate.with(|domain, _| {
                 bypass |= domain.is_bypassed();
+                observe_only |= domain.is_observe_only();
                 for (resource, name) in domain.resources().iter().zip(&names.resources) {
                     let kind = if resource.is_budget() { "budget" } else { "pool" };
                     let set = |metric, seats| self.registry.gauge(metric, &[name, kind]).set(f64::from(seats));
@@ -41,7 +45,9 @@ impl Control {
                 }
             });
         }
-        self.registry.gauge(names::BYPASS, &[]).set(f64::from(u8::from(bypass)));
+        for (metric, on) in [(names::BYPASS, bypass), (names::OBSERVE_ONLY, observe_only)] {
+            self.registry.gauge(metric, &[]).set(f64::from(u8::from(on)));
+        }
         for index in 0..settings.products.len() {
             self.sample_product(index);
         }

@@ -17,6 +17,8 @@ pub struct Status {
     pub ready: bool,
     /// Whether everything but plain proxying is off.
     pub bypass: bool,
+    /// Whether everything is decided and measured and nothing refused.
+    pub observe_only: bool,
     /// Client connections open now.
     pub connections: usize,
     /// In the order of the configuration.
@@ -105,6 +107,7 @@ impl Control {
             started: self.started,
             ready: self.is_ready(),
             bypass: self.shared.gates.iter().any(|gate| gate.with(|domain, _| domain.is_bypassed())),
+            observe_only: self.shared.gates.iter().any(|gate| gate.with(|domain, _| domain.is_observe_only())),
             connections: self.shared.connections(),
             products: (0..settings.products.len()).map(|index| self.product_status(index)).collect(),
             resources: self.resource_statuses(),

@@ -18,6 +18,7 @@ mod seats;
 mod turns;
 mod kept;
 mod life;
+mod observe;
 
 /// See the [module](super).
 #[derive(Debug)]
@@ -32,6 +33,9 @@ pub struct Domain {
     outputs: VecDeque<Output>,
     random: Random,
     bypass: bool,
+    observe_only: bool,
+    /// Requests that went on although their word did not count.
+    under_way: u32,
     shutting_down: bool,
     /// Work was left over by a call that had done its share.
     more: bool,
@@ -76,6 +80,8 @@ impl Domain {
             outputs: VecDeque::with_capacity(BATCH),
             random: Random::new(seed),
             bypass: false,
+            observe_only: false,
+            under_way: 0,
             shutting_down: false,
             more: false,
             latest: now,
@@ -101,6 +107,9 @@ impl Domain {
     /// nothing has still to arrive.
     pub fn would_refuse(&mut self, arrival: &Arrival, now: Timestamp) -> Option<Refused> {
         let now = self.tick(now);
+        if self.observe_only {
+            return None;
+        }
         let Door::Shut(refusal) = self.door(arrival, now) else { return None };
         let product = &mut self.products[arrival.product.index()];
         Some(product.refuse(refusal, arrival.class, now, &mut self.random))

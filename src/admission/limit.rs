@@ -5,6 +5,7 @@ mod climb;
 mod knee;
 #[cfg(test)]
 mod plant;
+mod witness;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use super::{Outcome, Timestamp};
 pub use climb::Climb;
 pub use fixed::Fixed;
 pub use knee::Knee;
+pub use witness::Witness;
 
 /// A limit on seats in use. Shrinking it is an assignment: nothing in flight is cut, and nothing new
 /// passes until what is in flight has come down to it.
@@ -33,6 +35,11 @@ pub trait Limit: fmt::Debug + Send {
     /// There is `by` times the capacity that there was: backends went, or came. What was learned is carried over in
     /// proportion. `by` is above 0.
     fn rescale(&mut self, by: f64);
+
+    /// The fewest and the most seats that it may find; `None` when it does not look.
+    fn range(&self) -> Option<(u32, u32)> {
+        None
+    }
 }
 
 /// What the use of one seat showed.

@@ -13,6 +13,7 @@
 //! - [`Domain::order`] for operators and signals;
 //! - [`Domain::backends`] when backends of a pool went or came back;
 //! - [`Domain::wake`] no later than [`Domain::next_wake`];
+//! - in observe-only, [`Domain::goes_on`] after every arrival, and [`Domain::is_over`] when that request ends;
 //!
 //! and after every call takes what [`Domain::poll_output`] has for it.
 //!
@@ -194,11 +195,13 @@ pub enum Refusal {
     OverCustomerShare,
     /// The proxy is going down; another one, or the next, will answer.
     ShuttingDown,
+    /// The proxy itself has no memory or no time left. Said by the driver, never by admission.
+    ProxyOverloaded,
 }
 
 impl Refusal {
     /// How many refusals there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
     /// Every refusal.
     pub const ALL: [Refusal; Refusal::COUNT] = [
         Refusal::Closed,
@@ -211,6 +214,7 @@ impl Refusal {
         Refusal::WaitedTooLong,
         Refusal::OverCustomerShare,
         Refusal::ShuttingDown,
+        Refusal::ProxyOverloaded,
     ];
 
     /// The place in [`Refusal::ALL`].
@@ -231,6 +235,7 @@ impl Refusal {
             Refusal::WaitedTooLong => "waited_too_long",
             Refusal::OverCustomerShare => "over_customer_share",
             Refusal::ShuttingDown => "shutting_down",
+            Refusal::ProxyOverloaded => "proxy_overloaded",
         }
     }
 }
@@ -254,6 +259,14 @@ impl Seat {
     pub fn started(&self) -> Timestamp {
         self.started
     }
+}
+
+/// A request that goes on whatever was said to it: observe-only. Dropping it instead of giving it to
+/// [`Domain::is_over`] makes the domain believe that the request never ends.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "give it back with Domain::is_over"]
+pub struct Underway {
+    pub(crate) needs: settings::Needs,
 }
 
 /// How an admitted request ended.

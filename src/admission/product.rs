@@ -140,7 +140,7 @@ impl Product {
                 calendar.promise(drain, now, random)
             }
             Refusal::Closed | Refusal::Parked | Refusal::NoBackend | Refusal::EventParked => calendar.shut(now, random),
-            Refusal::OverCustomerShare | Refusal::ShuttingDown => calendar.soon(random),
+            Refusal::OverCustomerShare | Refusal::ShuttingDown | Refusal::ProxyOverloaded => calendar.soon(random),
             // What is over does not come back.
             Refusal::EventClosed | Refusal::PastBettingStop => Duration::ZERO,
         };

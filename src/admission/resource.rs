@@ -11,12 +11,16 @@
 use std::time::Duration;
 
 use super::Timestamp;
-use super::limit::{Limit, Sample};
+use super::limit::{Limit, Sample, Witness};
+
+mod witnessed;
 
 /// Seats under one limit.
 #[derive(Debug)]
 pub struct Resource {
     limit: Box<dyn Limit>,
+    /// Looks on while the limit is not in force.
+    witness: Option<Box<Witness>>,
     budget: bool,
     in_use: u32,
     by_product: Vec<Share>,
@@ -46,12 +50,12 @@ impl Resource {
     pub fn new(limit: Box<dyn Limit>, budget: bool, guarantees: Vec<u32>) -> Resource {
         let sharers = guarantees.iter().filter(|share| **share > 0).count() as u32;
         let by_product = vec![Share::default(); guarantees.len()];
-        Resource { limit, budget, in_use: 0, by_product, guarantees, sharers, part: 1.0, down: false }
+        Resource { limit, witness: None, budget, in_use: 0, by_product, guarantees, sharers, part: 1.0, down: false }
     }
 
     /// How many seats there are now.
     pub fn limit(&self) -> u32 {
-        self.limit.seats()
+        self.witness.as_ref().map_or_else(|| self.limit.seats(), |witness| witness.seats())
     }
 
     /// How many are taken. Above [`limit`](Self::limit) only after the limit shrank, or in bypass.
@@ -93,6 +97,9 @@ impl Resource {
         if !self.down && part != self.part {
             self.limit.rescale(part / self.part);
             self.part = part;
+            if let Some(witness) = &mut self.witness {
+                witness.forget();
+            }
         }
     }
 
@@ -103,7 +110,7 @@ impl Resource {
 
     /// How many are not taken.
     pub(crate) fn free(&self) -> u32 {
-        self.limit.seats().saturating_sub(self.in_use)
+        self.limit().saturating_sub(self.in_use)
     }
 
     pub(crate) fn take(&mut self, product: usize, seats: u32, now: Timestamp) {
@@ -130,7 +137,7 @@ impl Resource {
         }
         let share = &self.by_product[product];
         let next = f64::from(share.seats + seats);
-        let due = f64::from(self.guarantees[product].max(1)) * f64::from(self.limit.seats().max(1)) / 100.0;
+        let due = f64::from(self.guarantees[product].max(1)) * f64::from(self.limit().max(1)) / 100.0;
         let claim = if next <= due { next / due } else { 1.0 + (next + LATELY * share.lately(now)) / due };
         (claim * OWED as f64) as u64
     }

@@ -64,6 +64,16 @@ enum Command {
         #[command(flatten)]
         to: To,
     },
+    /// Observe only: decide and measure everything, refuse nothing; or act on what is decided
+    Observe {
+        /// Whether nothing is to be refused
+        #[arg(value_parser = ["on", "off"])]
+        state: String,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
 }
 
 /// An order about something.
@@ -119,7 +129,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Close(scope) => operate::order(OrderName::Close, scope),
         Command::Reopen(scope) => operate::order(OrderName::Reopen, scope),
         Command::Open(scope) => operate::order(OrderName::Open, scope),
-        Command::Bypass { state, why, to } => operate::bypass(state == "on", why, &to),
+        Command::Bypass { state, why, to } => operate::switch(OrderName::Bypass, state == "on", why, &to),
+        Command::Observe { state, why, to } => operate::switch(OrderName::Observe, state == "on", why, &to),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

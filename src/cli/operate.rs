@@ -25,9 +25,8 @@ pub(super) fn order(order: OrderName, scope: Scoped) -> Result<(), String> {
     give(OrderRequest { order, product, event, all, on: true, reason: why.reason, who: why.who }, &to)
 }
 
-/// Switch everything but plain proxying off, or on again.
-pub(super) fn bypass(on: bool, why: Why, to: &To) -> Result<(), String> {
-    let order = OrderName::Bypass;
+/// Switch something of the whole proxy on or off.
+pub(super) fn switch(order: OrderName, on: bool, why: Why, to: &To) -> Result<(), String> {
     give(OrderRequest { order, product: None, event: None, all: false, on, reason: why.reason, who: why.who }, to)
 }
 

@@ -7,28 +7,40 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, LogFormat};
+use crate::proxy::descriptors;
+use crate::proxy::settings::ListenSettings;
 use crate::run;
 
 /// Run until told to stop.
 pub(super) fn run(path: &Path) -> Result<(), String> {
-    let config = config::load(path).map_err(|error| error.to_string())?;
+    let mut config = config::load(path).map_err(|error| error.to_string())?;
     log_to_stderr(config.log);
-    let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(0);
-    let wanted = u64::from(config.proxy.listen.connections.get()) * 2;
-    if descriptors < wanted {
-        tracing::warn!(
-            descriptors,
-            wanted,
-            "fewer file descriptors than connections may need: raise the hard limit (ulimit -Hn, LimitNOFILE=) or \
-             lower [listen] connections"
-        );
-    }
+    fit_descriptors(&mut config.proxy.listen)?;
     let running = run::start(config).map_err(|error| error.to_string())?;
     tracing::info!(address = %running.address, admin = %running.admin, "sluss takes requests");
     let told = wait_for_the_end()?;
     tracing::info!(signal = told, "going down: finishing what is in flight");
     running.stop();
     tracing::info!("down");
+    Ok(())
+}
+
+/// As many connections as the file descriptors allow.
+fn fit_descriptors(listen: &mut ListenSettings) -> Result<(), String> {
+    let descriptors = rlimit::increase_nofile_limit(u64::MAX)
+        .map_err(|error| format!("cannot tell how many files may be open: {error}; check ulimit -n"))?;
+    let fit = descriptors::fit(listen, descriptors)?;
+    if fit < listen.connections {
+        tracing::error!(
+            descriptors,
+            wanted = descriptors::wanted(listen),
+            configured = listen.connections,
+            connections = fit,
+            "ALARM: too few file descriptors for [listen] connections, so there will be fewer: raise the hard limit \
+             (ulimit -Hn, or LimitNOFILE= of the systemd unit), or lower the key"
+        );
+        listen.connections = fit;
+    }
     Ok(())
 }
 

@@ -12,10 +12,14 @@ pub(super) fn status(status: &Status) -> String {
     let mut out = String::new();
     let ready = if status.ready { "ready" } else { "NOT READY" };
     let bypass = if status.bypass { ", BYPASS: nothing is refused" } else { "" };
+    let observe_only = if status.observe_only { ", OBSERVE-ONLY: nothing is refused" } else { "" };
     let since = status.started.strftime("%Y-%m-%d %H:%M:%SZ");
     line(
         &mut out,
-        &format!("sluss {} since {since}, {ready}{bypass}, {} connections", status.version, status.connections),
+        &format!(
+            "sluss {} since {since}, {ready}{bypass}{observe_only}, {} connections",
+            status.version, status.connections
+        ),
     );
     for alarm in &status.alarms {
         line(&mut out, &format!("ALARM  {alarm}"));

@@ -20,6 +20,7 @@ pub(crate) type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
 pub(super) struct File {
     pub(super) log: Opt<String>,
     pub(super) journal: Opt<String>,
+    pub(super) observe_only: Opt<bool>,
     #[serde(default)]
     pub(super) listen: Listen,
     #[serde(default)]
@@ -42,6 +43,7 @@ pub(super) struct Listen {
     pub(super) trusted: List<String>,
     pub(super) workers: Opt<i64>,
     pub(super) connections: Opt<i64>,
+    pub(super) memory: Opt<String>,
     pub(super) drain: Opt<String>,
     pub(super) header_bytes: Opt<String>,
     pub(super) headers: Opt<i64>,

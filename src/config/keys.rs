@@ -118,11 +118,13 @@ pub(crate) const fn key(path: &'static str, kind: Kind, example: &'static str) -
 pub const CONFIG: &[Key] = &[
     key("log", Text, r#""auto""#),
     key("journal", Text, r#""sluss.journal""#),
+    key("observe_only", Switch, "true"),
     key("listen", Section, "[listen]"),
     key("listen.address", Text, r#""127.0.0.1:8080""#),
     key("listen.trusted", Texts, r#"["10.0.0.0/8"]"#),
     key("listen.workers", Number, "4"),
     key("listen.connections", Number, "10000"),
+    key("listen.memory", Size, r#""512MiB""#),
     key("listen.drain", Duration, r#""30s""#),
     key("listen.header_bytes", Size, r#""16KiB""#),
     key("listen.headers", Number, "100"),

@@ -32,10 +32,17 @@ fn listen(check: &mut Check<'_>, file: &Listen) -> ListenSettings {
         trusted: items(&file.trusted).iter().filter_map(|text| check.network("trusted", text)).collect(),
         workers: check.count("workers", &file.workers, MOST_WORKERS, cores),
         connections: check.count("connections", &file.connections, MOST_CONNECTIONS, CONNECTIONS),
+        memory: memory(check, file),
         limits: limits(check, file),
         timeouts: timeouts(check, file),
         drain: check.duration("drain", &file.drain, Duration::from_secs(30)),
     }
+}
+
+/// Half of what the machine has: the other half is for the kernel's own buffers, and for whatever else runs here.
+fn memory(check: &mut Check<'_>, file: &Listen) -> usize {
+    let half = (check.around.memory() / 2).max(LEAST_MEMORY);
+    check.size("memory", &file.memory, LEAST_MEMORY..=1 << 40).unwrap_or(half) as usize
 }
 
 fn limits(check: &mut Check<'_>, file: &Listen) -> Limits {
@@ -116,6 +123,8 @@ const CLIENTS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCAL
 const OPERATORS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
 const HEADERS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+/// A few hundred connections.
+const LEAST_MEMORY: u64 = 16 << 20;
 const MOST_WORKERS: u32 = 1024;
 const MOST_CONNECTIONS: u32 = 1_000_000;
 const SHORTEST_TOKEN: usize = 16;

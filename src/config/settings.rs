@@ -105,7 +105,8 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     }
     let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once };
     let (products, pools, domains) = domains::build(&parts);
-    let proxy = proxy::Settings { listen, customer, event, products, pools, domains };
+    let observe_only = file.observe_only.as_ref().is_some_and(|on| *on.get_ref());
+    let proxy = proxy::Settings { observe_only, listen, customer, event, products, pools, domains };
     Some(Config { proxy, admin, events, journal, log })
 }
 

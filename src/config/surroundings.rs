@@ -18,6 +18,8 @@ pub trait Surroundings {
     fn state_directory(&self) -> Option<PathBuf>;
     /// How many cores this process may use.
     fn cores(&self) -> NonZeroU32;
+    /// How many bytes of memory this process may use; much where nobody says.
+    fn memory(&self) -> u64;
 }
 
 /// The machine this runs on.
@@ -49,7 +51,21 @@ impl Surroundings for ThisMachine {
         let cores = std::thread::available_parallelism().ok().and_then(|cores| u32::try_from(cores.get()).ok());
         cores.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
     }
+
+    fn memory(&self) -> u64 {
+        // A container's bound, if there is one, and the machine's memory.
+        let read = |path: &str| std::fs::read_to_string(path).ok();
+        let container = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
+        let machine = read("/proc/meminfo").and_then(|text| {
+            let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+            kib.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.checked_mul(1024)
+        });
+        container.into_iter().chain(machine).min().unwrap_or(UNKNOWN_MEMORY)
+    }
 }
+
+/// What is taken for the machine's memory where it does not say.
+const UNKNOWN_MEMORY: u64 = 2 << 30;
 
 /// A file as text, or why it cannot be used, in words that follow the file's name.
 pub(crate) fn read_text(around: &dyn Surroundings, path: &Path) -> Result<String, Wrong> {

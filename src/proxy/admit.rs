@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use super::clock::Clock;
+use super::observe::{Observed, Shadow};
 use crate::admission::{Arrival, Domain, Event, Outcome, Output, Place, Refused, Seat, Timestamp, Verdict};
 
 /// One admission domain, shared by all workers.
@@ -27,10 +28,18 @@ pub struct Gate {
 struct Inner {
     domain: Domain,
     /// Who is to be told, by the slot of their place.
-    waiting: Vec<Option<(Place, oneshot::Sender<Decision>)>>,
+    waiting: Vec<Option<Waiter>>,
     /// The time the wake task sleeps until, so that only an earlier one disturbs it. Under the lock like what
     /// it is computed from: else an earlier time could be overwritten by a later one that was computed before.
     planned: Option<Timestamp>,
+}
+
+/// Who is to be told.
+struct Waiter {
+    place: Place,
+    tell: Tell,
+    /// Whether the request has gone on already.
+    shadow: bool,
 }
 
 /// What a request hears at once.
@@ -41,15 +50,35 @@ pub enum Asked {
     Waiting(Waiting),
     /// No.
     Refused(Refused),
+    /// Pass, although this is what was decided: observe-only.
+    Observed(Admitted, Decided),
+}
+
+/// What admission decided about a request that goes on all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// Pass.
+    Proceed,
+    /// Wait.
+    Wait,
+    /// No.
+    Refuse(Refused),
 }
 
 /// What a waiter hears in the end.
 pub type Decision = Result<Admitted, Refused>;
 
-/// A seat in use. Dropped without [`finish`](Self::finish), it counts as abandoned.
+/// Leave to go on. Dropped without [`finish`](Self::finish), the request counts as abandoned.
 pub struct Admitted {
     gate: Arc<Gate>,
-    seat: Option<Seat>,
+    hold: Option<Hold>,
+}
+
+/// What a request that goes on has.
+enum Hold {
+    Seat(Seat),
+    /// Whatever admission said. Boxed: it is rare, and this is moved a dozen times on the way.
+    Observed(Box<Observed>),
 }
 
 /// A place in the queue: a future of the decision. Dropped, it leaves the queue.
@@ -59,6 +88,9 @@ pub struct Waiting {
     decision: oneshot::Receiver<Decision>,
     decided: bool,
 }
+
+/// Where a waiter hears what was decided.
+type Tell = oneshot::Sender<Decision>;
 
 impl Gate {
     /// A gate in front of `domain`; `notes` is called for everything operators should hear, under the lock, so
@@ -78,20 +110,42 @@ impl Gate {
         let verdict = inner.domain.arrive(arrival, now);
         // Who made room for this one is told first: the slot may be the same.
         let news = self.news(&mut inner, now);
-        let asked = match verdict {
-            Verdict::Proceed(seat) => Asked::Admitted(Admitted { gate: self.clone(), seat: Some(seat) }),
-            Verdict::Refuse(refused) => Asked::Refused(refused),
-            Verdict::Wait(place) => {
-                let (tell, decision) = oneshot::channel();
-                inner.put(place, tell);
-                Asked::Waiting(Waiting { gate: self.clone(), place, decision, decided: false })
+        let waits = matches!(verdict, Verdict::Wait(_));
+        let asked = if inner.domain.is_observe_only() {
+            self.observed(&mut inner, &arrival, verdict, now)
+        } else {
+            match verdict {
+                Verdict::Proceed(seat) => Asked::Admitted(self.admitted(Hold::Seat(seat))),
+                Verdict::Refuse(refused) => Asked::Refused(refused),
+                Verdict::Wait(place) => Asked::Waiting(self.waiting(&mut inner, place, false)),
             }
         };
-        let earlier = matches!(asked, Asked::Waiting(_)) && inner.plan_earlier();
+        let earlier = waits && inner.plan_earlier();
         drop(inner);
         tell(news);
         self.notify(earlier);
         asked
+    }
+
+    /// A request that goes on whatever was said to it.
+    fn observed(self: &Arc<Self>, inner: &mut Inner, arrival: &Arrival, verdict: Verdict, now: Timestamp) -> Asked {
+        let (shadow, decided) = match verdict {
+            Verdict::Proceed(seat) => (Shadow::Seat(seat), Decided::Proceed),
+            Verdict::Wait(place) => (Shadow::Waiting(self.waiting(inner, place, true)), Decided::Wait),
+            Verdict::Refuse(refused) => (Shadow::Refused, Decided::Refuse(refused)),
+        };
+        let observed = Observed::new(inner.domain.goes_on(arrival, now), shadow, now);
+        Asked::Observed(self.admitted(Hold::Observed(Box::new(observed))), decided)
+    }
+
+    fn admitted(self: &Arc<Self>, hold: Hold) -> Admitted {
+        Admitted { gate: self.clone(), hold: Some(hold) }
+    }
+
+    fn waiting(self: &Arc<Self>, inner: &mut Inner, place: Place, shadow: bool) -> Waiting {
+        let (tell, decision) = oneshot::channel();
+        inner.put(Waiter { place, tell, shadow });
+        Waiting { gate: self.clone(), place, decision, decided: false }
     }
 
     /// The no that a request would hear now, before the rest of it is waited for.
@@ -140,6 +194,39 @@ impl Gate {
         next
     }
 
+    /// Refuse nobody from now on, or act on what is decided. Who waits goes on, and keeps the place.
+    /// Returns whether that is a change.
+    pub fn observe_only(self: &Arc<Self>, on: bool) -> bool {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let changed = inner.domain.is_observe_only() != on;
+        inner.domain.observe_only(on, now);
+        let mut news = self.news(&mut inner, now);
+        if on {
+            news.extend(self.let_go_on(&mut inner, now));
+        }
+        let earlier = inner.plan_earlier();
+        drop(inner);
+        tell(news);
+        self.notify(earlier);
+        changed
+    }
+
+    /// Everybody who waits goes on, with the place as a shadow.
+    fn let_go_on(self: &Arc<Self>, inner: &mut Inner, now: Timestamp) -> Vec<News> {
+        // Those of an earlier time, whose requests have gone on, are no news.
+        let real = |waiter: &mut Option<Waiter>| waiter.take_if(|waiter| !waiter.shadow);
+        let waiting: Vec<Waiter> = inner.waiting.iter_mut().filter_map(real).collect();
+        let mut news = Vec::with_capacity(waiting.len());
+        for Waiter { place, tell, .. } in waiting {
+            let Some(arrival) = inner.domain.waiter(place) else { continue };
+            let shadow = Shadow::Waiting(self.waiting(inner, place, true));
+            let observed = Observed::new(inner.domain.goes_on(&arrival, now), shadow, now);
+            news.push((Some(tell), Ok(self.admitted(Hold::Observed(Box::new(observed))))));
+        }
+        news
+    }
+
     fn finish(self: &Arc<Self>, seat: Seat, outcome: Outcome, now: Timestamp) {
         let mut inner = self.lock();
         inner.domain.finish(seat, outcome, now);
@@ -175,10 +262,7 @@ impl Gate {
         let mut news = Vec::new();
         while let Some(output) = inner.domain.poll_output() {
             match output {
-                Output::Admit(place, seat) => {
-                    let admitted = Admitted { gate: self.clone(), seat: Some(seat) };
-                    news.push((inner.take(place), Ok(admitted)));
-                }
+                Output::Admit(place, seat) => news.push((inner.take(place), Ok(self.admitted(Hold::Seat(seat))))),
                 Output::Refuse(place, refused) => news.push((inner.take(place), Err(refused))),
                 Output::Note(event) => (self.notes)(event, now),
             }
@@ -194,7 +278,7 @@ impl Gate {
 }
 
 /// A decision, and whom to tell; nobody when the waiter has gone.
-type News = (Option<oneshot::Sender<Decision>>, Decision);
+type News = (Option<Tell>, Decision);
 
 /// Say it, with the lock released.
 fn tell(news: Vec<News>) {
@@ -208,11 +292,12 @@ fn tell(news: Vec<News>) {
 }
 
 impl Inner {
-    fn put(&mut self, place: Place, tell: oneshot::Sender<Decision>) {
-        if self.waiting.len() <= place.slot() {
-            self.waiting.resize_with(place.slot() + 1, || None);
+    fn put(&mut self, waiter: Waiter) {
+        let slot = waiter.place.slot();
+        if self.waiting.len() <= slot {
+            self.waiting.resize_with(slot + 1, || None);
         }
-        self.waiting[place.slot()] = Some((place, tell));
+        self.waiting[slot] = Some(waiter);
     }
 
     /// Whether the wake task is needed earlier than it plans to wake; if so, it is planned.
@@ -226,30 +311,58 @@ impl Inner {
     }
 
     /// Whom to tell about `place`; nobody when its slot belongs to a later waiter by now.
-    fn take(&mut self, place: Place) -> Option<oneshot::Sender<Decision>> {
-        self.waiting.get_mut(place.slot())?.take_if(|(whose, _)| *whose == place).map(|(_, tell)| tell)
+    fn take(&mut self, place: Place) -> Option<Tell> {
+        self.waiting.get_mut(place.slot())?.take_if(|waiter| waiter.place == place).map(|waiter| waiter.tell)
     }
 }
 
 impl Admitted {
     /// The request has ended.
     pub fn finish(mut self, outcome: Outcome, now: Timestamp) {
-        if let Some(seat) = self.seat.take() {
-            self.gate.finish(seat, outcome, now);
-        }
+        self.end(outcome, now);
     }
 
     /// When the request was let through.
     pub fn since(&self) -> Timestamp {
-        self.seat.as_ref().map_or(Timestamp::ZERO, Seat::started)
+        match &self.hold {
+            Some(Hold::Seat(seat)) => seat.started(),
+            Some(Hold::Observed(observed)) => observed.started(),
+            None => Timestamp::ZERO,
+        }
+    }
+
+    /// A no that is still to come to a request that goes on all the same is counted by what `count` makes.
+    pub(crate) fn on_refusal<F: FnOnce(Refused) + Send + 'static>(&mut self, count: impl FnOnce() -> F) {
+        if let Some(Hold::Observed(observed)) = &mut self.hold {
+            observed.on_refusal(Box::new(count()));
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, now: Timestamp) {
+        match self.hold.take() {
+            Some(Hold::Seat(seat)) => self.gate.finish(seat, outcome, now),
+            Some(Hold::Observed(observed)) => observed.end(&self.gate, outcome, now),
+            None => {}
+        }
+    }
+
+    /// The seat alone, for a request that is under way already.
+    pub(super) fn into_seat(mut self) -> Option<Seat> {
+        match self.hold.take() {
+            Some(Hold::Seat(seat)) => Some(seat),
+            hold => {
+                self.hold = hold;
+                None
+            }
+        }
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        if let Some(seat) = self.seat.take() {
+        if self.hold.is_some() {
             let now = self.gate.clock.now();
-            self.gate.finish(seat, Outcome::Abandoned, now);
+            self.end(Outcome::Abandoned, now);
         }
     }
 }
@@ -261,6 +374,15 @@ impl Future for Waiting {
         let decision = std::task::ready!(Pin::new(&mut self.decision).poll(context));
         self.decided = true;
         Poll::Ready(decision.expect("the gate holds the sender until it has decided, and outlives its waiters"))
+    }
+}
+
+impl Waiting {
+    /// The decision, when there is one already.
+    pub(super) fn decided(&mut self) -> Option<Decision> {
+        let decision = self.decision.try_recv().ok()?;
+        self.decided = true;
+        Some(decision)
     }
 }
 

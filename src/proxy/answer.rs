@@ -23,6 +23,8 @@ pub(crate) struct Answers {
     bet_refusals: Vec<[Canned; Refusal::COUNT]>,
     faults: [Canned; Fault::NAMES.len()],
     unknown_outcome: Canned,
+    /// For a connection that is not let in, whatever it is for; by the seconds to wait.
+    no_room: Vec<Bytes>,
     retry_after: Vec<HeaderValue>,
 }
 
@@ -37,6 +39,8 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const MOST_SECONDS: usize = 3600;
+/// The longest that somebody who is not let in is told to wait.
+const MOST_WAIT: usize = 10;
 
 impl Answers {
     /// The answers for products of these names, in the order of the settings.
@@ -47,6 +51,7 @@ impl Answers {
             bet_refusals: refusals(true),
             faults: std::array::from_fn(fault),
             unknown_outcome: unknown_outcome(),
+            no_room: (0..=MOST_WAIT).map(no_room).collect(),
             retry_after: (0..=MOST_SECONDS).map(HeaderValue::from).collect(),
         }
     }
@@ -66,6 +71,11 @@ impl Answers {
         response
     }
 
+    /// A whole answer for somebody who has not been heard, its connection closed behind it.
+    pub(crate) fn no_room(&self, wait: Duration) -> Bytes {
+        self.no_room[whole_seconds(wait).min(MOST_WAIT)].clone()
+    }
+
     /// `class` is what the request was, when that was known: a bet whose answer was lost may have been
     /// placed, and must not be called failed.
     pub(crate) fn fault(&self, fault: Fault, class: Option<Class>) -> Response<AnswerBody> {
@@ -73,7 +83,7 @@ impl Answers {
         let mut response =
             if lost_bet { self.unknown_outcome.response() } else { self.faults[fault.index()].response() };
         *response.status_mut() = fault.status();
-        if matches!(fault, Fault::Unreachable) {
+        if matches!(fault, Fault::Unreachable | Fault::OutOfDescriptors) {
             response.headers_mut().insert(RETRY_AFTER, self.retry_after[2].clone());
         }
         if matches!(fault, Fault::ClientTimeout | Fault::BadRequest(_)) {
@@ -108,7 +118,8 @@ const fn status(refusal: Refusal) -> StatusCode {
         | Refusal::EventParked
         | Refusal::QueueFull
         | Refusal::WaitedTooLong
-        | Refusal::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        | Refusal::ShuttingDown
+        | Refusal::ProxyOverloaded => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -127,6 +138,9 @@ const fn detail(refusal: Refusal) -> (&'static str, &'static str) {
         Refusal::WaitedTooLong => ("Very busy", "It was not your turn in time. Please come back at the time given."),
         Refusal::OverCustomerShare => ("Too many at once", "You have many requests under way. Let some finish first."),
         Refusal::ShuttingDown => ("Restarting", "This server is restarting. Please try again at once."),
+        Refusal::ProxyOverloaded => {
+            ("Very busy", "This server has more to do than it can. Please come back at the time given.")
+        }
     }
 }
 
@@ -146,6 +160,21 @@ fn refusal(refusal: Refusal, product: &str, bet: bool) -> Canned {
     // Written over in every answer: a header that is there already costs no room.
     canned.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     canned
+}
+
+fn no_room(seconds: usize) -> Bytes {
+    let name = Refusal::ProxyOverloaded.name();
+    let (title, detail) = detail(Refusal::ProxyOverloaded);
+    let problem = json!({
+        "type": format!("urn:sluss:refusal:{name}"), "title": title, "status": 503, "detail": detail, "refusal": name,
+    });
+    let body = problem.to_string();
+    let length = body.len();
+    Bytes::from(format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
+         proxy-status: sluss; error=connection_limit_reached; details=\"{name}\"\r\nretry-after: {seconds}\r\n\
+         connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    ))
 }
 
 fn fault(index: usize) -> Canned {
@@ -190,6 +219,7 @@ fn every_fault() -> [Fault; Fault::NAMES.len()] {
         Fault::Unreachable,
         Fault::BrokenAnswer,
         Fault::NoAnswer(Duration::ZERO),
+        Fault::OutOfDescriptors,
     ]
 }
 

@@ -19,6 +19,8 @@ pub enum Fault {
     BrokenAnswer,
     /// The backend did not begin its answer in time.
     NoAnswer(Duration),
+    /// We have no descriptor left for a connection to a backend.
+    OutOfDescriptors,
 }
 
 /// How a request breaks HTTP, or a bound.
@@ -42,7 +44,7 @@ pub enum BadRequest {
 
 impl Fault {
     /// Labels of every fault, for metrics.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 13] = [
         "bad_host",
         "bad_target",
         "uri_too_long",
@@ -55,6 +57,7 @@ impl Fault {
         "backend_unreachable",
         "backend_broken_answer",
         "backend_timeout",
+        "out_of_descriptors",
     ];
 
     /// The place in [`Fault::NAMES`].
@@ -72,6 +75,7 @@ impl Fault {
             Fault::Unreachable => 9,
             Fault::BrokenAnswer => 10,
             Fault::NoAnswer(_) => 11,
+            Fault::OutOfDescriptors => 12,
         }
     }
 
@@ -91,6 +95,7 @@ impl Fault {
             Fault::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
             Fault::Unreachable | Fault::BrokenAnswer => StatusCode::BAD_GATEWAY,
             Fault::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
+            Fault::OutOfDescriptors => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -101,6 +106,7 @@ impl Fault {
             Fault::Unreachable => "destination_unavailable",
             Fault::BrokenAnswer => "http_response_incomplete",
             Fault::NoAnswer(_) => "http_response_timeout",
+            Fault::OutOfDescriptors => "proxy_internal_error",
         }
     }
 
@@ -119,6 +125,7 @@ impl Fault {
             Fault::Unreachable => "The service behind this proxy cannot be reached just now.",
             Fault::BrokenAnswer => "The service behind this proxy broke off before it answered.",
             Fault::NoAnswer(_) => "The service behind this proxy did not answer in time.",
+            Fault::OutOfDescriptors => "This server has more to do than it can. Please come back at the time given.",
         }
     }
 

@@ -20,8 +20,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
+use super::descriptors;
 use super::headers::Peer;
+use super::ledger;
 use super::settings::ListenSettings;
 use super::watch::{Phase, Timer, Watch, Watched};
 use super::{Worker, serve};
@@ -67,6 +70,11 @@ impl Connections {
         id
     }
 
+    /// Everybody who is connected.
+    pub(crate) fn watches(&self) -> Vec<Rc<Watch>> {
+        self.open.borrow().values().cloned().collect()
+    }
+
     /// How many are connected.
     pub(crate) fn len(&self) -> usize {
         self.open.borrow().len()
@@ -87,18 +95,45 @@ impl Connections {
 
 /// Accept until dropped.
 pub(crate) async fn accept(listener: &TcpListener, worker: &Rc<Worker>) {
+    let mut complained = None;
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => enter(stream, peer, worker),
-            // Out of descriptors or memory: those who wait in the backlog keep their place until some
-            // come free. Errors of a single connection are over with it.
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        for _ in 0..A_TURN {
+            match listener.accept().await {
+                Ok((stream, peer)) => enter(stream, peer, worker),
+                Err(error) => cannot_accept(&error, worker, &mut complained).await,
             }
         }
+        a_turn().await;
     }
 }
+
+/// How many are accepted before everybody else has had a turn: a crowd at the door must not keep those waiting who
+/// are inside.
+const A_TURN: usize = 16;
+
+/// Done when everything has been run that could run at the time: tasks are taken in their order.
+async fn a_turn() {
+    // Fails only when the worker ends, and then nobody waits for it.
+    let _ = tokio::task::spawn_local(async {}).await;
+}
+
+/// Out of descriptors or memory, those who wait in the backlog keep their place until some come free; who rests
+/// leaves for them. Errors of a single connection are over with it.
+async fn cannot_accept(error: &io::Error, worker: &Rc<Worker>, complained: &mut Option<Instant>) {
+    let used_up = descriptors::are_used_up(error);
+    worker.metrics.cannot_accept(used_up);
+    if complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+        *complained = Some(Instant::now());
+        tracing::warn!(%error, "cannot accept connections");
+    }
+    if used_up {
+        worker.make_room();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// How often the same trouble is written into the log.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// Accept those who wait in the socket already, so that closing it resets nobody; no more than can have
 /// waited, for others come all the time.
@@ -113,16 +148,15 @@ pub(crate) async fn accept_rest(listener: TcpListener, worker: &Rc<Worker>) {
 fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
     worker.metrics.accepted.increment(1);
     let most = worker.settings.listen.connections.get() as usize;
-    let Some(open) = Open::one_more(&worker.shared.open, most) else {
-        worker.metrics.too_many.increment(1);
-        return;
-    };
+    let room = worker.has_room().then(|| Open::one_more(&worker.shared.open, most)).flatten();
+    let Some(open) = room else { return worker.turn_away(stream) };
     // Only saves a wait for more to send; a connection without it works.
     let _ = stream.set_nodelay(true);
     tokio::task::spawn_local(connection(stream, peer, worker.clone(), open));
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, _open: Open) {
+    let _held = worker.strain.hold(ledger::CLIENT);
     let watch = Watch::new();
     let _entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone() };
     if worker.draining.get() {
@@ -154,6 +188,9 @@ async fn converse(stream: TcpStream, peer: &Rc<Peer>, watch: &Rc<Watch>, worker:
     poll_fn(|context| {
         loop {
             if conversation.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            if watch.is_leaving() {
                 return Poll::Ready(());
             }
             // A connection that has not asked anything yet may have its question on the way: it is answered,

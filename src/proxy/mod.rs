@@ -6,12 +6,17 @@
 
 pub mod settings;
 pub mod clock;
+mod ledger;
+mod strain;
+mod room;
+pub mod descriptors;
 pub mod listener;
 mod watch;
 pub mod worker;
 mod receive;
 pub mod classify;
 pub mod admit;
+mod observe;
 mod balance;
 mod standing;
 mod upload;
@@ -40,7 +45,7 @@ use headers::Peer;
 use upload::RequestBody;
 use watch::Watch;
 
-use crate::admission::{Refused, Timestamp};
+use crate::admission::{Class, Refused, Timestamp};
 
 pub use settings::Settings;
 pub(crate) use worker::Worker;
@@ -61,7 +66,7 @@ async fn serve(
             worker.fault(Fault::BadRequest(bad), None)
         }
         Ok(seen) => {
-            let body = RequestBody::new(incoming, &parts.headers, &worker.settings.listen, &watch);
+            let body = RequestBody::new(incoming, &parts.headers, &worker, &watch);
             // 2  which product, class, customer, event
             match worker.classify(&parts, seen, &peer) {
                 Err(fault) => worker.fault(fault, None),
@@ -81,13 +86,20 @@ async fn handle(
     parts: Parts,
     mut body: RequestBody,
 ) -> Response<AnswerBody> {
+    // 1  our own strain comes before everything else that could be done for it
+    if let Some(refused) = worker.strain.refuses(what.class, !body.is_empty()) {
+        return overloaded(worker, what, refused);
+    }
     // A seat is asked for when the request is there, but a no is told before the rest of it is waited for.
     if !body.is_empty() {
         if let Some(refused) = refused_already(worker, what) {
             return worker.answers().refuse(what.product, what.class, refused);
         }
-        if let Err(broken) = body.read_first(worker.settings.listen.limits.waiting_body_bytes).await {
-            return worker.fault(broken.into(), Some(what.class));
+        let most = worker.settings.listen.limits.waiting_body_bytes;
+        match body.read_first(most, || worker.strain.keeps(what.class)).await {
+            Ok(None) => {}
+            Ok(Some(refused)) => return overloaded(worker, what, refused),
+            Err(broken) => return worker.fault(broken.into(), Some(what.class)),
         }
     }
     let arrived = worker.clock.now();
@@ -110,14 +122,24 @@ async fn handle(
     }
 }
 
+/// The no of a proxy that must look after itself, before admission is asked.
+fn overloaded(worker: &Worker, what: Classified, refused: Refused) -> Response<AnswerBody> {
+    refused_at_once(worker, what, refused);
+    worker.answers().refuse(what.product, what.class, refused)
+}
+
 /// The no that a request hears whose body has still to come.
 fn refused_already(worker: &Worker, what: Classified) -> Option<Refused> {
     let (gate, id) = worker.gate(what.product);
     let refused = gate.would_refuse(&what.arrival(id), worker.clock.now())?;
+    refused_at_once(worker, what, refused);
+    Some(refused)
+}
+
+fn refused_at_once(worker: &Worker, what: Classified, refused: Refused) {
     let metrics = &worker.metrics.products[what.product];
     metrics.arrivals[what.class.index()].increment(1);
     metrics.refused(what.class, refused.refusal, true);
-    Some(refused)
 }
 
 /// Ask admission; wait if it says so. A client that hangs up takes this future with it.
@@ -136,6 +158,11 @@ async fn admitted(worker: &Rc<Worker>, what: Classified, arrived: Timestamp) -> 
             metrics.refused(class, refused.refusal, true);
             return Err(refused);
         }
+        Asked::Observed(mut admitted, decided) => {
+            metrics.decided(class, decided);
+            admitted.on_refusal(|| would_refuse(worker, product, class));
+            return Ok(admitted);
+        }
         Asked::Waiting(waiting) => waiting,
     };
     metrics.waited[class.index()].increment(1);
@@ -144,9 +171,10 @@ async fn admitted(worker: &Rc<Worker>, what: Classified, arrived: Timestamp) -> 
     let decision = waiting.await;
     left.0 = None;
     match decision {
-        Ok(admitted) => {
+        Ok(mut admitted) => {
             let waited = admitted.since().since(arrived);
             metrics.queue_seconds[class.index()].record(waited.as_secs_f64());
+            admitted.on_refusal(|| would_refuse(worker, product, class));
             Ok(admitted)
         }
         Err(refused) => {
@@ -154,6 +182,12 @@ async fn admitted(worker: &Rc<Worker>, what: Classified, arrived: Timestamp) -> 
             Err(refused)
         }
     }
+}
+
+/// Counts a no that is not told, because nothing is refused just now.
+fn would_refuse(worker: &Worker, product: usize, class: Class) -> impl FnOnce(Refused) + Send + use<> {
+    let metrics = worker.metrics.clone();
+    move |refused| metrics.products[product].would_refuse(class, refused.refusal)
 }
 
 /// Send the request on and wait for the head of its answer.

@@ -12,6 +12,8 @@ use crate::admission::{self, Class, ProductId};
 /// Everything the proxy needs to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Decide and measure, and refuse nothing, until an order says otherwise.
+    pub observe_only: bool,
     /// Where clients come in.
     pub listen: ListenSettings,
     /// Where a request's customer is looked for; the first that is present wins.
@@ -35,8 +37,10 @@ pub struct ListenSettings {
     pub trusted: Vec<IpNet>,
     /// Worker threads, each with its own runtime and listening socket.
     pub workers: NonZeroU32,
-    /// The most client connections at once; more are closed as they come.
+    /// The most client connections at once; more are told that there is no room.
     pub connections: NonZeroU32,
+    /// Bytes that may be held for others: connections, and bodies of those who wait.
+    pub memory: usize,
     /// Bounds on what a client may send.
     pub limits: Limits,
     /// How long a client may take.

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::admit::Gate;
 use super::balance::Backend;
 use super::clock::Clock;
+use super::descriptors;
 use super::settings::PoolSettings;
 use crate::telemetry::record::UpstreamMetrics;
 
@@ -113,7 +114,5 @@ impl Standing {
 
 /// A connection that failed for what *we* lack, descriptors or ports, says nothing about the backend.
 fn is_ours(error: &io::Error) -> bool {
-    const TOO_MANY_OPEN_HERE: [i32; 2] = [23, 24];
-    let descriptors = error.raw_os_error().is_some_and(|code| TOO_MANY_OPEN_HERE.contains(&code));
-    descriptors || error.kind() == io::ErrorKind::AddrNotAvailable
+    descriptors::are_used_up(error) || error.kind() == io::ErrorKind::AddrNotAvailable
 }

@@ -14,9 +14,12 @@ use http::header::EXPECT;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::Worker;
+use super::ledger::{self, Held};
 use super::patience::{BodyError, Patience, poll_watched};
-use super::settings::ListenSettings;
+use super::strain::Keep;
 use super::watch::Watch;
+use crate::admission::Refused;
 
 /// What a backend gets. Most requests have no body, and then this is nothing but a null pointer.
 pub(crate) struct RequestBody(Option<Box<Upload>>);
@@ -26,7 +29,7 @@ struct Upload {
     read: VecDeque<Frame<Bytes>>,
     rest: Option<Incoming>,
     /// Memory that `read` takes.
-    held: usize,
+    held: Held,
     left: u64,
     patience: Patience,
     fate: Fate,
@@ -53,19 +56,15 @@ const MOST_SWALLOWED: u64 = 64 * 1024;
 
 impl RequestBody {
     /// The body of a request with these headers.
-    pub(crate) fn new(
-        incoming: Incoming,
-        headers: &HeaderMap,
-        listen: &ListenSettings,
-        watch: &Rc<Watch>,
-    ) -> RequestBody {
+    pub(crate) fn new(incoming: Incoming, headers: &HeaderMap, worker: &Worker, watch: &Rc<Watch>) -> RequestBody {
+        let listen = &worker.settings.listen;
         if incoming.is_end_stream() {
             return RequestBody(None);
         }
         RequestBody(Some(Box::new(Upload {
             read: VecDeque::new(),
             rest: Some(incoming),
-            held: 0,
+            held: worker.strain.hold(ledger::UPLOAD),
             left: listen.limits.body_bytes,
             patience: Patience::new(listen.timeouts.body, None),
             fate: Fate(Some(Rc::default())),
@@ -87,23 +86,42 @@ impl RequestBody {
     /// Read it to its end, or until `most` bytes are held. A seat is asked for when this is done: a client that
     /// sends a byte a second would else hold one all that time, and ten of them a whole wallet.
     ///
+    /// `keeps` says after each piece whether there is memory for it; the no that it may say comes back.
+    ///
     /// # Errors
     /// When the client breaks off, stalls, or sends too much.
-    pub(crate) async fn read_first(&mut self, most: usize) -> Result<(), BodyError> {
-        let Some(upload) = &mut self.0 else { return Ok(()) };
-        while upload.held < most {
+    pub(crate) async fn read_first(
+        &mut self,
+        most: usize,
+        keeps: impl Fn() -> Keep,
+    ) -> Result<Option<Refused>, BodyError> {
+        let Some(upload) = &mut self.0 else { return Ok(None) };
+        while upload.held.bytes() < ledger::UPLOAD + most {
             match poll_fn(|context| upload.poll_rest(context)).await {
                 Some(Ok(frame)) => {
-                    // A piece of one byte takes a place in memory as large as any.
-                    upload.held += frame.data_ref().map_or(0, Bytes::len) + size_of::<Frame<Bytes>>();
-                    upload.read.push_back(frame);
+                    upload.held.grow(taken_by(&frame));
+                    // A piece of a longer body is a part of the parser's buffer and would keep all of it; a whole one
+                    // that came at once may, for nothing more is read into it.
+                    let more = upload.rest.is_some();
+                    let kept = if more { frame.map_data(|data| Bytes::copy_from_slice(&data)) } else { frame };
+                    upload.read.push_back(kept);
                 }
                 Some(Err(error)) => return Err(error),
                 None => break,
             }
+            match keeps() {
+                Keep::On => {}
+                Keep::PassOn => break,
+                Keep::Refuse(refused) => return Ok(Some(refused)),
+            }
         }
-        Ok(())
+        Ok(None)
     }
+}
+
+/// A piece of one byte takes a place in memory as large as any.
+fn taken_by(frame: &Frame<Bytes>) -> usize {
+    frame.data_ref().map_or(0, Bytes::len) + size_of::<Frame<Bytes>>()
 }
 
 impl Upload {
@@ -182,7 +200,10 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
         match upload.read.pop_front() {
-            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            Some(frame) => {
+                upload.held.shrink(taken_by(&frame));
+                Poll::Ready(Some(Ok(frame)))
+            }
             None => upload.poll_rest(context),
         }
     }

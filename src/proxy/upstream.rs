@@ -16,8 +16,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::admit::Admitted;
 use super::balance::{self, Outstanding};
 use super::clock::Clock;
+use super::descriptors;
 use super::exchange::{Answered, Exchange};
 use super::fault::Fault;
+use super::ledger::{self, Account};
 use super::settings::BackendTimeouts;
 use super::standing::Standing;
 use super::stream::BackendStream;
@@ -38,6 +40,7 @@ pub(crate) struct Pool {
     pub(super) metrics: Arc<UpstreamMetrics>,
     /// Exchanges that go on although their client has hung up.
     carried: Cell<usize>,
+    account: Rc<Account>,
 }
 
 struct Idle {
@@ -84,6 +87,7 @@ impl Pool {
         settings: &super::settings::PoolSettings,
         clock: Clock,
         seed: u64,
+        account: Rc<Account>,
     ) -> Rc<Pool> {
         let backends = &standing.backends;
         let host = backends.first().and_then(|backend| HeaderValue::from_str(&backend.settings.name).ok());
@@ -97,6 +101,7 @@ impl Pool {
             random: Cell::new(Random::new(seed)),
             clock,
             carried: Cell::new(0),
+            account,
         })
     }
 
@@ -181,17 +186,31 @@ impl Pool {
     /// A connection that is ready to send: an idle one, or a new one to a backend that accepts it.
     async fn connect(&self, now: Timestamp, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
         let backends = &self.standing.backends;
+        let mut short = false;
         while tried.len() < MOST_ATTEMPTS.min(backends.len()) {
             let index = balance::choose(backends, tried, now, &self.random);
             let outstanding = Outstanding::at(&backends[index]);
             if let Some(sender) = self.reuse(index, now) {
                 return Ok(Borrowed { sender, backend: index, outstanding, fresh: false });
             }
-            if let Ok(stream) = self.standing.connect(index).await
-                && let Ok(sender) = open(stream).await
-            {
-                self.metrics.opened.increment(1);
-                return Ok(Borrowed { sender, backend: index, outstanding, fresh: true });
+            match self.standing.connect(index).await {
+                Ok(stream) => {
+                    if let Ok(sender) = self.open(stream).await {
+                        self.metrics.opened.increment(1);
+                        return Ok(Borrowed { sender, backend: index, outstanding, fresh: true });
+                    }
+                }
+                // Not the backend's fault: it has not been asked. Those that lie idle at others may have one.
+                Err(error) if descriptors::are_used_up(&error) => {
+                    if std::mem::replace(&mut short, true) {
+                        return Err(Fault::OutOfDescriptors);
+                    }
+                    self.drop_idle();
+                    // A connection is closed by its own task.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Err(_) => {}
             }
             tried.push(index);
         }
@@ -242,18 +261,28 @@ impl Pool {
             idle.borrow_mut().retain(|idle| now.since(idle.since) < self.timeouts.keep && !idle.sender.is_closed());
         }
     }
-}
 
-async fn open(stream: TcpStream) -> std::io::Result<SendRequest<RequestBody>> {
-    stream.set_nodelay(true)?;
-    let mut builder = http1::Builder::new();
-    // A request is nearly always a head and nothing else: a plain send of one buffer costs less than a vectored
-    // one, and a body worth sending in pieces is copied once on its way.
-    builder.max_buf_size(MOST_BUFFERED).writev(false);
-    let (sender, connection) = builder.handshake(BackendStream::new(stream)).await.map_err(std::io::Error::other)?;
-    tokio::task::spawn_local(async move {
-        // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
-        let _ = connection.await;
-    });
-    Ok(sender)
+    /// Close connections that nobody uses: what they hold is needed.
+    pub(crate) fn drop_idle(&self) {
+        for idle in &self.idle {
+            idle.borrow_mut().clear();
+        }
+    }
+
+    async fn open(&self, stream: TcpStream) -> std::io::Result<SendRequest<RequestBody>> {
+        stream.set_nodelay(true)?;
+        let mut builder = http1::Builder::new();
+        // A request is nearly always a head and nothing else: a plain send of one buffer costs less than a vectored
+        // one, and a body worth sending in pieces is copied once on its way.
+        builder.max_buf_size(MOST_BUFFERED).writev(false);
+        let (sender, connection) =
+            builder.handshake(BackendStream::new(stream)).await.map_err(std::io::Error::other)?;
+        let held = self.account.hold(ledger::BACKEND);
+        tokio::task::spawn_local(async move {
+            // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
+            let _ = connection.await;
+            drop(held);
+        });
+        Ok(sender)
+    }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Watch {
     /// The connection's task, to be woken when the proxy goes down.
     waker: Cell<Option<Waker>>,
     closing: Cell<bool>,
+    /// Somebody else needs its place.
+    leaving: Cell<bool>,
     /// The client may go on sending what nobody will read.
     unread: Cell<bool>,
 }
@@ -62,6 +64,7 @@ impl Watch {
             blocked_since: Cell::new(None),
             waker: Cell::new(None),
             closing: Cell::new(false),
+            leaving: Cell::new(false),
             unread: Cell::new(false),
         })
     }
@@ -88,6 +91,28 @@ impl Watch {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Somebody else needs its place: close, unless a request has come meanwhile.
+    pub(crate) fn leave(&self) {
+        self.leaving.set(true);
+        self.close();
+    }
+
+    /// For how long nothing has been asked, and no answer is due; `None` while a request is served. How long a resting
+    /// connection has rested is noted when somebody first looks.
+    pub(crate) fn silent_for(&self, now: Instant) -> Option<Duration> {
+        if self.phase.get() == Phase::Busy {
+            return None;
+        }
+        let since = self.phase_since.get().unwrap_or(now);
+        self.phase_since.set(Some(since));
+        Some(now - since)
+    }
+
+    /// Whether it is to leave although it may be about to ask something.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.get() && self.phase.get() == Phase::Head
     }
 
     /// Whether to close; `waker` is woken when that becomes so.

@@ -23,9 +23,12 @@ use super::clock::Clock;
 use super::exchange::Answered;
 use super::fault::Fault;
 use super::headers::{self, Peer, Seen};
+use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
+use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
 use super::standing::Standing;
+use super::strain::Strain;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
@@ -44,6 +47,7 @@ pub struct Shared {
     /// One per pool.
     pub(crate) standings: Vec<Arc<Standing>>,
     pub(crate) open: Arc<AtomicUsize>,
+    ledger: Arc<Ledger>,
     metrics: Arc<ProxyMetrics>,
 }
 
@@ -54,6 +58,8 @@ pub(crate) struct Worker {
     pub(crate) metrics: Arc<ProxyMetrics>,
     pub(crate) clock: Clock,
     pub(crate) connections: Connections,
+    pub(crate) strain: Strain,
+    pub(crate) room: Room,
     pub(crate) draining: Cell<bool>,
     pub(crate) identities: Vec<HeaderName>,
     pools: Vec<Rc<Pool>>,
@@ -92,7 +98,8 @@ impl Shared {
             clock,
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
-            metrics: Arc::new(ProxyMetrics::new(registry, names())),
+            ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
+            metrics: Arc::new(ProxyMetrics::new(registry, names(), settings.listen.workers.get())),
             settings: Arc::new(settings),
         }
     }
@@ -100,6 +107,11 @@ impl Shared {
     /// Client connections open now.
     pub fn connections(&self) -> usize {
         self.open.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Bytes held for others, as they are accounted for.
+    pub fn memory_held(&self) -> usize {
+        self.ledger.held()
     }
 
     /// Every backend: its name, requests under way, and whether it is set aside.
@@ -153,6 +165,7 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
         }
     }
     let worker = Worker::new(shared, seed);
+    tokio::task::spawn_local(watch_strain(worker.clone()));
     tokio::select! {
         () = listener::accept(&listener, &worker) => {}
         () = worker.expire_idle() => {}
@@ -172,11 +185,17 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
     }
 }
 
+/// A task like those that serve, so that it is as late as they are.
+async fn watch_strain(worker: Rc<Worker>) {
+    worker.strain.watch(|| worker.make_way()).await;
+}
+
 impl Worker {
     fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
         let settings = shared.settings.clone();
+        let account = Account::new(shared.ledger.clone(), seed as usize);
         let pool = |(index, pool): (usize, &PoolSettings)| {
-            Pool::new(shared.standings[index].clone(), pool, shared.clock, seed)
+            Pool::new(shared.standings[index].clone(), pool, shared.clock, seed, account.clone())
         };
         let identity = |source: &CustomerSource| match source {
             CustomerSource::Header(name) => Some(name.clone()),
@@ -186,6 +205,8 @@ impl Worker {
             metrics: shared.metrics.clone(),
             clock: shared.clock,
             connections: Connections::default(),
+            strain: Strain::new(account.clone(), seed, shared.metrics.lag(seed as usize)),
+            room: Room::default(),
             draining: Cell::new(false),
             identities: settings.customer.iter().filter_map(identity).collect(),
             pools: settings.pools.iter().enumerate().map(pool).collect(),
@@ -226,6 +247,19 @@ impl Worker {
         headers::to_client(&mut parts.headers, parts.version);
         parts.version = http::Version::HTTP_11;
         Response::from_parts(parts, AnswerBody::relay(incoming, exchange, idle, end))
+    }
+
+    /// There is hardly any memory left: connections that nobody uses go, on both sides.
+    fn make_way(&self) {
+        self.make_room();
+        self.drop_idle();
+    }
+
+    /// Close every connection to a backend that nobody uses.
+    pub(crate) fn drop_idle(&self) {
+        for pool in &self.pools {
+            pool.drop_idle();
+        }
     }
 
     async fn expire_idle(&self) {

@@ -47,10 +47,22 @@ table! {
         "Client connections accepted.";
     CONNECTIONS_CLOSED = "sluss_proxy_connections_closed_total", Counter, ["reason"],
         "Client connections that we closed before the client did, by reason.";
+    CONNECTIONS_MOST = "sluss_proxy_connections_limit", Gauge, [],
+        "Client connections that may be open: as configured, or as many as the file descriptors allow.";
+    CANNOT_ACCEPT = "sluss_proxy_accept_failures_total", Counter, ["reason"],
+        "Connections that could not be accepted, for want of descriptors or for another reason.";
+    MEMORY = "sluss_proxy_memory_bytes", Gauge, [],
+        "Memory held for connections and for bodies of those who wait, as it is accounted for.";
+    MEMORY_MOST = "sluss_proxy_memory_limit_bytes", Gauge, [],
+        "Memory that may be held for them.";
+    LAG_SECONDS = "sluss_proxy_lag_seconds", Histogram, ["worker"],
+        "How late a worker comes to its own timer: everything else on it is late by as much.";
     VERDICTS = "sluss_admission_verdicts_total", Counter, ["product", "class", "verdict"],
-        "What admission said to an arrival: proceed, wait or refuse.";
+        "What admission said to an arrival: proceed, wait or refuse. In observe-only it was said to nobody.";
     REFUSALS = "sluss_admission_refusals_total", Counter, ["product", "class", "refusal"],
         "Requests turned away, at once or after waiting, by name.";
+    WOULD_REFUSE = "sluss_admission_would_refuse_total", Counter, ["product", "class", "refusal"],
+        "Requests that would have been turned away but went on, because nothing is refused in observe-only.";
     LEFT_QUEUE = "sluss_admission_left_queue_total", Counter, ["product", "class"],
         "Requests whose client hung up while they waited.";
     QUEUE_SECONDS = "sluss_admission_queue_seconds", Histogram, ["product", "class"],
@@ -73,6 +85,8 @@ table! {
         "Moves from one state to another, by the state reached.";
     BYPASS = "sluss_admission_bypass", Gauge, [],
         "1 while everything but plain proxying is off.";
+    OBSERVE_ONLY = "sluss_admission_observe_only", Gauge, [],
+        "1 while everything is decided and measured and nothing refused.";
     SIGNALS = "sluss_admission_signals_total", Counter, ["verdict"],
         "Close signals for events: believed, implausible or unknown.";
     ALARMS = "sluss_admission_alarms", Gauge, [],

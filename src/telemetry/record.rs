@@ -8,6 +8,7 @@ use metrics::{Counter, Gauge, Histogram};
 use super::export::Registry;
 use super::names;
 use crate::admission::{Class, Refusal};
+use crate::proxy::admit::Decided;
 use crate::proxy::fault::Fault;
 
 /// Everything the proxy counts, apart from backends.
@@ -23,6 +24,11 @@ pub struct ProxyMetrics {
     pub too_many: Counter,
     /// Connections closed because the client was too slow.
     pub too_slow: Counter,
+    /// Connections closed because nobody used them and somebody else needed the room.
+    pub for_room: Counter,
+    cannot_accept: [Counter; 2],
+    /// By worker.
+    lag: Vec<Histogram>,
 }
 
 /// What is counted of one product.
@@ -37,6 +43,7 @@ pub struct ProductMetrics {
     /// Those that hung up while they waited.
     pub left: [Counter; Class::COUNT],
     refusals: [[Counter; Refusal::COUNT]; Class::COUNT],
+    would_refuse: [[Counter; Refusal::COUNT]; Class::COUNT],
     /// How long those who waited did so until they passed.
     pub queue_seconds: [Histogram; Class::COUNT],
 }
@@ -57,7 +64,8 @@ pub struct UpstreamMetrics {
 
 impl ProxyMetrics {
     /// Handles for products of these names.
-    pub fn new<'a>(registry: &Registry, products: impl Iterator<Item = &'a str>) -> ProxyMetrics {
+    pub fn new<'a>(registry: &Registry, products: impl Iterator<Item = &'a str>, workers: u32) -> ProxyMetrics {
+        let lag = |worker: u32| registry.histogram(names::LAG_SECONDS, &[&worker.to_string()]);
         let closed = |reason| registry.counter(names::CONNECTIONS_CLOSED, &[reason]);
         ProxyMetrics {
             products: products.map(|name| ProductMetrics::new(registry, name)).collect(),
@@ -66,7 +74,20 @@ impl ProxyMetrics {
             accepted: registry.counter(names::CONNECTIONS_ACCEPTED, &[]),
             too_many: closed("too_many"),
             too_slow: closed("too_slow"),
+            for_room: closed("for_room"),
+            cannot_accept: ["descriptors", "other"].map(|reason| registry.counter(names::CANNOT_ACCEPT, &[reason])),
+            lag: (0..workers).map(lag).collect(),
         }
+    }
+
+    /// A connection could not be accepted, for want of descriptors or for another reason.
+    pub fn cannot_accept(&self, descriptors: bool) {
+        self.cannot_accept[usize::from(!descriptors)].increment(1);
+    }
+
+    /// How late a worker comes to its own timer.
+    pub fn lag(&self, worker: usize) -> Histogram {
+        self.lag[worker].clone()
     }
 
     /// A request was answered with `fault`.
@@ -80,8 +101,9 @@ impl ProductMetrics {
         let verdicts =
             |verdict| Class::ALL.map(|class| registry.counter(names::VERDICTS, &[product, class.name(), verdict]));
         let by_class = |metric| Class::ALL.map(|class| registry.counter(metric, &[product, class.name()]));
-        let refusal = |class: Class, refusal: Refusal| {
-            registry.counter(names::REFUSALS, &[product, class.name(), refusal.name()])
+        let refusals = |metric| {
+            let named = |class: Class, refusal: Refusal| [product, class.name(), refusal.name()];
+            Class::ALL.map(|class| Refusal::ALL.map(|refusal| registry.counter(metric, &named(class, refusal))))
         };
         ProductMetrics {
             arrivals: by_class(names::ARRIVALS),
@@ -89,9 +111,27 @@ impl ProductMetrics {
             waited: verdicts("wait"),
             refused_at_once: verdicts("refuse"),
             left: by_class(names::LEFT_QUEUE),
-            refusals: Class::ALL.map(|class| Refusal::ALL.map(|r| refusal(class, r))),
+            refusals: refusals(names::REFUSALS),
+            would_refuse: refusals(names::WOULD_REFUSE),
             queue_seconds: Class::ALL.map(|class| registry.histogram(names::QUEUE_SECONDS, &[product, class.name()])),
         }
+    }
+
+    /// This was decided about a request that goes on all the same.
+    pub fn decided(&self, class: Class, decided: Decided) {
+        match decided {
+            Decided::Proceed => self.proceeded[class.index()].increment(1),
+            Decided::Wait => self.waited[class.index()].increment(1),
+            Decided::Refuse(refused) => {
+                self.refused_at_once[class.index()].increment(1);
+                self.would_refuse(class, refused.refusal);
+            }
+        }
+    }
+
+    /// A request would have been turned away, had a no counted.
+    pub fn would_refuse(&self, class: Class, refusal: Refusal) {
+        self.would_refuse[class.index()][refusal.index()].increment(1);
     }
 
     /// A request was turned away; `at_once` when it had not waited.

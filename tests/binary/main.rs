@@ -1,5 +1,6 @@
 //! The real executable: started, told, killed; with a real nginx behind it and curl in front.
 
+mod flood;
 mod nginx;
 mod process;
 mod simulate;

@@ -92,6 +92,11 @@ impl Scene {
         self.prometheus.until("sluss_admission_bypass == 1");
         self.order(&json!({"order": "bypass", "on": false}));
         self.prometheus.until("sluss_admission_bypass == 0");
+        self.order(&json!({"order": "observe", "on": true}));
+        self.prometheus.until("sluss_admission_observe_only == 1");
+        self.prometheus.until("sum(rate(sluss_admission_would_refuse_total[5s])) > 0");
+        self.order(&json!({"order": "observe", "on": false}));
+        self.prometheus.until("sluss_admission_observe_only == 0");
         self.sluss.tell("/api/v1/signals", &json!({"signal": "close", "event": "final", "source": "the test"}));
         self.order(&json!({"order": "park", "product": "sport"}));
         self.prometheus.until("sluss_admission_state{product=\"sport\", state=\"parked\"} == 1");

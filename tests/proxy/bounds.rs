@@ -117,12 +117,18 @@ fn a_body_up_to_the_bound_passes_and_a_longer_one_is_refused_whatever_its_framin
 }
 
 #[test]
-fn more_connections_than_allowed_are_closed_as_they_come() {
+fn who_comes_when_there_is_no_room_is_told_so_and_when_to_come_back() {
     let backend = Backend::answering(OK);
     let proxy = Setup::new().listen("connections = 3").horse(&backend, "").start();
     let mut clients: Vec<_> = (0..3).map(|_| proxy.client()).collect();
     assert!(clients.iter_mut().all(|client| client.get("/horse/odds").status() == 200));
-    proxy.client().is_closed();
+    let mut late = proxy.client();
+    let answer = late.answer();
+    assert_eq!((answer.status(), answer.json()["refusal"].as_str()), (503, Some("proxy_overloaded")));
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(answer.header("retry-after").is_some_and(|seconds| (1..=5).contains(&seconds.parse().unwrap())));
+    late.try_to_say(get("/horse/odds"));
+    late.is_closed();
     assert!(clients.iter_mut().all(|client| client.get("/horse/odds").status() == 200));
     clients.pop();
     until("one may come in the place of one who left", || {

@@ -37,6 +37,12 @@ impl Setup {
         self
     }
 
+    /// Lines for the top of the file.
+    pub fn top(mut self, lines: &str) -> Setup {
+        writeln!(self.top, "{lines}").expect("a string takes any text");
+        self
+    }
+
     /// Lines for `[listen]`.
     pub fn listen(mut self, lines: &str) -> Setup {
         writeln!(self.listen, "{lines}").expect("a string takes any text");

@@ -10,7 +10,7 @@ impl Domain {
         if self.bypass {
             return None;
         }
-        if self.shutting_down {
+        if self.shutting_down && !self.observe_only {
             return Some(Refusal::ShuttingDown);
         }
         let refuses = self.products[arrival.product.index()].state.refuses();
@@ -97,9 +97,10 @@ impl Domain {
         let budget_is_full = self.needs_full_budget(needs);
         for need in needs.iter() {
             let resource = &self.resources[need];
-            // Beyond the limit, in bypass or just after it, nothing is learned about the limit.
+            // Beyond the limit, in bypass or observe-only or just after it, nothing is learned about the limit.
             // With less free than this one had taken, one more like it would not have fitted.
-            let exactly = resource.in_use() <= resource.limit() && resource.free() < seat.seats && !self.bypass;
+            let exactly =
+                resource.in_use() <= resource.limit() && resource.free() < seat.seats && self.tells_of_limits();
             // Two controllers must not fight over one signal: a pool holds still while those who wait for it wait for a
             // full budget too.
             let saturated = exactly && (resource.is_budget() || !budget_is_full || self.is_waited_for(need));

@@ -19,6 +19,7 @@ mod shares;
 mod life;
 mod events;
 mod limits;
+mod observe;
 mod random;
 
 pub(super) const HORSE: ProductId = ProductId(0);

@@ -219,6 +219,10 @@ impl Limit for Climb {
             Mode::Track { .. } => self.settle(level),
         }
     }
+
+    fn range(&self) -> Option<(u32, u32)> {
+        Some((self.least as u32, self.most as u32))
+    }
 }
 
 #[cfg(test)]

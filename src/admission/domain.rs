@@ -7,7 +7,7 @@ use super::limit;
 use super::queue::Waiters;
 use super::ramp::Ramp;
 use super::random::Random;
-use super::resource::Resource;
+use super::resource::{Resource, Terms};
 use super::schedule::{Entry, EventState, Schedule, Signalled};
 use super::{
     Arrival, Class, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Refused, Seat,
@@ -62,16 +62,19 @@ const BATCH: usize = 64;
 impl Domain {
     /// A domain with nobody in it; every product open.
     pub fn new(settings: Settings, seed: u64, now: Timestamp) -> Domain {
-        let guarantee = |resource: usize| -> Vec<u32> {
+        let terms = |resource: usize| -> Vec<Terms> {
             let uses = |product: &super::settings::ProductSettings| {
                 product.needs.iter().any(|needs| needs.iter().any(|need| need == resource))
             };
-            let share = |product| if uses(product) { product.guarantee.max(1) } else { 0 };
-            settings.products.iter().map(share).collect()
+            let terms = |product: &super::settings::ProductSettings| Terms {
+                guarantee: if uses(product) { product.guarantee.max(1) } else { 0 },
+                longest_wait: product.queue.longest_wait,
+            };
+            settings.products.iter().map(terms).collect()
         };
         let resources = settings.resources.iter().enumerate();
         Domain {
-            resources: resources.map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, guarantee(i))).collect(),
+            resources: resources.map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, &terms(i))).collect(),
             products: settings.products.into_iter().map(|product| Product::new(product, now)).collect(),
             waiters: Waiters::new(),
             kept: vec![NOBODYS; settings.resources.len()],

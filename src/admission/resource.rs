@@ -7,13 +7,20 @@
 //! What is left, the fractions of a seat that guarantees come to and what nobody is owed, goes by weight to whoever
 //! has held least *lately*. At a wallet of nine seats a quarter is 2¼: without a memory the quarter would be the same
 //! product's loss every time, and a product that needs all of its share would drown in a queue of its own.
+//!
+//! Nobody lends for longer than they can wait. Seats beyond the guarantee are borrowed on [credit](credit), which is earned
+//! by giving seats back sooner than the others' customers would wait: a product whose backend hangs keeps what it has,
+//! and borrows no more.
 
 use std::time::Duration;
 
 use super::Timestamp;
 use super::limit::{Limit, Sample, Witness};
 
+mod credit;
 mod witnessed;
+
+use credit::Credit;
 
 /// Seats under one limit.
 #[derive(Debug)]
@@ -31,10 +38,22 @@ pub struct Resource {
     down: bool,
 }
 
+/// What one product is to a resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// What it is owed, in per cent; 0 when it never comes.
+    pub guarantee: u32,
+    /// The longest that its customers wait.
+    pub longest_wait: Duration,
+}
+
 /// What one product holds, and has held.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
     seats: u32,
+    credit: Credit,
+    /// For how long the others can do without what it borrows.
+    bearable: Duration,
     /// Seats as a moving average up to `since`.
     lately: f64,
     since: Timestamp,
@@ -46,11 +65,24 @@ const MEMORY: Duration = Duration::from_millis(300);
 const LATELY: f64 = 16.0;
 
 impl Resource {
-    /// Capacity that nobody holds yet. `guarantees` are per cent by product; 0 for those that never use it.
-    pub fn new(limit: Box<dyn Limit>, budget: bool, guarantees: Vec<u32>) -> Resource {
-        let sharers = guarantees.iter().filter(|share| **share > 0).count() as u32;
-        let by_product = vec![Share::default(); guarantees.len()];
-        Resource { limit, witness: None, budget, in_use: 0, by_product, guarantees, sharers, part: 1.0, down: false }
+    /// Capacity that nobody holds yet, for products on these terms.
+    pub fn new(limit: Box<dyn Limit>, budget: bool, terms: &[Terms]) -> Resource {
+        let shares = |product| {
+            let others = terms.iter().enumerate().filter(|(other, terms)| *other != product && terms.guarantee > 0);
+            let bearable = others.map(|(_, terms)| terms.longest_wait).min().unwrap_or(Duration::MAX);
+            Share { bearable, ..Share::default() }
+        };
+        Resource {
+            limit,
+            witness: None,
+            budget,
+            in_use: 0,
+            by_product: (0..terms.len()).map(shares).collect(),
+            guarantees: terms.iter().map(|terms| terms.guarantee).collect(),
+            sharers: terms.iter().filter(|terms| terms.guarantee > 0).count() as u32,
+            part: 1.0,
+            down: false,
+        }
     }
 
     /// How many seats there are now.
@@ -113,16 +145,32 @@ impl Resource {
         self.limit().saturating_sub(self.in_use)
     }
 
+    /// Whether `product` may have so many more, were they free: what it is owed, and beyond that what it has credit for.
+    /// Who holds nothing may have what one request needs.
+    pub(crate) fn is_trusted(&self, product: usize, seats: u32) -> bool {
+        let share = &self.by_product[product];
+        self.sharers < 2 || share.seats == 0 || share.seats + seats <= self.owed(product) + share.credit.seats()
+    }
+
+    /// Whole seats that `product` is owed.
+    fn owed(&self, product: usize) -> u32 {
+        (u64::from(self.guarantees[product]) * u64::from(self.limit()) / 100) as u32
+    }
+
     pub(crate) fn take(&mut self, product: usize, seats: u32, now: Timestamp) {
         self.in_use += seats;
         self.by_product[product].hold(now).seats += seats;
     }
 
-    /// What one request had taken comes back.
-    pub(crate) fn give_back(&mut self, product: usize, seats: u32, now: Timestamp) {
+    /// What one request had taken at `since` comes back.
+    pub(crate) fn give_back(&mut self, product: usize, seats: u32, since: Timestamp, now: Timestamp) {
         debug_assert!(self.by_product[product].seats >= seats, "a seat came back that nobody had taken");
+        let owed = self.owed(product);
         self.in_use -= seats;
-        self.by_product[product].hold(now).seats -= seats;
+        let share = self.by_product[product].hold(now);
+        let borrowed = share.seats.saturating_sub(owed);
+        share.credit.returned(seats, borrowed, now.since(since) <= share.bearable, now);
+        share.seats -= seats;
     }
 
     pub(crate) fn observe(&mut self, sample: &Sample, now: Timestamp) {
@@ -168,7 +216,9 @@ mod tests {
     use super::*;
 
     fn shared(limit: u32, guarantees: &[u32]) -> Resource {
-        Resource::new(Box::new(Fixed::new(limit)), false, guarantees.to_vec())
+        let longest_wait = Duration::from_secs(1);
+        let terms: Vec<Terms> = guarantees.iter().map(|guarantee| Terms { guarantee: *guarantee, longest_wait }).collect();
+        Resource::new(Box::new(Fixed::new(limit)), false, &terms)
     }
 
     /// The textbook's progressive filling: everybody's share grows evenly by weight until each has
@@ -226,7 +276,7 @@ mod tests {
         for turn in 0..2000 {
             let now = at(turn * 10);
             if let Some(product) = held.pop_front().filter(|_| resource.free() == 0) {
-                resource.give_back(product, 1, now);
+                resource.give_back(product, 1, now, now);
             }
             while resource.free() > 0 {
                 let next = (0..guarantees.len()).min_by_key(|p| resource.claim(*p, 1, now)).expect("there are some");
@@ -263,7 +313,7 @@ mod tests {
         let mut resource = shared(1, &[50, 50]);
         resource.take(0, 1, at(0));
         assert!(resource.free() == 0);
-        resource.give_back(0, 1, at(0));
+        resource.give_back(0, 1, at(0), at(0));
         assert!((resource.free() > 0));
         assert_eq!((resource.in_use(), resource.in_use_by(0)), (0, 0));
     }

@@ -16,7 +16,7 @@ enum Lack {
     Nothing,
     /// More of what is partly there.
     Rest,
-    /// Something is full for everybody, or shut.
+    /// Something is full for everybody, or shut, or not lent to this one.
     All,
 }
 
@@ -111,6 +111,9 @@ impl Domain {
             return Lack::Nothing;
         }
         if head.arrival.seats == ONE_SEAT || product.state.shut().is_some() || self.is_stale(head, now) {
+            return Lack::All;
+        }
+        if !self.is_trusted(&head.arrival, self.cost(&head.arrival)) {
             return Lack::All;
         }
         let needs = &product.settings.needs[head.arrival.class.index()];

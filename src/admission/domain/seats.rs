@@ -47,6 +47,14 @@ impl Domain {
         product.state.refuses().is_none()
             && product.free_under_ramp() >= cost
             && product.settings.needs[arrival.class.index()].iter().all(|need| self.resources[need].free() >= cost)
+            && self.is_trusted(arrival, cost)
+    }
+
+    /// Whether a request may have what it needs, were it free.
+    pub(super) fn is_trusted(&self, arrival: &Arrival, cost: u32) -> bool {
+        let index = arrival.product.index();
+        let needs = &self.products[index].settings.needs[arrival.class.index()];
+        needs.iter().all(|need| self.resources[need].is_trusted(index, cost))
     }
 
     /// Whether it is the ramp's ceiling that the next of a product would not fit under.
@@ -106,7 +114,7 @@ impl Domain {
             let saturated = exactly && (resource.is_budget() || !budget_is_full || self.is_waited_for(need));
             let resource = &mut self.resources[need];
             resource.observe(&Sample { outcome, slow, saturated }, now);
-            resource.give_back(index, seat.seats, now);
+            resource.give_back(index, seat.seats, seat.started, now);
         }
         let held_up = self.products[index].waiting > 0 && self.is_at_ceiling(index);
         let product = &mut self.products[index];

@@ -55,6 +55,8 @@ impl Domain {
         }
         debug_assert!(self.under_way > 0);
         self.under_way -= 1;
+        // What was seen may be more than was thought.
+        self.dispatch(now);
     }
 
     /// Whether seats in use are all that is under way, so that what comes back tells something of the limits.

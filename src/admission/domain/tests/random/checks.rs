@@ -9,7 +9,7 @@ impl Model {
         if self.bypass {
             return None;
         }
-        if self.shutting_down {
+        if self.shutting_down && !self.observe_only {
             return Some(Refusal::ShuttingDown);
         }
         if !matches!(arrival.class, Class::Protected | Class::Settle) {

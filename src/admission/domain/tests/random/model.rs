@@ -23,6 +23,7 @@ pub(super) struct Model {
     pub(super) settings: Settings,
     pub(super) now: Timestamp,
     pub(super) bypass: bool,
+    pub(super) observe_only: bool,
     pub(super) shutting_down: bool,
     /// By product: what operators last said, the state as noted, who waits by class, what is held.
     pub(super) shut: Vec<Option<ParkReason>>,
@@ -36,6 +37,8 @@ pub(super) struct Model {
     pub(super) taken: Vec<Vec<u32>>,
     pub(super) waiting: HashMap<Place, Waiting>,
     pub(super) held: Vec<Held>,
+    /// Those who went on whatever they were told; what they hold is among the others'.
+    pub(super) under_way: Vec<Underway>,
     pub(super) customers: HashMap<(bool, u64), u32>,
     pub(super) events: BTreeMap<EventKey, Entry>,
     pub(super) seen: Seen,
@@ -53,6 +56,7 @@ pub(super) struct Seen {
     pub(super) ramps: u64,
     pub(super) bypassed: u64,
     pub(super) left: u64,
+    pub(super) observed: u64,
 }
 
 impl Seen {
@@ -68,9 +72,10 @@ impl Seen {
         self.ramps += other.ramps;
         self.bypassed += other.bypassed;
         self.left += other.left;
+        self.observed += other.observed;
     }
 
-    pub(super) fn corners(&self) -> [(&'static str, u64); 8] {
+    pub(super) fn corners(&self) -> [(&'static str, u64); 9] {
         [
             ("let through from the queue", self.admitted),
             ("passed over a class that lacked something", self.passed_over),
@@ -80,6 +85,7 @@ impl Seen {
             ("a ramp began", self.ramps),
             ("served in bypass", self.bypassed),
             ("left the queue", self.left),
+            ("went on although told to wait or no", self.observed),
         ]
     }
 }
@@ -97,6 +103,7 @@ impl Model {
         Model {
             now: at(0),
             bypass: false,
+            observe_only: false,
             shutting_down: false,
             shut: vec![None; products],
             states: vec![State::Open; products],
@@ -107,6 +114,7 @@ impl Model {
             taken: vec![vec![0; products]; settings.resources.len()],
             waiting: HashMap::new(),
             held: Vec::new(),
+            under_way: Vec::new(),
             customers: HashMap::new(),
             events: BTreeMap::new(),
             seen: Seen::default(),

@@ -46,12 +46,14 @@ impl Player {
             10..=49 => self.leave(),
             50..=89 => self.wake(),
             90..=109 => self.order(),
+            125..=127 => self.observe_only(),
             110..=124 => self.signal(),
-            125..=129 => self.bypass(),
+            128..=129 => self.bypass(),
             130..=139 => (0..self.random.below(150)).for_each(|_| self.arrive()),
             140..=141 if self.random.below(20) == 0 => self.shut_down(),
             142..=149 => self.backends(),
             step if step % 10 < self.rush => self.arrive(),
+            step if step % 2 == 0 && !self.model.under_way.is_empty() => self.is_over(),
             _ => self.finish(),
         }
         // A driver may be late, but not for ever.
@@ -64,6 +66,12 @@ impl Player {
     pub(super) fn end(mut self) -> u64 {
         self.model.bypass = false;
         self.domain.bypass(false, self.model.now);
+        self.hear(None);
+        while !self.model.under_way.is_empty() {
+            self.is_over();
+        }
+        self.model.observe_only = false;
+        self.domain.observe_only(false, self.model.now);
         self.hear(None);
         self.rest();
         while !self.model.held.is_empty() {
@@ -96,7 +104,12 @@ impl Player {
         let event = (self.random.below(2) == 0).then(|| EventKey(self.random.below(6)));
         let arrival = Arrival { product, class, customer, event, seats: ONE_SEAT };
         let put_off = self.domain.next_wake() == Some(Timestamp::ZERO);
-        match self.domain.arrive(arrival, self.clock()) {
+        let verdict = self.domain.arrive(arrival, self.clock());
+        if self.model.observe_only {
+            self.model.seen.observed += u64::from(!matches!(verdict, Verdict::Proceed(_)));
+            self.model.under_way.push(self.domain.goes_on(&arrival, self.model.now));
+        }
+        match verdict {
             Verdict::Proceed(seat) => {
                 self.note(1, 0);
                 self.model.may_start(&self.domain, &arrival, false);
@@ -130,6 +143,13 @@ impl Player {
             _ => Outcome::Answered,
         };
         self.domain.finish(seat, outcome, self.clock());
+        self.hear(None);
+    }
+
+    fn is_over(&mut self) {
+        let index = self.random.below(self.model.under_way.len() as u64) as usize;
+        let underway = self.model.under_way.swap_remove(index);
+        self.domain.is_over(underway, Outcome::Answered, self.clock());
         self.hear(None);
     }
 
@@ -214,6 +234,12 @@ impl Player {
     fn bypass(&mut self) {
         self.model.bypass = !self.model.bypass;
         self.domain.bypass(self.model.bypass, self.clock());
+        self.hear(None);
+    }
+
+    fn observe_only(&mut self) {
+        self.model.observe_only = !self.model.observe_only;
+        self.domain.observe_only(self.model.observe_only, self.clock());
         self.hear(None);
     }
 

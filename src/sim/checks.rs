@@ -12,11 +12,12 @@
 //! | `once` | who asks is told one word, and who waits one more thing at most |
 //! | `seats`, `waiters` | the law counts what was taken and given back, and who waits: a leak shows at once |
 //! | `longest wait`, `wake` | nobody waits longer than the product allows, to the nanosecond; the law asks to be woken for it |
-//! | `work conservation` | nobody waits while all they need is free |
+//! | `work conservation` | nobody waits while all they need is free, unless they would borrow it |
 //! | `higher class first`, `oldest first` | within a product, within a class |
 //! | `kept seats` | what is partly there for whoever needs several is not taken by who comes after them |
 //! | `floor` | the lowest classes go before others only for what they are owed, and are given it |
 //! | `guarantee` | nobody borrows while somebody waits for what they are owed |
+//! | `trust` | who borrows has given back in time what it borrowed before, one seat apart |
 //! | `share` | who is hungry for long holds its max-min share |
 //! | `state`, `forbidden` | what is shut, down, closed, or after its stop, does not pass |
 //! | `backends` | the limit and the knee follow the backends that are there |
@@ -39,6 +40,7 @@ mod kept;
 mod floor;
 mod filling;
 mod shares;
+mod trust;
 mod rest;
 
 use std::collections::VecDeque;
@@ -52,6 +54,7 @@ use life::Life;
 use report::{Doing, Report};
 use rest::Wakes;
 use shares::Shares;
+use trust::Trust;
 
 /// A law under watch. What it did wrong is in [`Law::violations`].
 pub struct Watched<L = Ours> {
@@ -70,6 +73,7 @@ struct House {
     books: Books,
     life: Life,
     shares: Shares,
+    trust: Trust,
     wakes: Wakes,
     report: Report,
 }
@@ -190,13 +194,15 @@ impl House {
         let products = settings.products.len();
         let needs =
             settings.products.iter().map(|product| product.needs.each_ref().map(|needs| needs.iter().collect()));
-        let shares = Shares::new(&settings);
+        let trust = Trust::new(&settings);
+        let shares = Shares::new(&settings, &trust);
         House {
             needs: needs.collect(),
             shared: (0..settings.resources.len()).map(|resource| shares.is_shared(resource)).collect(),
             shown: Shown::empty(settings.resources.len(), products),
             books: Books::new(&settings),
             life: Life::new(products, settings.resources.len()),
+            trust,
             shares,
             wakes: Wakes::default(),
             report: Report::default(),
@@ -221,7 +227,9 @@ impl House {
         let needs = &self.needs[stay.arrival.product.index()][stay.arrival.class.index()];
         self.books.give_back(request, &stay, needs);
         if !stay.reserved {
-            self.shares.given_back(&stay, needs, self.report.now());
+            let now = self.report.now();
+            self.trust.given_back(&stay, needs, now.since(stay.since));
+            self.shares.given_back(&stay, needs, now);
         }
     }
 

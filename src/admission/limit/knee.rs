@@ -230,6 +230,10 @@ impl Limit for Knee {
         self.base = (self.base * by).clamp(self.least, self.most);
         self.ask(Probe::Base);
     }
+
+    fn range(&self) -> Option<(u32, u32)> {
+        Some((self.least as u32, self.most as u32))
+    }
 }
 
 #[cfg(test)]

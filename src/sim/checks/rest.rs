@@ -138,7 +138,7 @@ impl House {
                     ramp.holds_up(now);
                 }
             }
-            Lack::Seats(resource) => {
+            Lack::Seats(resource) | Lack::Trust(resource) => {
                 let modest = self.is_modest(product, class, seats, resource);
                 self.shares.is_next(resource, product, modest);
             }

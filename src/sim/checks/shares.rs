@@ -7,7 +7,8 @@
 //! the share of the averages is never above the average of the shares, and the check errs on the side of silence.
 //!
 //! What is lent comes back by not being refilled, so nothing is measured before all that was held when the hunger began
-//! has come back; and one seat, and what one longest service time takes to reclaim, is left to chance. Where requests
+//! has come back. Who would borrow has to earn it first, with every service time twice as much, and who keeps what it borrows
+//! longer than the others' customers wait is owed no more than its guarantee. And one seat, and what one longest service time takes to reclaim, is left to chance. Where requests
 //! take several seats at once, so is what does not come out even, and what is kept for one of them until all is there.
 
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use super::books::{Books, Stage, Stay};
 use super::filling::fill;
 use super::shown::Shown;
+use super::trust::Trust;
 use crate::admission::{Class, Settings, Timestamp};
 use crate::sim::law::RequestId;
 
@@ -40,6 +42,8 @@ struct Resource {
     windows: Vec<Option<Window>>,
     /// The most seats that anybody has asked for at once.
     largest: u32,
+    /// How long the others can wait for what each product holds.
+    bearable: Vec<Duration>,
     /// As things stand since the last call.
     limit: u32,
     held: Vec<u32>,
@@ -74,10 +78,12 @@ pub(super) struct Short {
 const SHORTEST: Duration = Duration::from_secs(1);
 /// So many longest service times are long enough to average over.
 const TURNS: u32 = 10;
+/// So many longest service times it may take to earn a share.
+const EARNING: f64 = 3.0;
 
 impl Shares {
-    pub(super) fn new(settings: &Settings) -> Shares {
-        let resources = (0..settings.resources.len()).map(|place| Resource::new(settings, place)).collect();
+    pub(super) fn new(settings: &Settings, trust: &Trust) -> Shares {
+        let resources = (0..settings.resources.len()).map(|place| Resource::new(settings, trust, place)).collect();
         Shares { at: Timestamp::ZERO, resources }
     }
 
@@ -150,7 +156,7 @@ impl Shares {
 }
 
 impl Resource {
-    fn new(settings: &Settings, place: usize) -> Resource {
+    fn new(settings: &Settings, trust: &Trust, place: usize) -> Resource {
         let needs = |needs: &crate::admission::settings::Needs| needs.iter().any(|need| need == place);
         let classes: Vec<[bool; Class::COUNT]> =
             settings.products.iter().map(|product| product.needs.each_ref().map(needs)).collect();
@@ -167,6 +173,7 @@ impl Resource {
             hungry: vec![None; products],
             windows: (0..products).map(|_| None).collect(),
             largest: 1,
+            bearable: (0..products).map(|product| trust.bearable(place, product)).collect(),
             limit: 0,
             held: vec![0; products],
             demand: vec![0; products],
@@ -214,8 +221,11 @@ impl Resource {
         if window.lasted < window.longest * TURNS {
             return None;
         }
-        let (held, share) = window.held_and_share(product, &self.weights);
+        let (held, fair, owed) = window.held_and_shares(product, &self.weights);
         let (lasted, longest) = (window.lasted, window.longest);
+        let earning = (EARNING * longest.as_secs_f64() / lasted.as_secs_f64()).min(1.0);
+        let lent = if longest > self.bearable[product] { 0.0 } else { (fair - owed).max(0.0) * (1.0 - earning) };
+        let share = fair.min(owed) + lent;
         *window = Window::new(window.serial, 0, self.weights.len());
         let reclaim = share * longest.as_secs_f64() / lasted.as_secs_f64();
         let chance = f64::from(2 * self.largest - 1);
@@ -254,13 +264,15 @@ impl Window {
         }
     }
 
-    /// Average seats, and the share they are measured by; the product itself would take whatever it can get.
-    fn held_and_share(&self, product: usize, weights: &[u32]) -> (f64, f64) {
+    /// Average seats, the fair share of what there was, and what of it is owed; the product itself would take whatever it
+    /// can get.
+    fn held_and_shares(&self, product: usize, weights: &[u32]) -> (f64, f64, f64) {
         let average = |sum: u128| sum as f64 / self.lasted.as_nanos() as f64;
         let mut demands: Vec<f64> = self.demand.iter().map(|sum| average(*sum)).collect();
         let capacity = average(self.limit);
         demands[product] = capacity;
-        (average(self.held), fill(capacity, weights, &demands)[product])
+        let owed = capacity * f64::from(weights[product]) / 100.0;
+        (average(self.held), fill(capacity, weights, &demands)[product], owed)
     }
 }
 

@@ -50,6 +50,22 @@ fn the_pool_without_the_budget() {
 }
 
 #[test]
+fn a_loan_that_nobody_earned() {
+    let mut scene = Scene::of_strangers();
+    // Two of four are owed, and one more is lent on trust.
+    let first = scene.passes(HORSES, Class::Read, 0);
+    (0..2).for_each(|_| _ = scene.passes(HORSES, Class::Read, 0));
+    scene.is_silent();
+    scene.ends_and_lets(first, &[], 5);
+    // It came back in time: that is one more.
+    (0..2).for_each(|_| _ = scene.passes(HORSES, Class::Read, 6));
+    scene.is_silent();
+    let mut scene = Scene::of_strangers();
+    (0..4).for_each(|_| _ = scene.passes(HORSES, Class::Read, 0));
+    scene.speaks_of("trust");
+}
+
+#[test]
 fn more_of_the_reserve_than_there_is() {
     let mut scene = Scene::new();
     scene.orders(HORSES, Order::Park(ParkReason::Parked), State::Parked(ParkReason::Parked), 0);

@@ -19,6 +19,8 @@ pub(super) enum Lack {
     Seats(usize),
     /// There is too little of more than one.
     MoreSeats,
+    /// Nothing, unless its product has lost the others' trust: it would borrow of this resource.
+    Trust(usize),
 }
 
 impl House {
@@ -68,7 +70,7 @@ impl House {
         }
         let lack = self.lacks(product, class, arrival.seats);
         let promise = match lack {
-            Lack::Nothing => return,
+            Lack::Nothing | Lack::Trust(_) => return self.check_trust(product, class, arrival.seats),
             Lack::State => "state",
             Lack::Ramp => "ramp",
             Lack::Seats(_) | Lack::MoreSeats => "limit",
@@ -90,7 +92,7 @@ impl House {
             self.report.add("oldest first", format_args!("request {} passes before {front:?}: {class:?}", request.0));
         }
         let mut above = Class::ALL.into_iter().take_while(|rank| *rank < class);
-        let Some(rank) = above.find(|rank| self.is_ready(product, *rank) && !self.is_held_back(product, *rank)) else {
+        let Some(rank) = above.find(|rank| self.is_ready_beside(product, *rank, class) && !self.is_held_back(product, *rank)) else {
             return false;
         };
         let jumps = class.has_floor() && !rank.passes_in_every_state();
@@ -102,12 +104,30 @@ impl House {
 
     /// Whether somebody waits in a class who could go now.
     pub(super) fn is_ready(&self, product: usize, class: Class) -> bool {
+        self.front_lacks(product, class) == Some(Lack::Nothing)
+    }
+
+    /// The same when one of `beside` of the same product goes, which is trusted with what it takes.
+    fn is_ready_beside(&self, product: usize, class: Class, beside: Class) -> bool {
+        match self.front_lacks(product, class) {
+            Some(Lack::Nothing) => true,
+            Some(Lack::Trust(_)) => {
+                let (wants, takes) = (&self.needs[product][class.index()], &self.needs[product][beside.index()]);
+                let front = self.books.front(product, class);
+                front.is_some_and(|(_, stay)| self.cost(product, class, stay.arrival.seats) == 1)
+                    && wants.iter().all(|need| takes.contains(need))
+            }
+            _ => false,
+        }
+    }
+
+    /// What the first of a class lacks; `None` when there is nobody with a hope.
+    fn front_lacks(&self, product: usize, class: Class) -> Option<Lack> {
         let now = self.report.now();
-        let Some((_, stay)) = self.books.front(product, class) else { return false };
+        let (_, stay) = self.books.front(product, class)?;
         let until = stay.since + self.settings.products[product].queue.longest_wait;
-        until > now
-            && self.life.forbids(&stay.arrival, now).is_none()
-            && self.lacks(product, class, stay.arrival.seats) == Lack::Nothing
+        let hopes = until > now && self.life.forbids(&stay.arrival, now).is_none();
+        hopes.then(|| self.lacks(product, class, stay.arrival.seats))
     }
 
     /// Whether whoever is next in a class may have to leave what they need to somebody else.
@@ -197,7 +217,7 @@ impl House {
         let full = |need: &&usize| self.books.in_use[**need] + cost > self.shown.resources[**need].limit;
         let mut full = self.needs[product][class.index()].iter().filter(full);
         match (full.next(), full.next()) {
-            (None, _) => Lack::Nothing,
+            (None, _) => self.trust_needed(product, class, cost).map_or(Lack::Nothing, Lack::Trust),
             (Some(need), None) => Lack::Seats(*need),
             (Some(_), Some(_)) => Lack::MoreSeats,
         }

@@ -134,7 +134,7 @@ fn a_heavy_bet_whose_race_has_closed_is_told_as_soon_as_anything_is_free() {
 
 #[test]
 fn under_a_ramp_a_heavy_request_costs_at_most_the_ceiling_and_is_held_up_by_it() {
-    let mut story = Story::horses_on(100);
+    let mut story = Story::horses_on(8);
     story.orders(HORSE, Order::Park(ParkReason::Parked), 0);
     story.orders(HORSE, Order::Reopen, 0);
     let first = story.passes(HORSE, Class::Commit, 1);

@@ -181,6 +181,14 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new() -> Scene {
+        let mut watched = Watched::new(Liar::new(settings()), settings());
+        // Everybody has given back in time before: this is about something else.
+        watched.house.trust.is_earned();
+        Scene { watched, next: 0, customer: None, seats: ONE_SEAT }
+    }
+
+    /// Nobody has borrowed anything before.
+    pub(super) fn of_strangers() -> Scene {
         let watched = Watched::new(Liar::new(settings()), settings());
         Scene { watched, next: 0, customer: None, seats: ONE_SEAT }
     }

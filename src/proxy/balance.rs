@@ -22,7 +22,7 @@ pub(crate) struct Backend {
     outstanding: AtomicU32,
     /// Connections refused in a row.
     refused: AtomicU32,
-    /// Pauses since it last accepted one.
+    /// Pauses since it was last steady.
     pauses: AtomicU32,
     /// Nanoseconds until which it is set aside.
     aside_until: AtomicU64,
@@ -36,6 +36,8 @@ pub(crate) struct Outstanding(std::sync::Arc<Backend>);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// One that comes and goes is left alone for longer each time, until it has stayed for so long.
+const STEADY: Duration = Duration::from_secs(10);
 
 impl Backend {
     /// With so many connections refused in a row it is gone. One may be a blip: a restart, a full accept queue.
@@ -81,6 +83,10 @@ impl Backend {
     pub(crate) fn refused(&self, now: Timestamp) -> u32 {
         // Many that were sent at once and are refused at once are one reason to leave it alone for longer.
         if !self.is_aside(now) {
+            let last = Timestamp::after(Duration::from_nanos(self.aside_until.load(Ordering::Relaxed)));
+            if self.refused.load(Ordering::Relaxed) == 0 && now.since(last) >= STEADY {
+                self.pauses.store(0, Ordering::Relaxed);
+            }
             let pauses = self.pauses.fetch_add(1, Ordering::Relaxed);
             let until = now + (FIRST_PAUSE * 2u32.pow(pauses.min(8))).min(LONGEST_PAUSE);
             self.aside_until.store(until.since_start().as_nanos() as u64, Ordering::Relaxed);
@@ -91,13 +97,13 @@ impl Backend {
     }
 
     /// It accepted a connection. Returns how often in a row it had refused one before.
-    pub(crate) fn accepted(&self) -> u32 {
+    pub(crate) fn accepted(&self, now: Timestamp) -> u32 {
         // Read first: the line is shared by all workers and nearly always zero.
         if self.refused.load(Ordering::Relaxed) == 0 {
             return 0;
         }
-        self.aside_until.store(0, Ordering::Relaxed);
-        self.pauses.store(0, Ordering::Relaxed);
+        let now = now.since_start().as_nanos() as u64;
+        self.aside_until.fetch_min(now, Ordering::Relaxed);
         self.refused.swap(0, Ordering::Relaxed)
     }
 }
@@ -200,7 +206,8 @@ mod tests {
         assert_eq!(backends[0].refused(at(100)), 3);
         assert!(backends[0].is_gone());
         assert!((0..100).all(|_| choose(&backends, &[], at(299), &random) == 1));
-        assert_eq!([backends[0].accepted(), backends[0].accepted()], [3, 0]);
+        assert_eq!([backends[0].accepted(at(250)), backends[0].accepted(at(250))], [3, 0]);
+        assert!((0..100).any(|_| choose(&backends, &[], at(250), &random) == 0));
         assert!(!backends[0].is_gone());
     }
 
@@ -213,8 +220,22 @@ mod tests {
             assert_eq!(backend.aside_until(), Some(now + Duration::from_millis(pause)));
             now += Duration::from_millis(pause);
         }
-        backend.accepted();
+        backend.accepted(now);
         assert_eq!(backend.aside_until(), None);
+    }
+
+    #[test]
+    fn one_that_comes_and_goes_is_left_alone_for_longer_until_it_has_stayed() {
+        let backend = &backends(1)[0];
+        let mut now = Timestamp::ZERO;
+        for (steady_ms, pause) in [(0, 100), (50, 200), (9_999, 400), (10_000, 100), (10, 200)] {
+            now += Duration::from_millis(steady_ms);
+            backend.refused(now);
+            let until = now + Duration::from_millis(pause);
+            assert_eq!(backend.aside_until(), Some(until));
+            now = until;
+            backend.accepted(now);
+        }
     }
 
     #[test]

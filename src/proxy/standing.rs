@@ -80,7 +80,7 @@ impl Standing {
 
     fn accepted(&self, index: usize) {
         let backend = &self.backends[index];
-        let refused = backend.accepted();
+        let refused = backend.accepted(self.clock.now());
         if refused > 0 {
             tracing::info!(backend = backend.settings.name, "a backend accepts connections again");
         }

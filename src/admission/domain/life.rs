@@ -47,10 +47,12 @@ impl Domain {
     /// From half of what the backends were known to take, or from what the product holds if that is more.
     pub(super) fn start_ramp(&mut self, index: usize, now: Timestamp) {
         let needs = self.products[index].settings.needs[Class::Commit.index()];
-        let knees = needs.iter().filter_map(|need| self.resources[need].knee());
-        let half_known = knees.fold(f64::INFINITY, f64::min) / 2.0;
+        let known = needs.iter().any(|need| self.resources[need].knee().is_some());
+        // Where one limit is known and another is not yet, the other may bind first.
+        let seats = |need: usize| self.resources[need].knee().unwrap_or(f64::from(self.resources[need].limit()));
+        let half = needs.iter().map(seats).fold(f64::INFINITY, f64::min) / 2.0;
         let holds = f64::from(self.products[index].in_flight);
-        let from = if half_known.is_finite() { half_known.max(holds) } else { holds };
+        let from = if known { half.max(holds) } else { holds };
         self.products[index].ramp = Some(Ramp::new(from, now));
         self.enter(index, State::Ramping);
     }

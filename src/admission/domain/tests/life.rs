@@ -343,3 +343,11 @@ fn a_frozen_ramp_is_told_once_and_goes_on_by_order() {
     assert!(!story.domain.order(HORSE, Order::Reopen, at(ms)));
     assert_eq!(story.state(HORSE), State::Ramping);
 }
+
+#[test]
+fn a_limit_that_is_not_known_yet_does_not_let_the_ramp_begin_above_half_of_it() {
+    let mut story = Story::new(vec![fixed(64), climbing(16)], vec![product(50, &[0, 1])]);
+    story.orders(HORSE, PARK, 0);
+    story.orders(HORSE, Order::Reopen, 1);
+    assert_eq!((story.state(HORSE), story.domain.product(HORSE).ramp_seats()), (State::Ramping, Some(8)));
+}

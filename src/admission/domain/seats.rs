@@ -57,7 +57,7 @@ impl Domain {
             return false;
         }
         let heads = Class::ALL.into_iter().filter_map(|class| {
-            let head = self.waiters.front(&product.lines[class.index()])?;
+            let head = self.head(index, class)?;
             Some(self.cost(&head.arrival))
         });
         product.free_under_ramp() < heads.max().unwrap_or(1)

@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 
 use super::House;
-use super::books::{How, Stage};
+use super::books::{How, Stage, Stay};
 use crate::admission::{Arrival, Class};
 use crate::sim::law::{RequestId, Said};
 
@@ -84,10 +84,12 @@ impl House {
         if self.books.products[product].waiting == 0 {
             return false;
         }
-        let front = self.books.front(product, class).map(|(front, _)| front);
-        if front.is_some_and(|front| !from_line || front != request) {
+        let front = self.head(product, class).map(|(front, _)| front);
+        let newest_first = self.books.is_newest_first(product, class, self.report.now());
+        if front.is_some_and(|front| if from_line { front != request } else { !newest_first }) {
             let front = front.map(|front| front.0);
-            self.report.add("oldest first", format_args!("request {} passes before {front:?}: {class:?}", request.0));
+            let promise = if newest_first { "newest first" } else { "oldest first" };
+            self.report.add(promise, format_args!("request {} passes before {front:?}: {class:?}", request.0));
         }
         let mut above = Class::ALL.into_iter().take_while(|rank| *rank < class);
         let Some(rank) = above.find(|rank| self.is_ready(product, *rank) && !self.is_held_back(product, *rank)) else {
@@ -100,10 +102,16 @@ impl House {
         jumps
     }
 
+    /// Who has the next turn in a line.
+    pub(super) fn head(&self, product: usize, class: Class) -> Option<(RequestId, &Stay)> {
+        let [first, _] = self.books.ends(product, class, self.report.now());
+        first
+    }
+
     /// Whether somebody waits in a class who could go now.
     pub(super) fn is_ready(&self, product: usize, class: Class) -> bool {
         let now = self.report.now();
-        let Some((_, stay)) = self.books.front(product, class) else { return false };
+        let Some((_, stay)) = self.head(product, class) else { return false };
         let until = stay.since + self.settings.products[product].queue.longest_wait;
         until > now
             && self.life.forbids(&stay.arrival, now).is_none()
@@ -112,7 +120,7 @@ impl House {
 
     /// Whether whoever is next in a class may have to leave what they need to somebody else.
     pub(super) fn is_held_back(&self, product: usize, class: Class) -> bool {
-        let front = self.books.front(product, class);
+        let front = self.head(product, class);
         front.is_some_and(|(_, stay)| self.may_be_held_back(product, class, stay.arrival.seats))
     }
 
@@ -127,7 +135,7 @@ impl House {
             }
             let next =
                 Class::ALL.into_iter().find(|rank| self.is_ready(other, *rank) || self.keeper(other, *rank).is_some());
-            let asked = next.and_then(|next| Some((next, self.books.front(other, next)?.1.arrival.seats)));
+            let asked = next.and_then(|next| Some((next, self.head(other, next)?.1.arrival.seats)));
             let asked = asked.filter(|(next, asked)| self.from_reserve(other, *next, *asked).is_none());
             let Some((next, asked)) = asked else { continue };
             if self.may_be_the_turn_of_the_lowest(other, next) {

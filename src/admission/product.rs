@@ -89,7 +89,7 @@ impl Product {
     }
 
     /// What of the reserve a request takes that asks for `seats`, if so much is there.
-    pub(crate) fn from_reserve(&self, seats: NonZeroU8) -> Option<u32> {
+    pub(crate) fn reserve_for(&self, seats: NonZeroU8) -> Option<u32> {
         let reserve = self.settings.reserve.get();
         let cost = u32::from(seats.get()).min(reserve);
         (self.reserve_in_use + cost <= reserve).then_some(cost)

@@ -65,7 +65,7 @@ impl Domain {
 
     /// Whether what is free is kept for somebody whose turn comes before this one.
     pub(super) fn is_kept_from(&self, arrival: &Arrival, turn: Turn, now: Timestamp) -> bool {
-        if !self.waiters.any_wants_several() || self.bypass || self.from_reserve(arrival).is_some() {
+        if !self.waiters.any_wants_several() || self.bypass || self.reserve_for(arrival).is_some() {
             return false;
         }
         let (index, class) = (arrival.product.index(), arrival.class);

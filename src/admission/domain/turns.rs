@@ -169,7 +169,7 @@ impl Domain {
     }
 
     pub(super) fn turn(&self, arrival: &Arrival, until: Timestamp, now: Timestamp) -> Turn {
-        if self.from_reserve(arrival).is_some() {
+        if self.reserve_for(arrival).is_some() {
             return (0, until);
         }
         let (index, cost) = (arrival.product.index(), self.cost(arrival));

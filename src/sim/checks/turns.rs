@@ -39,9 +39,9 @@ impl House {
     /// `request` is let through, from its line or from the door.
     pub(super) fn passes(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) {
         let (now, product, class) = (self.report.now(), arrival.product.index(), arrival.class);
-        let from_reserve = self.from_reserve(product, class, arrival.seats);
-        let reserved = from_reserve.is_some();
-        let seats = from_reserve.unwrap_or_else(|| self.cost(product, class, arrival.seats));
+        let reserve_for = self.reserve_for(product, class, arrival.seats);
+        let reserved = reserve_for.is_some();
+        let seats = reserve_for.unwrap_or_else(|| self.cost(product, class, arrival.seats));
         if !self.life.bypass {
             self.check_allowed(request, arrival);
             let mut jumps = self.check_order(request, arrival, from_line);
@@ -136,7 +136,7 @@ impl House {
             let next =
                 Class::ALL.into_iter().find(|rank| self.is_ready(other, *rank) || self.keeper(other, *rank).is_some());
             let asked = next.and_then(|next| Some((next, self.head(other, next)?.1.arrival.seats)));
-            let asked = asked.filter(|(next, asked)| self.from_reserve(other, *next, *asked).is_none());
+            let asked = asked.filter(|(next, asked)| self.reserve_for(other, *next, *asked).is_none());
             let Some((next, asked)) = asked else { continue };
             if self.may_be_the_turn_of_the_lowest(other, next) {
                 continue;
@@ -176,7 +176,7 @@ impl House {
     }
 
     /// What of the reserve is there for one more of `class`.
-    pub(super) fn from_reserve(&self, product: usize, class: Class, seats: NonZeroU8) -> Option<u32> {
+    pub(super) fn reserve_for(&self, product: usize, class: Class, seats: NonZeroU8) -> Option<u32> {
         let reserve = self.settings.products[product].reserve.get();
         let cost = reserve.min(u32::from(seats.get()));
         let there = self.books.products[product].reserve + cost <= reserve;
@@ -192,7 +192,7 @@ impl House {
 
     /// What keeps one more of `class` from starting.
     pub(super) fn lacks(&self, product: usize, class: Class, seats: NonZeroU8) -> Lack {
-        if self.life.bypass || self.from_reserve(product, class, seats).is_some() {
+        if self.life.bypass || self.reserve_for(product, class, seats).is_some() {
             return Lack::Nothing;
         }
         if self.life.shut[product].is_some() {

@@ -21,6 +21,9 @@ impl Domain {
     pub(super) fn head(&self, index: usize, class: Class) -> Option<&Waiter> {
         let product = &self.products[index];
         let line = &product.lines[class.index()];
+        if line.is_empty() {
+            return None;
+        }
         if product.is_newest_first(class, self.latest) { self.waiters.back(line) } else { self.waiters.front(line) }
     }
 

@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit need bench bench-simulate bench-peers load-park known-rows flow-control live-and-simulated picture demo drill
+.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park known-rows flow-control live-and-simulated picture demo drill
 
 test: need fmt clippy unit
 	@echo "make test: everything passed"
@@ -20,10 +20,14 @@ clippy:
 # Tests start the debug build of the binary.
 unit:
 	$(CARGO) test
-	$(CARGO) bench --bench decide --bench simulate -- --test
+	$(CARGO) bench --bench decide --bench instructions --bench simulate -- --test
 
 bench:
 	$(CARGO) bench --bench decide
+
+# Instructions that one decision costs, with nobody waiting and with a million: at most 15 per cent more.
+bench-decision: need
+	scripts/bench_decision.py
 
 # The rehearsal: simulated events a second on one core, memory by customers.
 bench-simulate:

@@ -128,17 +128,18 @@ impl Domain {
         }
         let (product, class) = (arrival.product.index(), arrival.class);
         // While a call has put off those whose turn it was, a free seat is theirs.
-        let first = !self.more && self.products[product].lines[class.index()].is_empty();
+        let newest_first = self.products[product].is_newest_first(class, now);
+        let first = !self.more && (self.products[product].waiting(class) == 0 || newest_first);
         if first && self.can_start(arrival) && !self.is_kept_from_newcomer(arrival, now) {
             return Door::Open;
         }
         if self.customers.is_over_share(arrival.customer) {
             return Door::Shut(Refusal::OverCustomerShare);
         }
-        let short = self.short_line(product, class);
-        match self.products[product].is_line_full(class, short, now) {
-            true => Door::Shut(Refusal::QueueFull),
-            false => Door::Queue,
+        match self.is_line_full(product, class, now) {
+            // There the oldest makes room.
+            true if !newest_first => Door::Shut(Refusal::QueueFull),
+            _ => Door::Queue,
         }
     }
 

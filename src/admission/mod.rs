@@ -97,6 +97,11 @@ impl Class {
         }
     }
 
+    /// Whether a line of this class that stands is served from its newest end. Work in the middle of a journey never is.
+    pub const fn newest_first_once_behind(self) -> bool {
+        matches!(self, Class::Read | Class::Background)
+    }
+
     /// Whether this is one of the lowest classes, which are owed a floor.
     pub const fn has_floor(self) -> bool {
         matches!(self, Class::Read | Class::Background)

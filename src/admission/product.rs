@@ -94,7 +94,7 @@ impl Product {
     }
 
     /// What of the reserve a request takes that asks for `seats`, if so much is there.
-    pub(crate) fn from_reserve(&self, seats: NonZeroU8) -> Option<u32> {
+    pub(crate) fn reserve_for(&self, seats: NonZeroU8) -> Option<u32> {
         let reserve = self.settings.reserve.get();
         let cost = u32::from(seats.get()).min(reserve);
         (self.reserve_in_use + cost <= reserve).then_some(cost)
@@ -110,10 +110,20 @@ impl Product {
     pub(crate) fn is_line_full(&mut self, class: Class, short: u32, now: Timestamp) -> bool {
         let ahead = self.lines[class.index()].len();
         ahead >= short && {
-            let stands = now.since(self.line_since[class.index()]) >= BURST;
-            let longest_wait = self.settings.queue.longest_wait / if stands { STANDING } else { 1 };
+            let longest_wait = self.settings.queue.longest_wait / if self.stands(class, now) { STANDING } else { 1 };
             f64::from(ahead) >= self.let_through[class.index()].per_s(now) * longest_wait.as_secs_f64()
         }
+    }
+
+    /// Whether the line of `class` has not been empty for a while.
+    fn stands(&self, class: Class, now: Timestamp) -> bool {
+        self.waiting(class) > 0 && now.since(self.line_since[class.index()]) >= BURST
+    }
+
+    /// Whether whoever came last has the next turn in the line of `class`: those who have waited longest in a line that
+    /// stands are the ones least likely to be there still when they are served.
+    pub(crate) fn is_newest_first(&self, class: Class, now: Timestamp) -> bool {
+        class.newest_first_once_behind() && self.stands(class, now)
     }
 
     /// One more is about to wait in the line of `class`.

@@ -118,6 +118,11 @@ impl Waiters {
         self.slots.get(line.front as usize)?.waiter.as_ref()
     }
 
+    /// The youngest in `line`.
+    pub(crate) fn back(&self, line: &Line) -> Option<&Waiter> {
+        self.slots.get(line.back as usize)?.waiter.as_ref()
+    }
+
     /// Take the oldest out of `line`.
     pub(crate) fn take_front(&mut self, line: &mut Line) -> Option<(Place, Waiter)> {
         let index = line.front;

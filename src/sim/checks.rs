@@ -13,7 +13,7 @@
 //! | `seats`, `waiters` | the law counts what was taken and given back, and who waits: a leak shows at once |
 //! | `longest wait`, `wake` | nobody waits longer than the product allows, to the nanosecond; the law asks to be woken for it |
 //! | `work conservation` | nobody waits while all they need is free, unless they would borrow it |
-//! | `higher class first`, `oldest first` | within a product, within a class |
+//! | `higher class first`, `oldest first`, `newest first` | within a product, within a class |
 //! | `kept seats` | what is partly there for whoever needs several is not taken by who comes after them |
 //! | `floor` | the lowest classes go before others only for what they are owed, and are given it |
 //! | `guarantee` | nobody borrows while somebody waits for what they are owed |

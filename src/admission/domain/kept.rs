@@ -65,7 +65,7 @@ impl Domain {
 
     /// Whether what is free is kept for somebody whose turn comes before this one.
     pub(super) fn is_kept_from(&self, arrival: &Arrival, turn: Turn, now: Timestamp) -> bool {
-        if !self.waiters.any_wants_several() || self.bypass || self.from_reserve(arrival).is_some() {
+        if !self.waiters.any_wants_several() || self.bypass || self.reserve_for(arrival).is_some() {
             return false;
         }
         let (index, class) = (arrival.product.index(), arrival.class);
@@ -83,9 +83,8 @@ impl Domain {
     /// Who of a product comes first and lacks the rest of what is partly there; nobody while somebody before them can
     /// start.
     fn keeper(&self, index: usize, now: Timestamp) -> Option<(Class, &Waiter)> {
-        let product = &self.products[index];
         let heads = self.ranks(index).into_iter().filter_map(|class| {
-            let head = self.waiters.front(&product.lines[class.index()])?;
+            let head = self.head(index, class)?;
             Some((class, head, self.lack(head, now)))
         });
         let mut lacking = heads.filter(|(.., lack)| *lack != Lack::All);
@@ -95,7 +94,7 @@ impl Domain {
     /// Whether the head of `class` keeps anything of what one of the same product needs who ranks below it.
     fn keeps(&self, index: usize, class: Class, wanted: &Needs, now: Timestamp) -> bool {
         let product = &self.products[index];
-        let Some(head) = self.waiters.front(&product.lines[class.index()]) else { return false };
+        let Some(head) = self.head(index, class) else { return false };
         if self.lack(head, now) != Lack::Rest {
             return false;
         }

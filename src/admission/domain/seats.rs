@@ -21,9 +21,9 @@ impl Domain {
     }
 
     /// What a request takes of its product's reserve, if it may and there is as much.
-    pub(super) fn from_reserve(&self, arrival: &Arrival) -> Option<u32> {
+    pub(super) fn reserve_for(&self, arrival: &Arrival) -> Option<u32> {
         let product = &self.products[arrival.product.index()];
-        if arrival.class.passes_in_every_state() { product.from_reserve(arrival.seats) } else { None }
+        if arrival.class.passes_in_every_state() { product.reserve_for(arrival.seats) } else { None }
     }
 
     /// What a request costs: no more than there are of whatever there is least of, or it could
@@ -40,7 +40,7 @@ impl Domain {
 
     /// Whether everything that a request needs is free, all or nothing.
     pub(super) fn can_start(&self, arrival: &Arrival) -> bool {
-        if self.bypass || self.from_reserve(arrival).is_some() {
+        if self.bypass || self.reserve_for(arrival).is_some() {
             return true;
         }
         let (product, cost) = (&self.products[arrival.product.index()], self.cost(arrival));
@@ -64,7 +64,7 @@ impl Domain {
             return false;
         }
         let heads = Class::ALL.into_iter().filter_map(|class| {
-            let head = self.waiters.front(&product.lines[class.index()])?;
+            let head = self.head(index, class)?;
             Some(self.cost(&head.arrival))
         });
         product.free_under_ramp() < heads.max().unwrap_or(1)
@@ -79,9 +79,9 @@ impl Domain {
     /// Take the seats. Whether they are free has been asked before (bypass does not ask).
     pub(super) fn seat(&mut self, arrival: &Arrival, now: Timestamp) -> Seat {
         let Arrival { product, class, customer, .. } = *arrival;
-        let from_reserve = self.from_reserve(arrival);
-        let seats = from_reserve.unwrap_or_else(|| self.cost(arrival));
-        let reserved = from_reserve.is_some();
+        let reserve_for = self.reserve_for(arrival);
+        let seats = reserve_for.unwrap_or_else(|| self.cost(arrival));
+        let reserved = reserve_for.is_some();
         let held = &mut self.products[product.index()];
         held.counted(class, now);
         if reserved {

@@ -6,21 +6,56 @@ use super::{BATCH, Domain, NOBODYS, Turn};
 
 impl Domain {
     /// The length up to which a line is needed to keep the seats busy.
-    pub(super) fn short_line(&self, product: usize, class: Class) -> u32 {
+    fn short_line(&self, product: usize, class: Class) -> u32 {
         let needs = self.products[product].settings.needs[class.index()];
         let seats = needs.iter().map(|need| self.resources[need].limit()).min();
         seats.unwrap_or(1).saturating_mul(2)
     }
 
-    /// Room for one more of `class`: whoever ranks lowest and came last makes it. False when nobody does.
-    pub(super) fn make_room(&mut self, index: usize, class: Class, now: Timestamp) -> bool {
-        let product = &mut self.products[index];
-        if product.waiting < product.settings.queue.length.get() {
-            return true;
+    pub(super) fn is_line_full(&mut self, index: usize, class: Class, now: Timestamp) -> bool {
+        let short = self.short_line(index, class);
+        self.products[index].is_line_full(class, short, now)
+    }
+
+    /// Whoever has the next turn in a line.
+    pub(super) fn head(&self, index: usize, class: Class) -> Option<&Waiter> {
+        let product = &self.products[index];
+        let line = &product.lines[class.index()];
+        if line.is_empty() {
+            return None;
         }
-        let lower = (class.index() + 1..Class::COUNT).rev();
-        for rank in lower {
-            if let Some((place, waiter)) = self.waiters.take_back(&mut product.lines[rank]) {
+        if product.is_newest_first(class, self.latest) { self.waiters.back(line) } else { self.waiters.front(line) }
+    }
+
+    fn take_head(&mut self, index: usize, class: Class) -> Option<(Place, Waiter)> {
+        let product = &mut self.products[index];
+        let newest = product.is_newest_first(class, self.latest);
+        let line = &mut product.lines[class.index()];
+        if newest { self.waiters.take_back(line) } else { self.waiters.take_front(line) }
+    }
+
+    /// Whoever is the first to go from a line that is too long: who would be the last to have a turn in it.
+    fn take_last(&mut self, index: usize, class: Class) -> Option<(Place, Waiter)> {
+        let product = &mut self.products[index];
+        let newest = product.is_newest_first(class, self.latest);
+        let line = &mut product.lines[class.index()];
+        if newest { self.waiters.take_front(line) } else { self.waiters.take_back(line) }
+    }
+
+    /// Room for one more of `class`: whoever ranks lowest and would have the last turn makes it; where the newest go
+    /// first that may be one of the same class. False when nobody does.
+    pub(super) fn make_room(&mut self, index: usize, class: Class, now: Timestamp) -> bool {
+        let newest_first = self.products[index].is_newest_first(class, now);
+        let full = self.products[index].waiting >= self.products[index].settings.queue.length.get();
+        let own = class.index();
+        let ranks = match (full, newest_first) {
+            (true, true) => own..Class::COUNT,
+            (true, false) => own + 1..Class::COUNT,
+            (false, true) if self.is_line_full(index, class, now) => own..own + 1,
+            (false, _) => return true,
+        };
+        for rank in ranks.rev() {
+            if let Some((place, waiter)) = self.take_last(index, Class::ALL[rank]) {
                 // What was kept for who goes may be what others wait for.
                 self.more |= waiter.arrival.seats > ONE_SEAT;
                 self.turn_away(place, &waiter, Refusal::QueueFull, now);
@@ -49,8 +84,7 @@ impl Domain {
                 return;
             }
             left -= 1;
-            let product = &mut self.products[index];
-            let Some((place, waiter)) = self.waiters.take_front(&mut product.lines[class.index()]) else { return };
+            let Some((place, waiter)) = self.take_head(index, class) else { return };
             let arrival = waiter.arrival;
             let too_late = (now >= waiter.until).then_some(Refusal::WaitedTooLong);
             if let Some(refusal) = self.forbids(&arrival, now).or(too_late) {
@@ -64,8 +98,9 @@ impl Domain {
     }
 
     /// Of the products that have somebody who could start, the one that is furthest from its due.
-    /// Of two that are as far, the one whose head must be told first. Within a product the highest class
-    /// (or a low one that is owed its floor) whose needs are free: a head blocked on a budget is passed over, what is kept for somebody is not touched.
+    /// Of two that are as far, the one whose head must be told first. Within a product the highest class (or a low one
+    /// that is owed its floor) whose needs are free: a head blocked on a budget is passed over, and what is kept for
+    /// somebody is left to them.
     pub(super) fn next_turn(&mut self, now: Timestamp) -> Option<(usize, Class)> {
         self.find_kept(None, now);
         let mut next = None;
@@ -104,7 +139,7 @@ impl Domain {
     fn due(&self, index: usize) -> [Option<(Timestamp, Class)>; 2] {
         let product = &self.products[index];
         [Class::Read, Class::Background].map(|class| {
-            let head = self.waiters.front(&product.lines[class.index()])?;
+            let head = self.head(index, class)?;
             product.floor.is_due(self.cost(&head.arrival)).then_some((head.until, class))
         })
     }
@@ -113,7 +148,7 @@ impl Domain {
     pub(super) fn count_floor(&mut self, index: usize, class: Class, seats: u32) {
         let product = &self.products[index];
         let per_cent = product.settings.queue.floor;
-        let low = [Class::Read, Class::Background].map(|class| self.waiters.front(&product.lines[class.index()]));
+        let low = [Class::Read, Class::Background].map(|class| self.head(index, class));
         let next = low.into_iter().flatten().map(|head| self.cost(&head.arrival)).max();
         let floor = &mut self.products[index].floor;
         match next {
@@ -125,7 +160,7 @@ impl Domain {
 
     /// The turn of the head of a line, if it can start or must be told no.
     fn ready(&self, index: usize, class: Class, now: Timestamp) -> Option<Turn> {
-        let head = self.waiters.front(&self.products[index].lines[class.index()])?;
+        let head = self.head(index, class)?;
         if self.is_stale(head, now) {
             return Some((0, Timestamp::ZERO));
         }
@@ -137,7 +172,7 @@ impl Domain {
     }
 
     pub(super) fn turn(&self, arrival: &Arrival, until: Timestamp, now: Timestamp) -> Turn {
-        if self.from_reserve(arrival).is_some() {
+        if self.reserve_for(arrival).is_some() {
             return (0, until);
         }
         let (index, cost) = (arrival.product.index(), self.cost(arrival));

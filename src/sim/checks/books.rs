@@ -83,6 +83,9 @@ pub(super) struct Low {
     pub(super) most: u32,
 }
 
+/// Where a line that stands is served from its newest end.
+const NEWEST_FIRST: [Class; 2] = [Class::Read, Class::Background];
+
 impl Books {
     pub(super) fn new(settings: &Settings) -> Books {
         let (resources, products) = (settings.resources.len(), settings.products.len());
@@ -108,7 +111,7 @@ impl Books {
     pub(super) fn join(&mut self, request: RequestId, arrival: Arrival, now: Timestamp) {
         let stay = self.stay(arrival, now);
         let ledger = &mut self.products[arrival.product.index()];
-        ledger.lines[arrival.class.index()].join(request, stay.serial, u32::from(arrival.seats.get()));
+        ledger.lines[arrival.class.index()].join(request, stay.serial, u32::from(arrival.seats.get()), now);
         ledger.waiting += 1;
         let presence = self.customers.entry(key(arrival.customer)).or_default();
         presence.here += 1;
@@ -171,14 +174,26 @@ impl Books {
         }
     }
 
-    /// Who has waited longest in a line, and who shortest.
+    /// Who has waited longest in a line.
     pub(super) fn front(&self, product: usize, class: Class) -> Option<(RequestId, &Stay)> {
         let (request, _) = self.products[product].lines[class.index()].front()?;
         self.waiter(request)
     }
 
-    pub(super) fn back(&self, product: usize, class: Class) -> Option<RequestId> {
-        self.products[product].lines[class.index()].back().map(|(request, _)| request)
+    /// Whether whoever came last has the next turn in a line.
+    pub(super) fn is_newest_first(&self, product: usize, class: Class, now: Timestamp) -> bool {
+        NEWEST_FIRST.contains(&class) && self.products[product].lines[class.index()].stands(now)
+    }
+
+    /// Who has the next turn in a line, and who the last: of those who are not in the middle of a journey the newest come
+    /// first where the line stands.
+    pub(super) fn ends(&self, product: usize, class: Class, now: Timestamp) -> [Option<(RequestId, &Stay)>; 2] {
+        let line = &self.products[product].lines[class.index()];
+        let mut ends = [line.front(), line.back()];
+        if self.is_newest_first(product, class, now) {
+            ends.reverse();
+        }
+        ends.map(|end| self.waiter(end?.0))
     }
 
     pub(super) fn line(&self, product: usize, class: Class) -> u32 {

@@ -62,7 +62,11 @@ impl House {
             && !self.may_be_held_back(product, arrival.class, arrival.seats);
         let due = match refusal {
             _ if forbidden.is_some() => forbidden == Some(refusal),
-            Refusal::QueueFull => !at_once && self.is_full_for(arrival),
+            Refusal::QueueFull => {
+                // Where the newest go first it is never the newcomer who is told.
+                let newest_first = self.books.is_newest_first(product, arrival.class, self.report.now());
+                !at_once && !newest_first && self.is_full_for(arrival)
+            }
             Refusal::OverCustomerShare => !at_once && self.books.presence(arrival.customer).here >= self.cap(arrival),
             _ => false,
         };
@@ -106,14 +110,18 @@ impl House {
         self.books.unjoin(request, &arrival);
     }
 
-    /// Whether `request` ranks lowest of its product and came last, and `newcomer` ranks higher.
+    /// Whether `request` would have the last turn of its product and `newcomer` ranks higher; or of their line, where that
+    /// is as long as it may be and the newest go first.
     fn makes_room(&self, request: RequestId, arrival: &Arrival, newcomer: &Arrival) -> bool {
-        let product = arrival.product.index();
-        let mut lower = Class::ALL.into_iter().filter(|rank| *rank > arrival.class);
+        let (product, class, now) = (arrival.product.index(), arrival.class, self.report.now());
+        let [_, last] = self.books.ends(product, class, now);
+        let lowest =
+            Class::ALL.into_iter().filter(|rank| *rank > class).all(|rank| self.books.line(product, rank) == 0);
+        let alike =
+            newcomer.class == class && self.books.is_newest_first(product, class, now) && self.is_full_for(newcomer);
         newcomer.product == arrival.product
-            && newcomer.class < arrival.class
-            && self.books.back(product, arrival.class) == Some(request)
-            && lower.all(|rank| self.books.line(product, rank) == 0)
+            && last.is_some_and(|(last, _)| last == request)
+            && (newcomer.class < class && lowest || alike)
     }
 
     /// The name of a no, with its time to come back looked at.

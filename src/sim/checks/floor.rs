@@ -53,7 +53,7 @@ impl House {
     /// Whether it may be one of the lowest whose turn it is, before one of `class`, if all they need were there.
     pub(super) fn may_be_the_turn_of_the_lowest(&self, product: usize, class: Class) -> bool {
         LOWEST.into_iter().any(|low| {
-            let front = self.books.front(product, low);
+            let front = self.head(product, low);
             let cost = front.map(|(_, stay)| self.cost(product, low, stay.arrival.seats));
             cost.is_some_and(|cost| self.may_go_for_its_floor(product, low, cost, class))
         })
@@ -63,7 +63,7 @@ impl House {
     fn who_misses_a_turn(&self, product: usize) -> Option<u32> {
         let could = |low: &Class| self.is_ready(product, *low) && !self.is_held_back(product, *low);
         let next = LOWEST.into_iter().filter(could).filter_map(|low| {
-            let (_, stay) = self.books.front(product, low)?;
+            let (_, stay) = self.head(product, low)?;
             Some(self.cost(product, low, stay.arrival.seats))
         });
         next.max()

@@ -14,10 +14,10 @@ impl House {
     /// Whoever is next in a class and finds some, and not enough, of all that they lack: what they ask for.
     pub(super) fn keeper(&self, product: usize, class: Class) -> Option<NonZeroU8> {
         let now = self.report.now();
-        let (_, stay) = self.books.front(product, class)?;
+        let (_, stay) = self.head(product, class)?;
         let (arrival, until) = (stay.arrival, stay.since + self.settings.products[product].queue.longest_wait);
         let hopeless = until <= now || self.life.forbids(&arrival, now).is_some() || self.life.shut[product].is_some();
-        if hopeless || self.life.bypass || self.from_reserve(product, class, arrival.seats).is_some() {
+        if hopeless || self.life.bypass || self.reserve_for(product, class, arrival.seats).is_some() {
             return None;
         }
         let cost = self.cost(product, class, arrival.seats);

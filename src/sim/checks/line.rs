@@ -1,7 +1,9 @@
 //! One product's waiters of one class, in the order in which they came.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use crate::admission::Timestamp;
 use crate::sim::law::RequestId;
 
 /// Requests with their serials. Who has gone stays in the middle until an end of the line reaches them.
@@ -10,10 +12,15 @@ pub(super) struct Line {
     queue: VecDeque<(RequestId, u64)>,
     waiting: u32,
     seats: u32,
+    /// Since when it has not been empty.
+    since: Timestamp,
 }
 
 impl Line {
-    pub(super) fn join(&mut self, request: RequestId, serial: u64, seats: u32) {
+    pub(super) fn join(&mut self, request: RequestId, serial: u64, seats: u32, now: Timestamp) {
+        if self.waiting == 0 {
+            self.since = now;
+        }
         self.queue.push_back((request, serial));
         self.waiting += 1;
         self.seats += seats;
@@ -42,6 +49,11 @@ impl Line {
     /// Seats that they ask for.
     pub(super) fn seats(&self) -> u32 {
         self.seats
+    }
+
+    /// Whether somebody has waited in it for a tenth of a second.
+    pub(super) fn stands(&self, now: Timestamp) -> bool {
+        self.waiting > 0 && now.since(self.since) >= Duration::from_millis(100)
     }
 
     pub(super) fn len(&self) -> u32 {

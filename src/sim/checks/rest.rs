@@ -106,7 +106,8 @@ impl House {
             let longest = self.settings.products[product].queue.longest_wait;
             for class in Class::ALL {
                 let Some((request, stay)) = self.books.front(product, class) else { continue };
-                let (request, until, seats) = (request.0, stay.since + longest, stay.arrival.seats);
+                let (request, until) = (request.0, stay.since + longest);
+                let Some(seats) = self.head(product, class).map(|(_, stay)| stay.arrival.seats) else { continue };
                 first = Some(first.map_or(until, |first| first.min(until)));
                 self.check_front(request, product, class, seats, until);
             }

@@ -67,7 +67,7 @@ impl House {
     /// One more of `class` passes: it is trusted with no more than was earned.
     pub(super) fn check_trust(&mut self, product: usize, class: Class, seats: NonZeroU8) {
         let cost = self.cost(product, class, seats);
-        if self.from_reserve(product, class, seats).is_some() {
+        if self.reserve_for(product, class, seats).is_some() {
             return;
         }
         for place in 0..self.needs[product][class.index()].len() {

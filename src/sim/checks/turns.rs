@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 
 use super::House;
-use super::books::{How, Stage};
+use super::books::{How, Stage, Stay};
 use crate::admission::{Arrival, Class};
 use crate::sim::law::{RequestId, Said};
 
@@ -41,9 +41,9 @@ impl House {
     /// `request` is let through, from its line or from the door.
     pub(super) fn passes(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) {
         let (now, product, class) = (self.report.now(), arrival.product.index(), arrival.class);
-        let from_reserve = self.from_reserve(product, class, arrival.seats);
-        let reserved = from_reserve.is_some();
-        let seats = from_reserve.unwrap_or_else(|| self.cost(product, class, arrival.seats));
+        let reserve_for = self.reserve_for(product, class, arrival.seats);
+        let reserved = reserve_for.is_some();
+        let seats = reserve_for.unwrap_or_else(|| self.cost(product, class, arrival.seats));
         if !self.life.bypass {
             self.check_allowed(request, arrival);
             let mut jumps = self.check_order(request, arrival, from_line);
@@ -86,10 +86,12 @@ impl House {
         if self.books.products[product].waiting == 0 {
             return false;
         }
-        let front = self.books.front(product, class).map(|(front, _)| front);
-        if front.is_some_and(|front| !from_line || front != request) {
+        let front = self.head(product, class).map(|(front, _)| front);
+        let newest_first = self.books.is_newest_first(product, class, self.report.now());
+        if front.is_some_and(|front| if from_line { front != request } else { !newest_first }) {
             let front = front.map(|front| front.0);
-            self.report.add("oldest first", format_args!("request {} passes before {front:?}: {class:?}", request.0));
+            let promise = if newest_first { "newest first" } else { "oldest first" };
+            self.report.add(promise, format_args!("request {} passes before {front:?}: {class:?}", request.0));
         }
         let mut above = Class::ALL.into_iter().take_while(|rank| *rank < class);
         let Some(rank) = above.find(|rank| self.is_ready_beside(product, *rank, class) && !self.is_held_back(product, *rank)) else {
@@ -100,6 +102,12 @@ impl House {
             self.report.add("higher class first", format_args!("request {}, {class:?}, passes {rank:?}", request.0));
         }
         jumps
+    }
+
+    /// Who has the next turn in a line.
+    pub(super) fn head(&self, product: usize, class: Class) -> Option<(RequestId, &Stay)> {
+        let [first, _] = self.books.ends(product, class, self.report.now());
+        first
     }
 
     /// Whether somebody waits in a class who could go now.
@@ -113,8 +121,8 @@ impl House {
             Some(Lack::Nothing) => true,
             Some(Lack::Trust(_)) => {
                 let (wants, takes) = (&self.needs[product][class.index()], &self.needs[product][beside.index()]);
-                let front = self.books.front(product, class);
-                front.is_some_and(|(_, stay)| self.cost(product, class, stay.arrival.seats) == 1)
+                let head = self.head(product, class);
+                head.is_some_and(|(_, stay)| self.cost(product, class, stay.arrival.seats) == 1)
                     && wants.iter().all(|need| takes.contains(need))
             }
             _ => false,
@@ -124,7 +132,7 @@ impl House {
     /// What the first of a class lacks; `None` when there is nobody with a hope.
     fn front_lacks(&self, product: usize, class: Class) -> Option<Lack> {
         let now = self.report.now();
-        let (_, stay) = self.books.front(product, class)?;
+        let (_, stay) = self.head(product, class)?;
         let until = stay.since + self.settings.products[product].queue.longest_wait;
         let hopes = until > now && self.life.forbids(&stay.arrival, now).is_none();
         hopes.then(|| self.lacks(product, class, stay.arrival.seats))
@@ -132,7 +140,7 @@ impl House {
 
     /// Whether whoever is next in a class may have to leave what they need to somebody else.
     pub(super) fn is_held_back(&self, product: usize, class: Class) -> bool {
-        let front = self.books.front(product, class);
+        let front = self.head(product, class);
         front.is_some_and(|(_, stay)| self.may_be_held_back(product, class, stay.arrival.seats))
     }
 
@@ -147,8 +155,8 @@ impl House {
             }
             let next =
                 Class::ALL.into_iter().find(|rank| self.is_ready(other, *rank) || self.keeper(other, *rank).is_some());
-            let asked = next.and_then(|next| Some((next, self.books.front(other, next)?.1.arrival.seats)));
-            let asked = asked.filter(|(next, asked)| self.from_reserve(other, *next, *asked).is_none());
+            let asked = next.and_then(|next| Some((next, self.head(other, next)?.1.arrival.seats)));
+            let asked = asked.filter(|(next, asked)| self.reserve_for(other, *next, *asked).is_none());
             let Some((next, asked)) = asked else { continue };
             if self.may_be_the_turn_of_the_lowest(other, next) {
                 continue;
@@ -188,7 +196,7 @@ impl House {
     }
 
     /// What of the reserve is there for one more of `class`.
-    pub(super) fn from_reserve(&self, product: usize, class: Class, seats: NonZeroU8) -> Option<u32> {
+    pub(super) fn reserve_for(&self, product: usize, class: Class, seats: NonZeroU8) -> Option<u32> {
         let reserve = self.settings.products[product].reserve.get();
         let cost = reserve.min(u32::from(seats.get()));
         let there = self.books.products[product].reserve + cost <= reserve;
@@ -204,7 +212,7 @@ impl House {
 
     /// What keeps one more of `class` from starting.
     pub(super) fn lacks(&self, product: usize, class: Class, seats: NonZeroU8) -> Lack {
-        if self.life.bypass || self.from_reserve(product, class, seats).is_some() {
+        if self.life.bypass || self.reserve_for(product, class, seats).is_some() {
             return Lack::Nothing;
         }
         if self.life.shut[product].is_some() || self.life.down[product] {

@@ -99,8 +99,8 @@ fn next_wake_is_the_earliest_expiry_of_any_line_of_any_product() {
 fn a_seat_that_comes_back_too_late_serves_nobody_who_has_waited_too_long() {
     let mut story = Story::horses_on(1);
     let seat = story.passes(HORSE, Class::Read, 0);
-    let stale = story.waits(HORSE, Class::Read, 10);
-    let fresh = story.waits(HORSE, Class::Read, 20);
+    let stale = story.waits(HORSE, Class::Commit, 10);
+    let fresh = story.waits(HORSE, Class::Commit, 20);
     let told = story.ends(seat, 1015);
     assert_eq!(told.refused, [(stale, Refusal::WaitedTooLong)]);
     assert_eq!(told.admitted_places(), [fresh]);
@@ -126,32 +126,32 @@ fn a_full_queue_refuses_and_a_high_class_takes_the_place_of_the_lowest_and_young
 fn a_burst_may_wait_but_a_line_that_stands_is_kept_short() {
     let mut story = Story::horses_on(2);
     for ms in (0..1_000).step_by(10) {
-        let seat = story.passes(HORSE, Class::Read, ms);
+        let seat = story.passes(HORSE, Class::Commit, ms);
         story.ends(seat, ms + 9);
     }
-    let mut seats: VecDeque<Seat> = (0..2).map(|_| story.passes(HORSE, Class::Read, 1_000)).collect();
+    let mut seats: VecDeque<Seat> = (0..2).map(|_| story.passes(HORSE, Class::Commit, 1_000)).collect();
     for ms in 1_001..=1_050 {
-        story.waits(HORSE, Class::Read, ms);
+        story.waits(HORSE, Class::Commit, ms);
     }
-    story.waits(HORSE, Class::Read, 1_100);
-    assert_eq!(story.is_refused(HORSE, Class::Read, 1_101), Refusal::QueueFull, "it has stood for 100 ms");
+    story.waits(HORSE, Class::Commit, 1_100);
+    assert_eq!(story.is_refused(HORSE, Class::Commit, 1_101), Refusal::QueueFull, "it has stood for 100 ms");
     let mut serve_until = |left: u32, ms: u64, story: &mut Story| {
-        while story.domain.product(HORSE).waiting(Class::Read) > left {
+        while story.domain.product(HORSE).waiting(Class::Commit) > left {
             let seat = seats.pop_front().expect("somebody is served");
             seats.extend(story.ends(seat, ms).admitted.into_iter().map(|(_, seat)| seat));
         }
     };
     serve_until(40, 1_102, &mut story);
     assert_eq!(
-        story.is_refused(HORSE, Class::Read, 1_103),
+        story.is_refused(HORSE, Class::Commit, 1_103),
         Refusal::QueueFull,
         "more than a quarter of a second's worth"
     );
     serve_until(3, 1_302, &mut story);
-    story.waits(HORSE, Class::Read, 1_303);
+    story.waits(HORSE, Class::Commit, 1_303);
     serve_until(0, 1_400, &mut story);
     for ms in 1_401..=1_440 {
-        story.waits(HORSE, Class::Read, ms);
+        story.waits(HORSE, Class::Commit, ms);
     }
 }
 
@@ -293,4 +293,37 @@ fn a_clock_that_was_read_before_the_lock_was_taken_leaves_the_line_in_order() {
     story.domain.leave(first, at(95));
     assert_eq!(story.domain.next_wake(), Some(at(1100)));
     assert_eq!(story.sleeps_until(1100).refused, [(second, Refusal::WaitedTooLong)]);
+}
+
+/// Two seats that serve a hundred a second, and a line that stands.
+fn a_standing_line(class: Class) -> (Story, Vec<Seat>, Vec<Place>) {
+    let mut story = Story::horses_on(2);
+    for ms in (0..1_000).step_by(10) {
+        let seat = story.passes(HORSE, class, ms);
+        story.ends(seat, ms + 9);
+    }
+    let seats = (0..2).map(|_| story.passes(HORSE, class, 1_000)).collect();
+    let places = (1..=40).map(|ms| story.waits(HORSE, class, 1_000 + ms)).collect();
+    (story, seats, places)
+}
+
+#[test]
+fn where_a_line_stands_whoever_came_last_goes_first_unless_they_are_on_their_way() {
+    for (class, newest_first) in [(Class::Read, true), (Class::Start, false), (Class::Commit, false)] {
+        let (mut story, mut seats, places) = a_standing_line(class);
+        let first = story.ends(seats.pop().expect("two were taken"), 1_090).admitted_places();
+        assert_eq!(first, places[..1], "a burst is served in its order");
+        let next = story.ends(seats.pop().expect("one is left"), 1_101).admitted_places();
+        assert_eq!(next, if newest_first { &places[39..] } else { &places[1..2] }, "{class:?}");
+    }
+}
+
+#[test]
+fn where_the_newest_go_first_it_is_the_oldest_who_is_told_that_the_line_is_full() {
+    let (mut story, _seats, places) = a_standing_line(Class::Read);
+    let newcomer = story.waits(HORSE, Class::Read, 1_200);
+    assert_eq!(story.told().refused, [(places[0], Refusal::QueueFull)]);
+    assert_ne!(newcomer, places[1]);
+    let (mut story, _seats, _) = a_standing_line(Class::Commit);
+    assert_eq!(story.is_refused(HORSE, Class::Commit, 1_200), Refusal::QueueFull);
 }

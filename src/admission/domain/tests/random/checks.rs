@@ -119,7 +119,8 @@ impl Model {
                 let lower = Class::ALL.into_iter().filter(|rank| *rank > class);
                 let lowest = lower.map(|rank| self.lines[product][rank.index()].len()).sum::<usize>() == 0;
                 let full = self.waiters(product) >= self.settings.products[product].queue.length.get();
-                assert!(!at_once && (long || full && lowest), "no reason to call the queue full");
+                let newest_first = self.is_newest_first(product, class);
+                assert!(!at_once && !newest_first && (long || full && lowest), "no reason to call the queue full");
             }
             other => assert_eq!(forbidden, Some(other)),
         }
@@ -134,10 +135,12 @@ impl Model {
             Refusal::WaitedTooLong => assert!(self.now >= waiting.until, "told too early"),
             Refusal::QueueFull => {
                 let newcomer = arriving.expect("only a newcomer takes somebody's place");
-                assert!(newcomer.product == waiting.arrival.product && newcomer.class < waiting.arrival.class);
-                assert_eq!(lines[waiting.arrival.class.index()].back(), Some(&place), "not the youngest");
-                let lower = &lines[waiting.arrival.class.index() + 1..];
-                assert!(lower.iter().all(|line| line.is_empty()), "not the lowest");
+                let (product, class) = (waiting.arrival.product, waiting.arrival.class);
+                let alike = newcomer.class == class && self.is_newest_first(product.index(), class);
+                assert!(newcomer.product == product && (newcomer.class < class || alike));
+                assert_eq!(self.ends(product.index(), class).1, Some(place), "not who would have the last turn");
+                let lower = &lines[class.index() + 1..];
+                assert!(alike || lower.iter().all(|line| line.is_empty()), "not the lowest");
                 self.seen.displaced += 1;
             }
             other => assert_eq!(self.forbidden(&waiting.arrival), Some(other)),

@@ -26,8 +26,12 @@ impl Player {
                 Output::Admit(place, seat) => {
                     self.note(4, place.slot() as u64);
                     let waiting = *self.model.waiting.get(&place).expect("somebody waits at this place");
-                    let line = &self.model.lines[waiting.arrival.product.index()][waiting.arrival.class.index()];
-                    assert_eq!(line.front(), Some(&place), "not the oldest of its class");
+                    let Arrival { product, class, .. } = waiting.arrival;
+                    assert_eq!(
+                        self.model.ends(product.index(), class).0,
+                        Some(place),
+                        "not whose turn it is in the line"
+                    );
                     assert!(self.model.now < waiting.until, "let through too late");
                     self.model.may_start(&self.domain, &waiting.arrival, true);
                     self.model.stops_waiting(place);

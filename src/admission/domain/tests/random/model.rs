@@ -31,6 +31,8 @@ pub(super) struct Model {
     /// By resource: whether every backend of it is gone.
     pub(super) gone: Vec<bool>,
     pub(super) lines: Vec<[VecDeque<Place>; Class::COUNT]>,
+    /// Since when each line has not been empty.
+    pub(super) since: Vec<[Timestamp; Class::COUNT]>,
     pub(super) in_flight: Vec<u32>,
     pub(super) reserve: Vec<u32>,
     /// By resource and product.
@@ -109,6 +111,7 @@ impl Model {
             states: vec![State::Open; products],
             gone: vec![false; settings.resources.len()],
             lines: (0..products).map(|_| Default::default()).collect(),
+            since: vec![[at(0); Class::COUNT]; products],
             in_flight: vec![0; products],
             reserve: vec![0; products],
             taken: vec![vec![0; products]; settings.resources.len()],
@@ -162,8 +165,26 @@ impl Model {
         let wait = self.settings.products[arrival.product.index()].queue.longest_wait;
         let before = self.waiting.insert(place, Waiting { arrival, until: self.now + wait });
         assert!(before.is_none(), "{place:?} was given to two");
-        self.lines[arrival.product.index()][arrival.class.index()].push_back(place);
+        let line = &mut self.lines[arrival.product.index()][arrival.class.index()];
+        if line.is_empty() {
+            self.since[arrival.product.index()][arrival.class.index()] = self.now;
+        }
+        line.push_back(place);
         self.come(arrival.customer);
+    }
+
+    /// Whether somebody has waited in a line for a tenth of a second, so that the newest go first where that is so.
+    pub(super) fn is_newest_first(&self, product: usize, class: Class) -> bool {
+        let stands = self.now.since(self.since[product][class.index()]) >= Duration::from_millis(100);
+        let may = matches!(class, Class::Read | Class::Background);
+        may && stands && !self.lines[product][class.index()].is_empty()
+    }
+
+    /// Who has the next turn in a line, and who the last.
+    pub(super) fn ends(&self, product: usize, class: Class) -> (Option<Place>, Option<Place>) {
+        let line = &self.lines[product][class.index()];
+        let (oldest, newest) = (line.front().copied(), line.back().copied());
+        if self.is_newest_first(product, class) { (newest, oldest) } else { (oldest, newest) }
     }
 
     /// Out of the line, wherever in it.

@@ -194,8 +194,13 @@ def promises(first, stories):
 
 def judged(one):
     """What decides, in bold where it is not what was promised."""
-    found = told(one, deciding(one))
-    return found if kept(one) else f"**{found}**"
+    value = deciding(one)
+    found = told(one, value)
+    if kept(one):
+        return found
+    # What misses by less than is usually written is written out: nobody should read 20 of at most 20 in bold.
+    bounds_told = [told(one, bound) for bound in (one["at_least"], one["at_most"], one["goal"]) if bound is not None]
+    return f"**{value:.3f}{unit(one)}**" if found in bounds_told else f"**{found}**"
 
 
 def grids(cells, ours):

@@ -49,7 +49,7 @@ pub struct Sample {
     pub outcome: Outcome,
     /// Whether it took longer than its product's latency objective.
     pub slow: bool,
-    /// Whether this limit, and no other, was what held work up just then.
+    /// Whether this limit, and no other, holds work up from here on: somebody waits for what comes back.
     pub saturated: bool,
 }
 

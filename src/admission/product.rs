@@ -16,7 +16,7 @@ use super::{Class, Refusal, Refused, State, Timestamp};
 
 /// A line that has been waited in for longer stands, and is kept short.
 const BURST: Duration = Duration::from_millis(100);
-/// How many times shorter.
+/// It may take this part of the latency objective.
 const STANDING: u32 = 4;
 
 /// One product as admission sees it.
@@ -100,18 +100,21 @@ impl Product {
         (self.reserve_in_use + cost <= reserve).then_some(cost)
     }
 
-    /// Whether one more of `class` is too many; never said of a line shorter than `short`, for a queue of twice the
-    /// seats is what keeps them busy.
+    /// Whether one more of `class` is too many; never said of a line shorter than `short`, which is what keeps the seats
+    /// busy.
     ///
     /// A burst may wait as long as anybody may, to go by what passes now. A line that has not been empty for a while is
     /// no burst: more are coming than can be served, and a longer line serves nobody sooner and everybody later, until
-    /// their clients have hung up when it is their turn. So a standing queue is kept to a quarter of the wait (Nichols,
-    /// Jacobson: "Controlling Queue Delay", 2012; Facebook: "Fail at Scale", 2015), well within what clients wait for.
+    /// their clients have hung up when it is their turn. So a standing queue is kept to a quarter of the latency
+    /// objective: who is served in overload is served within it (Nichols, Jacobson: "Controlling Queue Delay", 2012;
+    /// Facebook: "Fail at Scale", 2015).
     pub(crate) fn is_line_full(&mut self, class: Class, short: u32, now: Timestamp) -> bool {
         let ahead = self.lines[class.index()].len();
         ahead >= short && {
-            let longest_wait = self.settings.queue.longest_wait / if self.stands(class, now) { STANDING } else { 1 };
-            f64::from(ahead) >= self.let_through[class.index()].per_s(now) * longest_wait.as_secs_f64()
+            let longest = self.settings.queue.longest_wait;
+            let standing = longest.min(self.settings.latency_objective / STANDING);
+            let wait = if self.stands(class, now) { standing } else { longest };
+            f64::from(ahead) >= self.let_through[class.index()].per_s(now) * wait.as_secs_f64()
         }
     }
 

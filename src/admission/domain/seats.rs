@@ -102,16 +102,13 @@ impl Domain {
     pub(super) fn release(&mut self, seat: &Seat, outcome: Outcome, slow: bool, now: Timestamp) {
         let index = seat.product.index();
         let needs = self.products[index].settings.needs[seat.class.index()];
-        let budget_is_full = self.needs_full_budget(needs);
         for need in needs.iter() {
             let resource = &self.resources[need];
             // Beyond the limit, in bypass or observe-only or just after it, nothing is learned about the limit.
             // With less free than this one had taken, one more like it would not have fitted.
             let exactly =
                 resource.in_use() <= resource.limit() && resource.free() < seat.seats && self.tells_of_limits();
-            // Two controllers must not fight over one signal: a pool holds still while those who wait for it wait for a
-            // full budget too.
-            let saturated = exactly && (resource.is_budget() || !budget_is_full || self.is_waited_for(need));
+            let saturated = exactly && self.is_waited_for(need);
             let resource = &mut self.resources[need];
             resource.observe(&Sample { outcome, slow, saturated }, now);
             resource.give_back(index, seat.seats, seat.started, now);
@@ -139,9 +136,15 @@ impl Domain {
         needs.iter().any(|need| self.resources[need].is_budget() && self.resources[need].free() == 0)
     }
 
-    /// Whether somebody waits for `pool` who needs no budget that is full.
-    fn is_waited_for(&self, pool: usize) -> bool {
-        let held_up = |needs: &Needs| needs.iter().any(|need| need == pool) && !self.needs_full_budget(*needs);
+    /// Whether somebody waits for `resource` who would take what comes back. Two controllers must not fight over one
+    /// signal: of a pool it is not said while those who wait for it wait for a full budget too.
+    fn is_waited_for(&self, resource: usize) -> bool {
+        if self.waiters.len() == 0 {
+            return false;
+        }
+        let budget = self.resources[resource].is_budget();
+        let held_up =
+            |needs: &Needs| needs.iter().any(|need| need == resource) && (budget || !self.needs_full_budget(*needs));
         self.products.iter().filter(|product| product.waiting > 0).any(|product| {
             let lines = product.lines.iter().zip(&product.settings.needs);
             lines.filter(|(line, _)| !line.is_empty()).any(|(_, needs)| held_up(needs))

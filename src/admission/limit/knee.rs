@@ -10,13 +10,13 @@
 //!   is known. While more than a tenth of the answers miss the latency objective the price is higher: the objective is
 //!   absolute, nothing is compared with a latency that was learned, so nothing can drift (every limiter that does has a
 //!   ratchet: Netflix concurrency-limits #137, Envoy #11579).
-//! - **Above** and **below**: every eighth window asks whether more seats would bring more; others ask whether fewer would
+//! - **Above** and **below**: now and then a window asks whether more seats would bring more, and another at once when they did; others ask whether fewer would
 //!   do, as often as what that may cost stays under a third of a per cent of the answers, or more often while there is doubt.
 //! - **Alarm**: what a belief cannot explain adds up, for each of the three apart (cumulative sums: Page 1954). When it is
 //!   too much the world has changed: all is forgotten, and the search begins anew around where it is.
 //!
-//! A window is a stretch in which this limit held work up all the time. One free seat voids it: what follows would measure
-//! the demand, or the silence of a closure, and not the backend.
+//! Only time in which this limit held work up counts: else the demand would be measured, or the silence of a closure, and
+//! not the backend.
 
 use std::time::Duration;
 
@@ -40,7 +40,9 @@ pub struct Knee {
     base: f64,
     belief: Belief,
     probe: Probe,
-    drifts: [Drift; 3],
+    drift: Drift,
+    /// Of the windows below and of those above by themselves.
+    drifts: [Drift; 2],
     turn: u32,
     /// The part of the answers that may yet be given up to look below.
     allowance: f64,
@@ -71,6 +73,8 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// So many answers are remembered, for no shorter and no longer than this many seconds.
 const MEMORY: f64 = 10_000.0;
 const MEMORY_S: (f64, f64) = (20.0, 120.0);
+/// What a surprise of three standard deviations takes off what is remembered.
+const DOUBTED: f64 = 0.2;
 /// A window's part of the answers that may be given up to look below, the most of it that is saved up, and what is
 /// added when the knee may be far below.
 const ALLOWANCE: f64 = 0.003;
@@ -78,6 +82,13 @@ const SAVED: f64 = 0.4;
 const DOUBT: f64 = 0.1;
 /// A level moves up and down by at most this at a time.
 const LEAP: (f64, f64) = (0.6, 2.0);
+/// Whether more would be better is asked once in so many windows.
+const ABOVE_EVERY: u32 = 8;
+/// The same while it is as likely as this that more is better.
+const ABOVE_SOON: u32 = 2;
+const HOPE: f64 = 0.02;
+/// A level is told from another by so many standard deviations of what a window counts.
+const TELLING: f64 = 1.5;
 /// More answers than expected by so many standard deviations are worth a second look.
 const SURPRISING: f64 = 0.5;
 /// Of a knee that somebody knew this is known when the belief is as narrow.
@@ -95,6 +106,7 @@ impl Knee {
             base: f64::from(seats),
             belief: Belief::around(f64::from(seats), Lean::Either),
             probe: Probe::Base,
+            drift: Drift::default(),
             drifts: Default::default(),
             turn: 0,
             allowance: SAVED,
@@ -106,7 +118,7 @@ impl Knee {
         }
     }
 
-    fn close(&mut self, window: &Window, now: Timestamp) {
+    fn close(&mut self, window: &Window) {
         self.slow += (window.slow() - self.slow) * 0.3;
         if window.failed() > 0.5 {
             return self.lose();
@@ -115,14 +127,18 @@ impl Knee {
             self.lost = false;
             return self.begin_anew(self.base, Lean::Up);
         }
-        let (seats, good, seconds) = (f64::from(self.seats), window.good(), window.seconds(now));
+        let (seats, good, seconds) = (f64::from(self.seats), window.good(), window.seconds());
         let surprise = self.belief.surprise(seats, good, seconds).unwrap_or_default();
-        if let Some(lean) = self.drifts[self.probe as usize].add(surprise) {
+        let change = self.drift.add(surprise);
+        let change_here =
+            if self.probe == Probe::Base { None } else { self.drifts[self.probe as usize - 1].add(surprise) };
+        if let Some(lean) = change.or(change_here) {
             // The window that gave the alarm may lie half before the change: it is not learned from.
             return self.begin_anew(self.base.min(seats * 1.1).max(seats * 0.9), lean);
         }
         let memory = (MEMORY * seconds / good.max(1.0)).clamp(MEMORY_S.0, MEMORY_S.1);
-        self.belief.learn(seats, good, seconds, (-seconds / memory).exp());
+        let keep = (-seconds / memory).exp() * (1.0 - DOUBTED * (surprise.abs() - 2.0).clamp(0.0, 2.0));
+        self.belief.learn(seats, good, seconds, keep);
         let price = if self.slow > 0.1 { PRICE_SLOW } else { PRICE };
         let before = self.base;
         self.base = self.belief.best(price).clamp(before * LEAP.0, before * LEAP.1).clamp(self.least, self.most);
@@ -139,6 +155,7 @@ impl Knee {
     fn begin_anew(&mut self, level: f64, lean: Lean) {
         self.base = level.clamp(self.least, self.most);
         self.belief.forget(self.base, lean);
+        self.drift = Drift::default();
         self.drifts = Default::default();
         self.allowance = SAVED;
         let up = if lean == Lean::Up { Probe::Above } else { Probe::Base };
@@ -156,12 +173,16 @@ impl Knee {
     fn next_probe(&mut self) -> Probe {
         let doubt = self.belief.below(self.base * LEAP.0);
         self.allowance = (self.allowance + ALLOWANCE + DOUBT * doubt).min(SAVED);
-        self.turn = self.turn.wrapping_add(1);
-        match self.turn % 8 {
-            1 | 3 | 5 | 7 if self.may_look_below() => Probe::Below,
-            2 => Probe::Above,
-            _ => Probe::Base,
+        self.turn += 1;
+        // While the knee may well be there, it is asked for more often.
+        let hopes = 1.0 - self.belief.below(self.seats_for(Probe::Above) * 0.97);
+        let every = if hopes > HOPE { ABOVE_SOON } else { ABOVE_EVERY };
+        if self.turn >= every {
+            self.turn = 0;
+            return Probe::Above;
         }
+        let below = self.turn % 2 == 1 && self.may_look_below();
+        if below { Probe::Below } else { Probe::Base }
     }
 
     /// Whether looking below is worth what it may cost; if so, that is paid.
@@ -182,11 +203,18 @@ impl Knee {
                 level.round().min(base - 1.0)
             }
             Probe::Above => {
-                let level = self.belief.quantile(0.97).clamp(self.base * 1.08, self.base * 1.5);
+                // So far above that what a window counts can tell the two apart.
+                let apart = (TELLING / f64::from(self.fewest()).sqrt()).clamp(0.08, 0.5);
+                let level = self.belief.quantile(0.97).clamp(self.base * (1.0 + apart), self.base * 1.5);
                 level.round().max(base + 1.0)
             }
         };
         seats.clamp(self.least, self.most)
+    }
+
+    /// Answers that a window needs.
+    fn fewest(&self) -> u32 {
+        FEWEST.max(self.seats.saturating_mul(2))
     }
 
     /// Hold the limit that `probe` asks for, and measure from where its effect is seen.
@@ -205,10 +233,9 @@ impl Limit for Knee {
 
     fn observe(&mut self, sample: &Sample, now: Timestamp) {
         self.window.count(sample, now);
-        let enough = self.window.done() >= FEWEST.max(self.seats.saturating_mul(2));
-        if enough && self.window.age(now) >= SHORTEST {
+        if self.window.done() >= self.fewest() && self.window.busy() >= SHORTEST {
             let window = self.window;
-            self.close(&window, now);
+            self.close(&window);
         }
     }
 
@@ -222,6 +249,8 @@ impl Limit for Knee {
         if knee.is_finite() {
             self.lost = false;
             self.begin_anew(knee, Lean::Here);
+            // It was looked for once; that is not paid for again.
+            self.allowance = 0.0;
         }
     }
 

@@ -78,12 +78,14 @@ impl House {
         }
     }
 
-    /// Whether a line is long enough to turn somebody away: a line of twice the seats is always allowed, and a low
-    /// class makes room for a higher one.
+    /// Whether a line is long enough to turn somebody away: a line of as many as there are seats, and four times the
+    /// square root of that, is always allowed, and a low class makes room for a higher one.
     fn is_full_for(&self, arrival: &Arrival) -> bool {
         let (product, class) = (arrival.product.index(), arrival.class);
         let seats = self.needs[product][class.index()].iter().map(|need| self.shown.resources[*need].limit).min();
-        let long = self.books.line(product, class) >= 2 * seats.unwrap_or(1);
+        let (seats, line) = (u64::from(seats.unwrap_or(1)), u64::from(self.books.line(product, class)));
+        // One is cut off where the root is no whole number.
+        let long = (line + 1).checked_sub(seats).is_some_and(|more| more * more >= 16 * seats);
         let full = self.books.products[product].waiting >= self.settings.products[product].queue.length.get();
         let mut lower = Class::ALL.into_iter().filter(|rank| *rank > class);
         long || full && lower.all(|rank| self.books.line(product, rank) == 0)

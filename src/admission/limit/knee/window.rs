@@ -5,12 +5,18 @@ use std::time::Duration;
 use super::super::{Sample, Timestamp};
 use crate::admission::Outcome;
 
-/// What came back since the limit last moved.
+/// What came back since the limit last moved, while work waited for it.
+///
+/// The time from one answer to the next counts when somebody took the seat that the first one left: that is known at its
+/// beginning. To count only stretches that turned out to be busy to their end would choose those in which answers
+/// were slow to come, and find every backend that keeps up a little too small.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     /// Answers still to come of those let through under the limit before: they say nothing of this one.
     skip: u32,
+    /// The answer from which time counts; never while nobody waits.
     since: Timestamp,
+    busy: Duration,
     done: u32,
     answered: u32,
     slow: u32,
@@ -20,22 +26,21 @@ pub(super) struct Window {
 impl Window {
     /// A window that begins when `skip` answers have come.
     pub(super) fn after(skip: u32) -> Window {
-        Window { skip, since: Timestamp::NEVER, done: 0, answered: 0, slow: 0, failed: 0 }
+        let (since, busy) = (Timestamp::NEVER, Duration::ZERO);
+        Window { skip, since, busy, done: 0, answered: 0, slow: 0, failed: 0 }
     }
 
     pub(super) fn count(&mut self, sample: &Sample, now: Timestamp) {
         if self.skip > 0 {
             self.skip -= 1;
-        } else if !sample.saturated {
-            *self = Window::after(0);
-        } else if self.since == Timestamp::NEVER {
-            self.since = now;
-        } else {
+        } else if self.since != Timestamp::NEVER {
+            self.busy += now.since(self.since);
             self.done += 1;
             self.answered += u32::from(sample.outcome == Outcome::Answered);
             self.failed += u32::from(sample.outcome == Outcome::Failed);
             self.slow += u32::from(sample.slow && sample.outcome != Outcome::Abandoned);
         }
+        self.since = if sample.saturated { now } else { Timestamp::NEVER };
     }
 
     /// How many seats came back.
@@ -43,13 +48,13 @@ impl Window {
         self.done
     }
 
-    /// How long it has lasted.
-    pub(super) fn age(&self, now: Timestamp) -> Duration {
-        now.since(self.since)
+    /// How long work has waited in it.
+    pub(super) fn busy(&self) -> Duration {
+        self.busy
     }
 
-    pub(super) fn seconds(&self, now: Timestamp) -> f64 {
-        self.age(now).as_secs_f64().max(1e-6)
+    pub(super) fn seconds(&self) -> f64 {
+        self.busy.as_secs_f64().max(1e-6)
     }
 
     /// Good answers.

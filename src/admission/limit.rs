@@ -57,6 +57,6 @@ pub struct Sample {
 pub(crate) fn build(settings: &LimitSettings) -> Box<dyn Limit> {
     match settings {
         LimitSettings::Fixed(seats) => Box::new(Fixed::new(seats.get())),
-        LimitSettings::Climb(settings) => Box::new(Knee::new(settings.clone())),
+        LimitSettings::Found(settings) => Box::new(Knee::new(settings.clone())),
     }
 }

@@ -29,7 +29,7 @@
 
 use std::time::Duration;
 
-use super::super::settings::ClimbSettings;
+use super::super::settings::Range;
 use super::{Limit, Sample, Timestamp};
 
 mod search;
@@ -92,7 +92,7 @@ const BRAKE: f64 = 0.15;
 
 impl Climb {
     /// A limit that knows nothing yet.
-    pub fn new(settings: ClimbSettings) -> Climb {
+    pub fn new(settings: Range) -> Climb {
         let most = settings.most.get();
         let least = settings.least.get().min(most);
         let seats = settings.initial.get().clamp(least, most);

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Class;
+use super::limit::Limit;
 
 /// One domain: the products that share pools or budgets, decided under one lock.
 #[derive(Clone, Debug)]
@@ -97,6 +98,8 @@ pub enum LimitSettings {
     Fixed(NonZeroU32),
     /// Found from goodput, within a range; see [`limit::Knee`](super::limit::Knee).
     Found(Range),
+    /// Found by a law that is not ours to serve with, to be compared with ours.
+    Candidate(fn(&Range) -> Box<dyn Limit>, Range),
 }
 
 /// The range in which a limit is looked for.

@@ -134,7 +134,7 @@ fn a_range_to_look_in_moves_its_unwritten_ends() {
         let config = good(&products(&[(9101, &format!("limit = {written}"))]));
         match &config.proxy.domains[0].admission.resources[0].limit {
             LimitSettings::Found(range) => (range.initial.get(), range.least.get(), range.most.get()),
-            LimitSettings::Fixed(seats) => panic!("fixed at {seats}"),
+            other => panic!("not to be found: {other:?}"),
         }
     };
     assert_eq!(limit("{}"), (8, 2, 4096));

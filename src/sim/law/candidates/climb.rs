@@ -29,8 +29,9 @@
 
 use std::time::Duration;
 
-use super::super::settings::Range;
-use super::{Limit, Sample, Timestamp};
+use crate::admission::Timestamp;
+use crate::admission::limit::{Limit, Sample};
+use crate::admission::settings::Range;
 
 mod search;
 mod window;
@@ -40,7 +41,7 @@ use window::{Side, Window};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Climb {
+pub(super) struct Climb {
     least: f64,
     most: f64,
     level: f64,
@@ -92,7 +93,7 @@ const BRAKE: f64 = 0.15;
 
 impl Climb {
     /// A limit that knows nothing yet.
-    pub fn new(settings: Range) -> Climb {
+    pub(super) fn new(settings: Range) -> Climb {
         let most = settings.most.get();
         let least = settings.least.get().min(most);
         let seats = settings.initial.get().clamp(least, most);

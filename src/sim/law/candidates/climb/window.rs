@@ -1,7 +1,7 @@
 //! What a stretch under one limit showed.
 
-use super::super::{Sample, Timestamp};
-use crate::admission::Outcome;
+use crate::admission::limit::Sample;
+use crate::admission::{Outcome, Timestamp};
 
 /// What came back since the limit last moved.
 #[derive(Clone, Copy, Debug)]

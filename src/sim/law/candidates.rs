@@ -4,10 +4,18 @@
 //! These are what Sluss's own limit had to be better than; `docs/limits-compared.md` keeps the comparison.
 
 mod climb;
+mod power;
+mod slope;
+mod window;
+#[cfg(test)]
+mod testing;
+
+use climb::Climb;
+use power::Power;
+use slope::Slope;
 
 use crate::admission::limit::Limit;
 use crate::admission::settings::{LimitSettings, Range, Settings};
-use climb::Climb;
 
 /// A candidate.
 struct Candidate {
@@ -17,7 +25,11 @@ struct Candidate {
     build: fn(&Range) -> Box<dyn Limit>,
 }
 
-const CANDIDATES: [Candidate; 1] = [Candidate { name: "climb", build: |range| Box::new(Climb::new(range.clone())) }];
+const CANDIDATES: [Candidate; 3] = [
+    Candidate { name: "climb", build: |range| Box::new(Climb::new(range.clone())) },
+    Candidate { name: "power", build: |range| Box::new(Power::new(range)) },
+    Candidate { name: "slope", build: |range| Box::new(Slope::new(range)) },
+];
 
 /// Admission as in `settings`, but that limits are found as `name` does it; a sentence on what there is when there is no
 /// such candidate. What an operator has fixed stays fixed.

@@ -29,15 +29,16 @@
 
 use std::time::Duration;
 
+use super::window::Window;
 use crate::admission::Timestamp;
 use crate::admission::limit::{Limit, Sample};
 use crate::admission::settings::Range;
 
 mod search;
-mod window;
+mod side;
 
 use search::{Tried, WORTH_DOUBLING, Way};
-use window::{Side, Window};
+use side::Side;
 
 /// See the module.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use sluss::admission::settings::{ClimbSettings, LimitSettings};
+use sluss::admission::settings::{self, LimitSettings};
 use sluss::sim::backend::Fault;
 use sluss::sim::law::Ours;
 use sluss::sim::record::{Counts, Run, Whose};
@@ -48,7 +48,7 @@ fn met(run: &Run, product: usize) -> Counts {
 }
 
 fn found() -> LimitSettings {
-    LimitSettings::Climb(ClimbSettings::default())
+    LimitSettings::Found(settings::Range::default())
 }
 
 #[test]

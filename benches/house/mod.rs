@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use sluss::admission::settings::{
-    ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
+    Range, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
 };
 use sluss::admission::{
     Arrival, Class, Customer, Domain, ONE_SEAT, Outcome, Output, ProductId, Seat, Timestamp, Verdict,
@@ -102,7 +102,7 @@ fn settings(queue: u32) -> Settings {
     const fn n(n: u32) -> NonZeroU32 {
         NonZeroU32::new(n).unwrap()
     }
-    let limit = || LimitSettings::Climb(ClimbSettings { initial: n(SEATS), least: n(SEATS), most: n(SEATS) });
+    let limit = || LimitSettings::Found(Range { initial: n(SEATS), least: n(SEATS), most: n(SEATS) });
     let product = |pool: usize| {
         let mut needs = [Needs::new(&[pool]).expect("one"); Class::COUNT];
         for class in [Class::Commit, Class::Start] {

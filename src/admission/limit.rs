@@ -1,7 +1,6 @@
 //! How many at once.
 
 mod fixed;
-mod climb;
 mod knee;
 #[cfg(test)]
 mod plant;
@@ -12,7 +11,6 @@ use std::fmt;
 use super::settings::LimitSettings;
 use super::{Outcome, Timestamp};
 
-pub use climb::Climb;
 pub use fixed::Fixed;
 pub use knee::Knee;
 pub use witness::Witness;
@@ -57,6 +55,7 @@ pub struct Sample {
 pub(crate) fn build(settings: &LimitSettings) -> Box<dyn Limit> {
     match settings {
         LimitSettings::Fixed(seats) => Box::new(Fixed::new(seats.get())),
-        LimitSettings::Climb(settings) => Box::new(Knee::new(settings.clone())),
+        LimitSettings::Found(range) => Box::new(Knee::new(range.clone())),
+        LimitSettings::Candidate(build, range) => build(range),
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Class;
+use super::limit::Limit;
 
 /// One domain: the products that share pools or budgets, decided under one lock.
 #[derive(Clone, Debug)]
@@ -95,13 +96,15 @@ pub struct ResourceSettings {
 pub enum LimitSettings {
     /// A number the operator gave.
     Fixed(NonZeroU32),
-    /// Found from goodput; see [`limit::Climb`](super::limit::Climb).
-    Climb(ClimbSettings),
+    /// Found from goodput, within a range; see [`limit::Knee`](super::limit::Knee).
+    Found(Range),
+    /// Found by a law that is not ours to serve with, to be compared with ours.
+    Candidate(fn(&Range) -> Box<dyn Limit>, Range),
 }
 
-/// Ends of the range in which a limit is looked for.
+/// The range in which a limit is looked for.
 #[derive(Clone, Debug)]
-pub struct ClimbSettings {
+pub struct Range {
     /// Where to start when nothing is known.
     pub initial: NonZeroU32,
     /// Never below.
@@ -110,9 +113,9 @@ pub struct ClimbSettings {
     pub most: NonZeroU32,
 }
 
-impl Default for ClimbSettings {
+impl Default for Range {
     fn default() -> Self {
-        ClimbSettings {
+        Range {
             initial: const { NonZeroU32::new(8).unwrap() },
             least: const { NonZeroU32::new(2).unwrap() },
             most: const { NonZeroU32::new(4096).unwrap() },

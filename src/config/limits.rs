@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use toml::Spanned;
 
-use crate::admission::settings::{ClimbSettings, LimitSettings};
+use crate::admission::settings::{LimitSettings, Range};
 
 use super::check::Check;
 use super::file::{Limit, LimitRange, NumberOr, Opt};
@@ -28,7 +28,7 @@ pub(crate) fn check(check: &mut Check<'_>, written: &Opt<Limit>) -> Option<Seats
 }
 
 fn range(check: &mut Check<'_>, written: &Spanned<Limit>, range: &LimitRange) -> Option<Seats> {
-    let default = ClimbSettings::default();
+    let default = Range::default();
     let initial = check.given_count("initial", &range.initial, MOST_SEATS);
     // Whoever gives one end has said nothing about the others: those move out of its way.
     let least = check.given_count("least", &range.least, MOST_SEATS);
@@ -47,9 +47,9 @@ fn range(check: &mut Check<'_>, written: &Spanned<Limit>, range: &LimitRange) ->
 /// As admission takes it; found when nothing was written.
 pub(crate) fn settings(seats: Option<Seats>) -> LimitSettings {
     match seats {
-        None => LimitSettings::Climb(ClimbSettings::default()),
+        None => LimitSettings::Found(Range::default()),
         Some(Seats::Fixed(seats)) => LimitSettings::Fixed(seats),
-        Some(Seats::Range { initial, least, most }) => LimitSettings::Climb(ClimbSettings { initial, least, most }),
+        Some(Seats::Range { initial, least, most }) => LimitSettings::Found(Range { initial, least, most }),
     }
 }
 

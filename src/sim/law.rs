@@ -4,6 +4,7 @@
 //! same customers and the same plant, drawn from the same seed, so what differs between two runs is the law.
 
 mod ours;
+mod candidates;
 pub mod classic;
 mod build;
 

@@ -73,7 +73,7 @@ fn the_least_has_every_default() {
     assert!(config.admin.token.is_none() && config.events.is_empty() && config.proxy.event.is_empty());
     assert_eq!(guarantees(&config), [100]);
     assert_eq!(needs(&config, 0, Class::Commit), ["betting"]);
-    assert!(matches!(config.proxy.domains[0].admission.resources[0].limit, LimitSettings::Climb(_)));
+    assert!(matches!(config.proxy.domains[0].admission.resources[0].limit, LimitSettings::Found(_)));
 }
 
 #[test]
@@ -133,8 +133,8 @@ fn a_range_to_look_in_moves_its_unwritten_ends() {
     let limit = |written: &str| {
         let config = good(&products(&[(9101, &format!("limit = {written}"))]));
         match &config.proxy.domains[0].admission.resources[0].limit {
-            LimitSettings::Climb(climb) => (climb.initial.get(), climb.least.get(), climb.most.get()),
-            LimitSettings::Fixed(seats) => panic!("fixed at {seats}"),
+            LimitSettings::Found(range) => (range.initial.get(), range.least.get(), range.most.get()),
+            other => panic!("not to be found: {other:?}"),
         }
     };
     assert_eq!(limit("{}"), (8, 2, 4096));

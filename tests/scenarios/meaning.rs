@@ -28,7 +28,7 @@ fn the_least_has_every_default() {
     assert_eq!((manner.name.as_str(), manner.share, manner.obeys), ("person", 100, true));
     let [step] = crowd.journey.as_slice() else { panic!("one step") };
     assert!(step.carried && step.bet && step.event.is_none());
-    assert!(matches!(story.admission.resources[0].limit, LimitSettings::Climb(_)));
+    assert!(matches!(story.admission.resources[0].limit, LimitSettings::Found(_)));
     assert_eq!(story.admission.products[0].guarantee, 100);
 }
 

@@ -5,7 +5,7 @@
 use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
-use super::super::settings::{ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings};
+use super::super::settings::{LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings};
 use super::super::time::at;
 use super::super::{
     Arrival, Class, Customer, Domain, Event, EventKey, ONE_SEAT, Order, Outcome, Output, ParkReason, Place, ProductId,
@@ -39,8 +39,8 @@ pub(super) fn budget(seats: u32) -> ResourceSettings {
 }
 
 pub(super) fn climbing(initial: u32) -> ResourceSettings {
-    let settings = ClimbSettings { initial: n(initial), ..ClimbSettings::default() };
-    ResourceSettings { budget: false, limit: LimitSettings::Climb(settings) }
+    let settings = Range { initial: n(initial), ..Range::default() };
+    ResourceSettings { budget: false, limit: LimitSettings::Found(settings) }
 }
 
 /// A product whose every class needs `needs`, with room for 100 who wait at most a second.

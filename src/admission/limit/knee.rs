@@ -20,7 +20,7 @@
 
 use std::time::Duration;
 
-use super::super::settings::ClimbSettings;
+use super::super::settings::Range;
 use super::{Limit, Sample, Timestamp};
 
 mod belief;
@@ -96,7 +96,7 @@ const FOUND: f64 = 2.0;
 
 impl Knee {
     /// A limit that knows nothing yet.
-    pub fn new(settings: ClimbSettings) -> Knee {
+    pub fn new(settings: Range) -> Knee {
         let most = settings.most.get();
         let least = settings.least.get().min(most);
         let seats = settings.initial.get().clamp(least, most);

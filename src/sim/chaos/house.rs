@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Dice;
 use crate::admission::settings::{
-    ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
+    LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
 use crate::admission::{Class, ProductId};
 use crate::sim::backend::{self, Bend, Cold, Eases, Engine, Station};
@@ -115,7 +115,7 @@ fn limit(dice: &mut Dice, room: u64) -> LimitSettings {
     let least = dice.seats(1, 4);
     let most = dice.seats(u64::from(least.get()), 120);
     let initial = dice.seats(u64::from(least.get()), u64::from(most.get()));
-    LimitSettings::Climb(ClimbSettings { initial, least, most })
+    LimitSettings::Found(Range { initial, least, most })
 }
 
 fn product_settings(dice: &mut Dice, guarantee: u32, pool: usize, budgets: std::ops::Range<usize>) -> ProductSettings {

@@ -161,7 +161,7 @@ impl House {
     fn in_range(&self, resource: usize, knee: f64) -> f64 {
         match &self.settings.resources[resource].limit {
             LimitSettings::Fixed(_) => knee,
-            LimitSettings::Climb(range) => {
+            LimitSettings::Found(range) | LimitSettings::Candidate(_, range) => {
                 let most = range.most.get();
                 knee.clamp(f64::from(range.least.get().min(most)), f64::from(most))
             }

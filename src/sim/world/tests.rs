@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::admission::settings::{
-    ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
+    LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
 use crate::admission::{Class, ONE_SEAT, Order, Outcome, ParkReason, ProductId};
 use crate::sim::backend::{Engine, Fault, Leg, Route, Spread, Station};
@@ -43,7 +43,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         queue,
         reserve: n(8),
     };
-    let found = ResourceSettings { budget: false, limit: LimitSettings::Climb(ClimbSettings::default()) };
+    let found = ResourceSettings { budget: false, limit: LimitSettings::Found(Range::default()) };
     let step = Step {
         name: "ask".into(),
         class: Class::Commit,

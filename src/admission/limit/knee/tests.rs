@@ -9,7 +9,7 @@ use crate::admission::Outcome;
 use crate::admission::random::Random;
 
 fn from(initial: u32) -> Knee {
-    Knee::new(ClimbSettings { initial: NonZeroU32::new(initial).expect("not zero"), ..ClimbSettings::default() })
+    Knee::new(Range { initial: NonZeroU32::new(initial).expect("not zero"), ..Range::default() })
 }
 
 /// Answers in 45 s from a cold start, as a part of what the best fixed limit gets; mean and worst over eight seeds.
@@ -172,7 +172,7 @@ fn a_closure_in_the_middle_of_a_window_is_not_taken_for_a_slow_backend() {
 #[test]
 fn the_limit_stays_within_its_bounds() {
     let most = NonZeroU32::new(16).expect("not zero");
-    let mut law = Knee::new(ClimbSettings { most, ..ClimbSettings::default() });
+    let mut law = Knee::new(Range { most, ..Range::default() });
     saturate(&mut law, 500.0, 0, 0, 20, &mut Random::new(1));
     assert!(law.seats() <= 16 && law.base <= 16.0);
     // Nothing but failures: down to the least, and no further.
@@ -184,7 +184,7 @@ fn the_limit_stays_within_its_bounds() {
 fn a_range_of_one_number_and_one_that_is_upside_down_hold_still() {
     let n = |n| NonZeroU32::new(n).expect("not zero");
     for (least, most) in [(4, 4), (9, 4)] {
-        let mut law = Knee::new(ClimbSettings { initial: n(8), least: n(least), most: n(most) });
+        let mut law = Knee::new(Range { initial: n(8), least: n(least), most: n(most) });
         saturate(&mut law, 20.0, 0, 0, 20, &mut Random::new(1));
         assert_eq!((law.seats(), law.base), (4, 4.0));
     }

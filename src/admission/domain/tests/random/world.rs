@@ -29,11 +29,7 @@ fn limit(random: &mut Random) -> LimitSettings {
         return LimitSettings::Fixed(n(seats as u32));
     }
     let least = 1 + random.below(4) as u32;
-    LimitSettings::Climb(ClimbSettings {
-        initial: n(seats as u32),
-        least: n(least),
-        most: n(least + random.below(100) as u32),
-    })
+    LimitSettings::Found(Range { initial: n(seats as u32), least: n(least), most: n(least + random.below(100) as u32) })
 }
 
 fn one_product(pools: usize, budgets: usize, random: &mut Random) -> ProductSettings {

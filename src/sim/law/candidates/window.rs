@@ -1,7 +1,7 @@
 //! What a stretch under one limit showed.
 
-use super::super::{Sample, Timestamp};
-use crate::admission::Outcome;
+use crate::admission::limit::Sample;
+use crate::admission::{Outcome, Timestamp};
 
 /// What came back since the limit last moved.
 #[derive(Clone, Copy, Debug)]
@@ -11,17 +11,8 @@ pub(super) struct Window {
     since: Timestamp,
     pub(super) done: u32,
     answered: u32,
-    slow: u32,
-    failed: u32,
-}
-
-/// Sums over the windows below the level, or over those above it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Side {
-    pub(super) ln_rate: f64,
-    pub(super) done: u32,
-    slow: u32,
-    failed: u32,
+    pub(super) slow: u32,
+    pub(super) failed: u32,
 }
 
 impl Window {
@@ -55,27 +46,18 @@ impl Window {
         (f64::from(self.answered) + 0.5) / self.age(now).as_secs_f64().max(1e-6)
     }
 
-    /// Whether most answers were late, or none.
-    pub(super) fn is_swamped(&self) -> bool {
-        self.failed * 2 > self.done || self.slow * 2 > self.done
-    }
-}
-
-impl Side {
-    pub(super) fn add(&mut self, window: &Window, rate: f64) {
-        self.ln_rate += rate.ln();
-        self.done += window.done;
-        self.slow += window.slow;
-        self.failed += window.failed;
-    }
-
-    /// The part of the answers that missed the latency objective.
-    pub(super) fn slow(&self) -> f64 {
+    /// The part that missed the latency objective.
+    pub(super) fn late_part(&self) -> f64 {
         f64::from(self.slow) / f64::from(self.done.max(1))
     }
 
-    /// The part of the answers that were failures.
-    pub(super) fn failed(&self) -> f64 {
+    /// The part that were failures.
+    pub(super) fn failed_part(&self) -> f64 {
         f64::from(self.failed) / f64::from(self.done.max(1))
+    }
+
+    /// Whether most answers were late, or none.
+    pub(super) fn is_swamped(&self) -> bool {
+        self.failed * 2 > self.done || self.slow * 2 > self.done
     }
 }

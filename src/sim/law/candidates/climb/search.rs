@@ -1,7 +1,6 @@
 //! From knowing nothing, or something old, to the neighbourhood of the knee in a handful of windows.
 
-use super::window::Window;
-use super::{Climb, Mode};
+use super::{Climb, Mode, Window};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {

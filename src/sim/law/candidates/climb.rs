@@ -29,18 +29,20 @@
 
 use std::time::Duration;
 
-use super::super::settings::ClimbSettings;
-use super::{Limit, Sample, Timestamp};
+use super::window::Window;
+use crate::admission::Timestamp;
+use crate::admission::limit::{Limit, Sample};
+use crate::admission::settings::Range;
 
 mod search;
-mod window;
+mod side;
 
 use search::{Tried, WORTH_DOUBLING, Way};
-use window::{Side, Window};
+use side::Side;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Climb {
+pub(super) struct Climb {
     least: f64,
     most: f64,
     level: f64,
@@ -92,7 +94,7 @@ const BRAKE: f64 = 0.15;
 
 impl Climb {
     /// A limit that knows nothing yet.
-    pub fn new(settings: ClimbSettings) -> Climb {
+    pub(super) fn new(settings: Range) -> Climb {
         let most = settings.most.get();
         let least = settings.least.get().min(most);
         let seats = settings.initial.get().clamp(least, most);

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::control::Control;
+use crate::admission::resource::Source;
 use crate::admission::{Class, State};
 use crate::telemetry::names;
 
@@ -42,6 +43,10 @@ impl Control {
                     let set = |metric, seats| self.registry.gauge(metric, &[name, kind]).set(f64::from(seats));
                     set(names::LIMIT, resource.limit());
                     set(names::IN_USE, resource.in_use());
+                    for source in Source::ALL {
+                        let gauge = self.registry.gauge(names::LIMIT_SOURCE, &[name, kind, source.name()]);
+                        gauge.set(f64::from(u8::from(source == resource.source())));
+                    }
                 }
             });
         }

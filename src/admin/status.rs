@@ -64,6 +64,9 @@ pub struct ResourceStatus {
     pub kind: String,
     /// Seats that may be in use now.
     pub limit: u32,
+    /// Who says so: `operator`, `hint` or `found`.
+    #[serde(default)]
+    pub source: String,
     /// Seats in use.
     pub in_use: u32,
     /// The level found so far.
@@ -153,6 +156,7 @@ impl Control {
                         name: name.clone(),
                         kind: if resource.is_budget() { "budget" } else { "pool" }.into(),
                         limit: resource.limit(),
+                        source: resource.source().name().into(),
                         in_use: resource.in_use(),
                         knee: resource.knee(),
                     })

@@ -7,7 +7,7 @@ use super::limit;
 use super::queue::Waiters;
 use super::ramp::Ramp;
 use super::random::Random;
-use super::resource::{Resource, Terms};
+use super::resource::{Hinted, Resource, Terms};
 use super::schedule::{Entry, EventState, Schedule, Signalled};
 use super::{
     Arrival, Class, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Refused, Seat,
@@ -210,6 +210,20 @@ impl Domain {
         self.wake(now);
     }
 
+    /// A backend says how many requests a budget takes from here now.
+    ///
+    /// That is the budget's limit, within the range in which it would be looked for, until nothing was said for ten
+    /// seconds. Of what different backends say within a second the least counts. A limit that an operator gave stays.
+    pub fn hint(&mut self, resource: usize, seats: u32, now: Timestamp) -> Hinted {
+        let now = self.tick(now);
+        let before = self.resources[resource].limit();
+        let hinted = self.resources[resource].hint(seats, now);
+        if self.resources[resource].limit() != before {
+            self.wake(now);
+        }
+        hinted
+    }
+
     /// Put in an event, or replace what is known about it.
     pub fn schedule(&mut self, key: EventKey, entry: Entry) {
         self.schedule.put(key, entry);
@@ -291,13 +305,15 @@ impl Domain {
         let waiters = self.products.iter().filter(|product| product.waiting > 0).flat_map(|product| &product.lines);
         let deadlines = waiters.filter_map(|line| self.waiters.front(line)).map(|waiter| waiter.until);
         let ramps = self.products.iter().filter_map(|product| product.ramp.as_ref()).map(Ramp::idle_at);
-        deadlines.chain(ramps).min()
+        let hints = self.resources.iter().filter_map(Resource::hint_ends);
+        deadlines.chain(ramps).chain(hints).min()
     }
 
     /// Do what has become due: expire, turn away, let through.
     pub fn wake(&mut self, now: Timestamp) {
         let now = self.tick(now);
         self.more = false;
+        self.resources.iter_mut().for_each(|resource| resource.forget_hint(now));
         let mut left = BATCH;
         for index in 0..self.products.len() {
             self.settle_state(index, now);

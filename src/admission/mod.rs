@@ -12,6 +12,7 @@
 //! - [`Domain::leave`] when a waiter's client has hung up;
 //! - [`Domain::order`] for operators and signals;
 //! - [`Domain::backends`] when backends of a pool went or came back;
+//! - [`Domain::hint`] when a backend says how much a budget takes;
 //! - [`Domain::wake`] no later than [`Domain::next_wake`];
 //! - in observe-only, [`Domain::goes_on`] after every arrival, and [`Domain::is_over`] when that request ends;
 //!

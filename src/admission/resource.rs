@@ -18,9 +18,12 @@ use super::Timestamp;
 use super::limit::{Limit, Sample, Witness};
 
 mod credit;
+mod hinted;
 mod witnessed;
 
 use credit::Credit;
+use hinted::Hint;
+pub use hinted::{Hinted, Source};
 
 /// Seats under one limit.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub struct Resource {
     limit: Box<dyn Limit>,
     /// Looks on while the limit is not in force.
     witness: Option<Box<Witness>>,
+    /// What a backend says that it takes, while that is fresh.
+    hint: Option<Hint>,
     budget: bool,
     in_use: u32,
     by_product: Vec<Share>,
@@ -75,6 +80,7 @@ impl Resource {
         Resource {
             limit,
             witness: None,
+            hint: None,
             budget,
             in_use: 0,
             by_product: (0..terms.len()).map(shares).collect(),
@@ -87,6 +93,9 @@ impl Resource {
 
     /// How many seats there are now.
     pub fn limit(&self) -> u32 {
+        if let Some(hint) = &self.hint {
+            return hint.seats();
+        }
         self.witness.as_ref().map_or_else(|| self.limit.seats(), |witness| witness.seats())
     }
 
@@ -107,7 +116,8 @@ impl Resource {
 
     /// The best level found so far, to be carried across a closure; `None` when it was never found.
     pub fn knee(&self) -> Option<f64> {
-        self.limit.knee()
+        // What a backend has said is as good as found.
+        self.hint.as_ref().map(|hint| f64::from(hint.seats())).or_else(|| self.limit.knee())
     }
 
     /// [`knee`](Self::knee) as it would be with every backend there: what to carry across a restart, which begins with
@@ -174,7 +184,10 @@ impl Resource {
     }
 
     pub(crate) fn observe(&mut self, sample: &Sample, now: Timestamp) {
-        self.limit.observe(sample, now);
+        // A limit that does not move what is in flight learns nothing from it.
+        if self.hint.is_none() {
+            self.limit.observe(sample, now);
+        }
     }
 
     /// How far `product` would be from its due with so many more seats: least goes first, and can be compared between

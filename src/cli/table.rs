@@ -49,9 +49,10 @@ pub(super) fn status(status: &Status) -> String {
             resource.limit.to_string(),
             resource.in_use.to_string(),
             knee,
+            resource.source.clone(),
         ]
     });
-    table(&mut out, &["limit on", "kind", "seats", "in use", "knee"], 2..5, rows);
+    table(&mut out, &["limit on", "kind", "seats", "in use", "knee", "source"], 2..5, rows);
     let rows = status.backends.iter().map(|backend| {
         let state = if backend.set_aside { "set aside: accepts no connections" } else { "serving" };
         vec![backend.name.clone(), backend.outstanding.to_string(), state.to_owned()]

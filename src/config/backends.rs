@@ -162,6 +162,7 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
         idle_connections: idle.map_or(IDLE_CONNECTIONS, |idle| idle.get() as usize),
         domain: 0,
         resource: 0,
+        hints: Vec::new(),
     };
     Pool { settings, limit: limits::settings(limit), members }
 }

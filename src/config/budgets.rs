@@ -1,12 +1,16 @@
 //! Budgets on what several products share behind us, and the shares that products are guaranteed.
 
+use http::HeaderName;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, SET_COOKIE, TRANSFER_ENCODING};
 use toml::Spanned;
 
 use crate::admission::Class;
 use crate::admission::settings::{LimitSettings, Needs};
 
 use super::check::{Check, Span, items};
-use super::file;
+use super::customer::header_name;
+use super::error::shown;
+use super::file::{self, Opt};
 use super::products::{Guarantee, who};
 use super::{limits, names};
 
@@ -28,6 +32,8 @@ pub(crate) struct Budget {
     /// Who draws on it, by index.
     pub(crate) products: Vec<usize>,
     pub(crate) limit: LimitSettings,
+    /// The header in which backends say how much it takes, and whether clients may see it.
+    pub(crate) hint: Option<(HeaderName, bool)>,
 }
 
 pub(crate) fn check(check: &mut Check<'_>, written: &[Spanned<file::Budget>], sharers: &[Sharer<'_>]) -> Vec<Budget> {
@@ -44,6 +50,7 @@ pub(crate) fn check(check: &mut Check<'_>, written: &[Spanned<file::Budget>], sh
         } else if let Some(first) = budgets.iter().find(|first| first.name == budget.name) {
             names::taken(check, name, "the budget", &first.at);
         }
+        hint_once(check, &spanned.get_ref().hint, &budget, &budgets);
         budgets.push(budget);
     }
     for (index, sharer) in sharers.iter().enumerate() {
@@ -66,7 +73,39 @@ fn budget(check: &mut Check<'_>, spanned: &Spanned<file::Budget>, sharers: &[Sha
     let mut products = if written.products.is_some() { named } else { (0..sharers.len()).collect() };
     products.sort_unstable();
     let limit = limits::settings(limits::check(check, &written.limit));
-    Budget { name, at, classes, products, limit }
+    let hint = hint(check, written, &limit);
+    Budget { name, at, classes, products, limit, hint }
+}
+
+fn hint(check: &mut Check<'_>, written: &file::Budget, limit: &LimitSettings) -> Option<(HeaderName, bool)> {
+    let pass = written.pass_hint.as_ref().map(|pass| (pass.span(), *pass.get_ref()));
+    let Some(name) = &written.hint else {
+        if let Some((at, _)) = pass {
+            check.wrong(at, "`pass_hint` without `hint`: there is none to pass", check.example("budget.hint"));
+        }
+        return None;
+    };
+    if let LimitSettings::Fixed(seats) = limit {
+        let what = format!("`limit` is {seats} whatever the backends say, so this hint would never count");
+        let help = format!("take out `hint`, or let the hint move it up to there: limit = {{ most = {seats} }}");
+        check.wrong(name.span(), what, help);
+    }
+    let header = header_name(check, name)?;
+    if [CONNECTION, CONTENT_LENGTH, DATE, SET_COOKIE, TRANSFER_ENCODING].contains(&header) {
+        let what = format!("{} has a meaning of its own in every answer", shown(name.get_ref()));
+        check.wrong(name.span(), what, check.example("budget.hint"));
+    }
+    Some((header, pass.is_some_and(|(_, pass)| pass)))
+}
+
+/// One header tells of one budget: of two, one would be taken off before the other is read.
+fn hint_once(check: &mut Check<'_>, written: &Opt<String>, budget: &Budget, before: &[Budget]) {
+    let (Some(written), Some((header, _))) = (written, &budget.hint) else { return };
+    let same = |other: &&Budget| other.hint.as_ref().is_some_and(|(name, _)| name == header);
+    if let Some(first) = before.iter().find(same) {
+        let what = format!("{} tells of `{}` already", shown(written.get_ref()), first.name);
+        check.wrong(written.span(), what, "give each budget a header of its own");
+    }
 }
 
 /// What is listed, in order and each once.

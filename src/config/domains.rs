@@ -2,7 +2,7 @@
 
 use crate::admission::settings::{Needs, ProductSettings as Admitted, ResourceSettings};
 use crate::admission::{self, Class, ProductId};
-use crate::proxy::settings::{ClassRules, DomainSettings, PoolSettings, ProductSettings, Rule};
+use crate::proxy::settings::{ClassRules, DomainSettings, HintSettings, PoolSettings, ProductSettings, Rule};
 
 use super::backends::Pool;
 use super::budgets::Budget;
@@ -36,9 +36,22 @@ pub(super) fn build(parts: &Parts<'_>) -> (Vec<ProductSettings>, Vec<PoolSetting
     let pools = parts.pools.iter().enumerate().map(|(index, pool)| {
         // Pools come first among the resources of a domain, so a pool's place is its resource's.
         let (domain, resource) = place(&domains, |members| &members.pools, index);
-        PoolSettings { domain, resource, ..pool.settings.clone() }
+        let hints = hints(parts, &domains[domain], &pool.members);
+        PoolSettings { domain, resource, hints, ..pool.settings.clone() }
     });
     (products, pools.collect(), domains.iter().map(|members| domain(parts, members)).collect())
+}
+
+/// What the backends of these products may say of budgets that the products draw on.
+fn hints(parts: &Parts<'_>, members: &Members, products: &[usize]) -> Vec<HintSettings> {
+    let hint = |(place, index): (usize, &usize)| {
+        let budget = &parts.budgets[*index];
+        let (header, pass) = budget.hint.clone()?;
+        let draws = budget.products.iter().any(|product| products.contains(product));
+        let resource = members.pools.len() + place;
+        draws.then(|| HintSettings { header, pass, resource, budget: budget.name.clone() })
+    };
+    members.budgets.iter().enumerate().filter_map(hint).collect()
 }
 
 /// Who belongs together, in the order of the first product of each.

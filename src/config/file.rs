@@ -105,6 +105,8 @@ pub(crate) struct Budget {
     pub(crate) classes: List<String>,
     pub(crate) products: List<String>,
     pub(crate) limit: Opt<Limit>,
+    pub(crate) hint: Opt<String>,
+    pub(crate) pass_hint: Opt<bool>,
 }
 
 #[derive(Debug, Deserialize)]

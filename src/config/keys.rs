@@ -159,6 +159,8 @@ pub const CONFIG: &[Key] = &[
     key("budget.limit.initial", Number, "8"),
     key("budget.limit.least", Number, "2"),
     key("budget.limit.most", Number, "4096"),
+    key("budget.hint", Text, r#""x-wallet-seats""#),
+    key("budget.pass_hint", Switch, "true"),
     key("product", Sections, "[[product]]"),
     key("product.name", Text, r#""horse-racing""#),
     key("product.match", Tables, r#"[{ path = "/horse/" }]"#),

@@ -55,7 +55,7 @@ impl Exchange {
     /// The head of the answer has come.
     pub(super) fn answered(
         mut self,
-        response: Response<Incoming>,
+        mut response: Response<Incoming>,
         started: Timestamp,
         end: Instant,
     ) -> Result<Answered, Fault> {
@@ -64,6 +64,7 @@ impl Exchange {
             self.broke();
             return Err(Fault::BrokenAnswer);
         }
+        self.pool.hints.hear(response.headers_mut());
         // A backend that says it is overloaded has not answered, as far as its limit is concerned.
         if !matches!(status.as_u16(), 502..=504) {
             self.outcome = Outcome::Answered;

@@ -21,6 +21,7 @@ mod balance;
 mod standing;
 mod upload;
 mod upstream;
+mod hints;
 mod stream;
 mod exchange;
 mod body;

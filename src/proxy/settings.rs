@@ -155,6 +155,21 @@ pub struct PoolSettings {
     pub domain: usize,
     /// See [`domain`](Self::domain).
     pub resource: usize,
+    /// What its backends may say of budgets that its products draw on.
+    pub hints: Vec<HintSettings>,
+}
+
+/// A header in which a backend may say how many requests a budget takes from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HintSettings {
+    /// Its name.
+    pub header: HeaderName,
+    /// Whether clients may see it; else it is taken off.
+    pub pass: bool,
+    /// The budget: an index into the resources of the pool's domain.
+    pub resource: usize,
+    /// The budget's name, for metrics.
+    pub budget: String,
 }
 
 /// One backend.

@@ -19,6 +19,7 @@ use super::clock::Clock;
 use super::descriptors;
 use super::exchange::{Answered, Exchange};
 use super::fault::Fault;
+use super::hints::Hints;
 use super::ledger::{self, Account};
 use super::settings::BackendTimeouts;
 use super::standing::Standing;
@@ -31,6 +32,7 @@ use crate::telemetry::record::UpstreamMetrics;
 /// One worker's connections to the backends of one pool.
 pub(crate) struct Pool {
     standing: Arc<Standing>,
+    pub(super) hints: Arc<Hints>,
     host: HeaderValue,
     idle: Vec<RefCell<Vec<Idle>>>,
     timeouts: BackendTimeouts,
@@ -84,6 +86,7 @@ const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 impl Pool {
     pub(crate) fn new(
         standing: Arc<Standing>,
+        hints: Arc<Hints>,
         settings: &super::settings::PoolSettings,
         clock: Clock,
         seed: u64,
@@ -96,6 +99,7 @@ impl Pool {
             idle: backends.iter().map(|_| RefCell::new(Vec::new())).collect(),
             metrics: standing.metrics.clone(),
             standing,
+            hints,
             timeouts: settings.timeouts.clone(),
             most_idle: settings.idle_connections,
             random: Cell::new(Random::new(seed)),

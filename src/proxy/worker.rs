@@ -23,6 +23,7 @@ use super::clock::Clock;
 use super::exchange::Answered;
 use super::fault::Fault;
 use super::headers::{self, Peer, Seen};
+use super::hints::Hints;
 use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
 use super::room::Room;
@@ -46,6 +47,8 @@ pub struct Shared {
     pub hashes: Hashes,
     /// One per pool.
     pub(crate) standings: Vec<Arc<Standing>>,
+    /// One per pool.
+    hints: Vec<Arc<Hints>>,
     pub(crate) open: Arc<AtomicUsize>,
     ledger: Arc<Ledger>,
     metrics: Arc<ProxyMetrics>,
@@ -92,7 +95,9 @@ impl Shared {
             let metrics = Arc::new(UpstreamMetrics::new(registry, &pool.name));
             Standing::new(pool, gates[pool.domain].clone(), clock, metrics)
         };
+        let hints = |pool: &PoolSettings| Hints::new(pool, gates[pool.domain].clone(), registry);
         Shared {
+            hints: settings.pools.iter().map(hints).collect(),
             standings: settings.pools.iter().map(standing).collect(),
             gates,
             clock,
@@ -195,7 +200,14 @@ impl Worker {
         let settings = shared.settings.clone();
         let account = Account::new(shared.ledger.clone(), seed as usize);
         let pool = |(index, pool): (usize, &PoolSettings)| {
-            Pool::new(shared.standings[index].clone(), pool, shared.clock, seed, account.clone())
+            Pool::new(
+                shared.standings[index].clone(),
+                shared.hints[index].clone(),
+                pool,
+                shared.clock,
+                seed,
+                account.clone(),
+            )
         };
         let identity = |source: &CustomerSource| match source {
             CustomerSource::Header(name) => Some(name.clone()),

@@ -75,6 +75,10 @@ table! {
         "Seats that protected and settling requests hold now of their reserve.";
     LIMIT = "sluss_admission_limit_seats", Gauge, ["resource", "kind"],
         "How many seats of a pool or budget may be in use now.";
+    LIMIT_SOURCE = "sluss_admission_limit_source", Gauge, ["resource", "kind", "source"],
+        "1 for who says what that limit is, 0 for the others: operator, hint (a backend said so lately) or found.";
+    HINTS = "sluss_admission_hints_total", Counter, ["resource", "verdict"],
+        "What backends said of a budget: taken, clamped to its range, unreadable, or ignored.";
     IN_USE = "sluss_admission_in_use_seats", Gauge, ["resource", "kind"],
         "How many seats of a pool or budget are in use now.";
     STATE = "sluss_admission_state", Gauge, ["product", "state"],

@@ -7,6 +7,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::export::Registry;
 use super::names;
+use crate::admission::resource::Hinted;
 use crate::admission::{Class, Refusal};
 use crate::proxy::admit::Decided;
 use crate::proxy::fault::Fault;
@@ -60,6 +61,14 @@ pub struct UpstreamMetrics {
     pub timed_out: Counter,
     seconds: Histogram,
     statuses: [Counter; 5],
+}
+
+/// What is counted of what one pool's backends say of one budget.
+pub struct HintMetrics {
+    taken: Counter,
+    clamped: Counter,
+    ignored: Counter,
+    unreadable: Counter,
 }
 
 impl ProxyMetrics {
@@ -140,6 +149,34 @@ impl ProductMetrics {
             self.refused_at_once[class.index()].increment(1);
         }
         self.refusals[class.index()][refusal.index()].increment(1);
+    }
+}
+
+impl HintMetrics {
+    /// Handles for the budget of this name.
+    pub fn new(registry: &Registry, budget: &str) -> HintMetrics {
+        let verdict = |verdict| registry.counter(names::HINTS, &[budget, verdict]);
+        HintMetrics {
+            taken: verdict("taken"),
+            clamped: verdict("clamped"),
+            ignored: verdict("ignored"),
+            unreadable: verdict("unreadable"),
+        }
+    }
+
+    /// A number was given, and this became of it.
+    pub fn heard(&self, hinted: Hinted) {
+        let counter = match hinted {
+            Hinted::Taken => &self.taken,
+            Hinted::Clamped => &self.clamped,
+            Hinted::Ignored => &self.ignored,
+        };
+        counter.increment(1);
+    }
+
+    /// What was given is no whole number.
+    pub fn unreadable(&self) {
+        self.unreadable.increment(1);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sluss::admission::Class;
 use sluss::admission::settings::LimitSettings;
 use sluss::config::{self, Config, LogFormat};
-use sluss::proxy::settings::{CustomerSource, EventSource};
+use sluss::proxy::settings::{CustomerSource, EventSource, HintSettings};
 
 use super::{MadeUp, good, in_repository, parse, text_of};
 
@@ -108,6 +108,27 @@ fn every_pool_knows_its_domain_and_resource() {
     }
     assert_eq!(needs(&config, 0, Class::Start), ["a", "wallet"]);
     assert_eq!(needs(&config, 1, Class::Start), ["b"]);
+}
+
+#[test]
+fn a_pool_listens_for_hints_of_the_budgets_that_its_products_draw_on() {
+    let text = products(&[(9101, ""), (9102, ""), (9103, "")]);
+    let budget = |name: &str, products: &str, keys: &str| {
+        format!("[[budget]]\nname = \"{name}\"\nclasses = [\"start\"]\nproducts = {products}\n{keys}\n")
+    };
+    let wallet = budget("wallet", r#"["a", "b"]"#, r#"hint = "X-Wallet""#);
+    let login = budget("login", r#"["b"]"#, "hint = \"x-login\"\npass_hint = true");
+    let config = good(&format!("{text}{}{wallet}{login}", budget("tote", r#"["a", "b"]"#, "")));
+    let hint = |header: &'static str, pass, resource, budget: &str| HintSettings {
+        header: http::HeaderName::from_static(header),
+        pass,
+        resource,
+        budget: budget.to_owned(),
+    };
+    let (wallet, login) = (hint("x-wallet", false, 3, "wallet"), hint("x-login", true, 4, "login"));
+    assert_eq!(config.proxy.domains[0].resources, ["a", "b", "tote", "wallet", "login"]);
+    let hints: Vec<_> = config.proxy.pools.into_iter().map(|pool| pool.hints).collect();
+    assert_eq!(hints, [vec![wallet.clone()], vec![wallet, login], vec![]]);
 }
 
 #[test]

@@ -120,7 +120,14 @@ fn every_example_of_a_key_is_good() {
     };
     let mut text = configuration(&example);
     text += &section("[[product.class]]", "product.class", &example);
-    text += &section("[[budget]]", "budget", &example);
+    // A number leaves nothing to hint at.
+    let hinted = |section: &str, name: &str| example(section, name).filter(|_| name != "limit");
+    text += &section("[[budget]]", "budget", &hinted);
+    let given = |section: &str, name: &str| match name {
+        "name" => Some("\"login\"".to_owned()),
+        name => example(section, name).filter(|_| !name.contains("hint")),
+    };
+    text += &section("[[budget]]", "budget", &given);
     text += &section("[schedule]", "schedule", &example);
     let schedule = keys::SCHEDULE.iter().filter(|key| key.section() == "event");
     let schedule: String = schedule.map(|key| format!("{} = {}\n", key.name(), key.example)).collect();

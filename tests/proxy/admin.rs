@@ -52,7 +52,7 @@ fn health_says_alive_and_ready() {
 fn lived() -> (Proxy, Backend) {
     let door = Door::default();
     let backend = Backend::behind(&door);
-    let budget = "[[budget]]\nname = \"wallet\"\nclasses = [\"commit\"]";
+    let budget = "[[budget]]\nname = \"wallet\"\nclasses = [\"commit\"]\nhint = \"x-wallet-seats\"";
     let proxy =
         Setup::new().with(budget).horse(&backend, "limit = 1\nqueue = { longest_wait = \"30s\", length = 1 }").start();
     let mut clients: Vec<_> = (0..3).map(|_| proxy.client()).collect();
@@ -116,6 +116,9 @@ fn the_metrics_tell_what_has_happened() {
         ("sluss_admission_in_flight_seats{product=\"horse-racing\"}", 0.0),
         ("sluss_admission_limit_seats{resource=\"horse-racing\",kind=\"pool\"}", 1.0),
         ("sluss_admission_in_use_seats{resource=\"wallet\",kind=\"budget\"}", 0.0),
+        ("sluss_admission_limit_source{resource=\"wallet\",kind=\"budget\",source=\"found\"}", 1.0),
+        ("sluss_admission_limit_source{resource=\"horse-racing\",kind=\"pool\",source=\"operator\"}", 1.0),
+        ("sluss_admission_hints_total{resource=\"wallet\",verdict=\"taken\"}", 0.0),
         ("sluss_admission_state{product=\"horse-racing\",state=\"parked\"}", 1.0),
         ("sluss_admission_state{product=\"horse-racing\",state=\"open\"}", 0.0),
         ("sluss_admission_transitions_total{product=\"horse-racing\",to=\"parked\"}", 1.0),

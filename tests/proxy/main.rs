@@ -20,6 +20,7 @@ mod leaving;
 mod backend_faults;
 mod balance;
 mod outage;
+mod hints;
 mod broken_answers;
 mod queue;
 mod handover;

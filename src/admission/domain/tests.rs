@@ -19,6 +19,7 @@ mod shares;
 mod life;
 mod events;
 mod limits;
+mod hints;
 mod observe;
 mod random;
 

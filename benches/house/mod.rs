@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use sluss::admission::settings::{
-    Range, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
+    LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
 use sluss::admission::{
     Arrival, Class, Customer, Domain, ONE_SEAT, Outcome, Output, ProductId, Seat, Timestamp, Verdict,

@@ -124,12 +124,12 @@ impl Resource {
 #[cfg(test)]
 mod tests {
     use super::super::super::limit::{Fixed, Knee};
-    use super::super::super::settings::ClimbSettings;
+    use super::super::super::settings::Range;
     use super::super::super::time::at;
     use super::*;
 
     fn found(budget: bool) -> Resource {
-        Resource::new(Box::new(Knee::new(ClimbSettings::default())), budget, &[])
+        Resource::new(Box::new(Knee::new(Range::default())), budget, &[])
     }
 
     #[test]

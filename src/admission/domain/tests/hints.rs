@@ -8,8 +8,8 @@ const WALLET: usize = 2;
 /// Horse racing and sport, each with a pool of its own and plenty of seats; bets of both draw on a wallet whose limit
 /// is looked for, between two seats and a hundred.
 fn wallet() -> Story {
-    let range = ClimbSettings { initial: n(8), least: n(2), most: n(100) };
-    let wallet = ResourceSettings { budget: true, limit: LimitSettings::Climb(range) };
+    let range = Range { initial: n(8), least: n(2), most: n(100) };
+    let wallet = ResourceSettings { budget: true, limit: LimitSettings::Found(range) };
     Story::new(vec![fixed(50), fixed(50), wallet], vec![betting(50, 0, WALLET), betting(50, 1, WALLET)])
 }
 

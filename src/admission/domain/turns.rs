@@ -5,11 +5,12 @@ use super::super::{Arrival, Class, ONE_SEAT, Output, Place, Refusal, Timestamp, 
 use super::{BATCH, Domain, NOBODYS, Turn};
 
 impl Domain {
-    /// The length up to which a line is needed to keep the seats busy.
+    /// The length up to which a line keeps the seats busy: as many as there are seats, and of few seats more than of many,
+    /// as chance is larger there (square-root staffing: Halfin, Whitt 1981).
     fn short_line(&self, product: usize, class: Class) -> u32 {
         let needs = self.products[product].settings.needs[class.index()];
-        let seats = needs.iter().map(|need| self.resources[need].limit()).min();
-        seats.unwrap_or(1).saturating_mul(2)
+        let seats = f64::from(needs.iter().map(|need| self.resources[need].limit()).min().unwrap_or(1));
+        (seats + 4.0 * seats.sqrt()) as u32
     }
 
     pub(super) fn is_line_full(&mut self, index: usize, class: Class, now: Timestamp) -> bool {

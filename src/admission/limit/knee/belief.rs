@@ -120,7 +120,8 @@ impl Belief {
     /// There is `by` times the capacity, and as many times the knee.
     pub(super) fn rescale(&mut self, by: f64) {
         self.scale *= by;
-        self.cells.iter_mut().flatten().for_each(|cell| cell.exposure *= by);
+        // The capacity is what was answered by what was exposed: what is remembered took longer, or less long, by now.
+        self.cells.iter_mut().flatten().for_each(|cell| cell.exposure /= by);
     }
 
     /// How many standard deviations `good` answers in `seconds` are from what was expected with `seats` in flight, by

@@ -107,6 +107,19 @@ fn a_knee_that_moves_is_followed_both_ways() {
 }
 
 #[test]
+fn backends_that_go_and_come_back_are_no_surprise() {
+    let (mut law, mut random) = (from(8), Random::new(1));
+    saturate(&mut law, 20.0, 0, 0, 30, &mut random);
+    for turn in 0..20 {
+        let (by, knee) = if turn % 2 == 0 { (0.5, 10.0) } else { (2.0, 20.0) };
+        law.rescale(by);
+        let levels = saturate(&mut law, knee, 0, 30_000 + turn * 2000, 2, &mut random);
+        assert!(levels.iter().all(|level| (0.75 * knee..1.4 * knee).contains(level)), "turn {turn}: {levels:?}");
+        assert!(law.knee().is_some(), "turn {turn}: what was known is forgotten");
+    }
+}
+
+#[test]
 fn a_backend_that_fails_by_nature_is_not_starved() {
     // One answer in five fails at any limit: fewer seats would not make that better.
     let mut law = from(8);

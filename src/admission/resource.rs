@@ -26,6 +26,8 @@ use credit::Credit;
 #[derive(Debug)]
 pub struct Resource {
     limit: Box<dyn Limit>,
+    /// Seats there are, as last told by the limit or the witness: asked for several times in each decision.
+    seats: u32,
     /// Looks on while the limit is not in force.
     witness: Option<Box<Witness>>,
     budget: bool,
@@ -73,6 +75,7 @@ impl Resource {
             Share { bearable, ..Share::default() }
         };
         Resource {
+            seats: limit.seats(),
             limit,
             witness: None,
             budget,
@@ -87,7 +90,12 @@ impl Resource {
 
     /// How many seats there are now.
     pub fn limit(&self) -> u32 {
-        self.witness.as_ref().map_or_else(|| self.limit.seats(), |witness| witness.seats())
+        self.seats
+    }
+
+    /// To be called whenever the limit or the witness may have changed its mind.
+    fn count_seats(&mut self) {
+        self.seats = self.witness.as_ref().map_or_else(|| self.limit.seats(), |witness| witness.seats());
     }
 
     /// How many are taken. Above [`limit`](Self::limit) only after the limit shrank, or in bypass.
@@ -119,6 +127,7 @@ impl Resource {
     /// Start from a level found earlier.
     pub(crate) fn recall(&mut self, knee: f64) {
         self.limit.recall(knee);
+        self.count_seats();
     }
 
     /// So many of its backends are there.
@@ -132,6 +141,7 @@ impl Resource {
             if let Some(witness) = &mut self.witness {
                 witness.forget();
             }
+            self.count_seats();
         }
     }
 
@@ -175,6 +185,7 @@ impl Resource {
 
     pub(crate) fn observe(&mut self, sample: &Sample, now: Timestamp) {
         self.limit.observe(sample, now);
+        self.count_seats();
     }
 
     /// How far `product` would be from its due with so many more seats: least goes first, and can be compared between

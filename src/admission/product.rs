@@ -11,7 +11,7 @@ use super::ramp::Ramp;
 use super::random::Random;
 use super::rate::Rate;
 use super::retry_after::Calendar;
-use super::settings::ProductSettings;
+use super::settings::{Needs, ProductSettings};
 use super::{Class, Refusal, Refused, State, Timestamp};
 
 /// A line that has been waited in for longer stands, and is kept short.
@@ -23,6 +23,8 @@ const STANDING: u32 = 4;
 #[derive(Debug)]
 pub struct Product {
     pub(crate) settings: ProductSettings,
+    /// What requests of every class need.
+    pub(crate) always_needed: Needs,
     pub(crate) state: State,
     pub(crate) lines: [Line; Class::COUNT],
     pub(crate) waiting: u32,
@@ -40,6 +42,7 @@ impl Product {
     pub(crate) fn new(settings: ProductSettings, now: Timestamp) -> Product {
         Product {
             calendars: std::array::from_fn(|_| Calendar::new(settings.queue.retry_after)),
+            always_needed: Needs::in_common(&settings.needs),
             settings,
             state: State::Open,
             lines: [Line::default(); Class::COUNT],
@@ -73,6 +76,11 @@ impl Product {
         self.lines[class.index()].len()
     }
 
+    /// Whether anybody waits who may be served from the reserve.
+    pub(crate) fn reserve_is_waited_for(&self) -> bool {
+        self.waiting(Class::Protected) + self.waiting(Class::Settle) > 0
+    }
+
     /// The ramp's ceiling, while there is one.
     pub fn ramp_seats(&self) -> Option<u32> {
         self.ramp.as_ref().map(Ramp::seats)
@@ -91,6 +99,11 @@ impl Product {
     /// How many more seats the ramp lets it take.
     pub(crate) fn free_under_ramp(&self) -> u32 {
         self.ramp.as_ref().map_or(u32::MAX, |ramp| ramp.seats().saturating_sub(self.in_flight))
+    }
+
+    /// Whether it takes new work, and its ramp lets so many more seats be taken.
+    pub(crate) fn has_room(&self, cost: u32) -> bool {
+        self.state.refuses().is_none() && self.free_under_ramp() >= cost
     }
 
     /// What of the reserve a request takes that asks for `seats`, if so much is there.

@@ -29,6 +29,8 @@ pub use hinted::{Hinted, Source};
 #[derive(Debug)]
 pub struct Resource {
     limit: Box<dyn Limit>,
+    /// Seats there are, as last told by the limit or the witness: asked for several times in each decision.
+    seats: u32,
     /// Looks on while the limit is not in force.
     witness: Option<Box<Witness>>,
     /// What a backend says that it takes, while that is fresh.
@@ -78,6 +80,7 @@ impl Resource {
             Share { bearable, ..Share::default() }
         };
         Resource {
+            seats: limit.seats(),
             limit,
             witness: None,
             hint: None,
@@ -93,10 +96,16 @@ impl Resource {
 
     /// How many seats there are now.
     pub fn limit(&self) -> u32 {
-        if let Some(hint) = &self.hint {
-            return hint.seats();
-        }
-        self.witness.as_ref().map_or_else(|| self.limit.seats(), |witness| witness.seats())
+        self.seats
+    }
+
+    /// To be called whenever the limit, the witness or a hint may have changed its mind.
+    fn count_seats(&mut self) {
+        self.seats = match (&self.hint, &self.witness) {
+            (Some(hint), _) => hint.seats(),
+            (None, Some(witness)) => witness.seats(),
+            (None, None) => self.limit.seats(),
+        };
     }
 
     /// How many are taken. Above [`limit`](Self::limit) only after the limit shrank, or in bypass.
@@ -129,6 +138,7 @@ impl Resource {
     /// Start from a level found earlier.
     pub(crate) fn recall(&mut self, knee: f64) {
         self.limit.recall(knee);
+        self.count_seats();
     }
 
     /// So many of its backends are there.
@@ -142,6 +152,7 @@ impl Resource {
             if let Some(witness) = &mut self.witness {
                 witness.forget();
             }
+            self.count_seats();
         }
     }
 
@@ -187,6 +198,7 @@ impl Resource {
         // A limit that does not move what is in flight learns nothing from it.
         if self.hint.is_none() {
             self.limit.observe(sample, now);
+            self.count_seats();
         }
     }
 

@@ -76,6 +76,14 @@ impl Needs {
         Some(needs)
     }
 
+    /// What all of `several` need.
+    pub(crate) fn in_common(several: &[Needs]) -> Needs {
+        let Some((first, others)) = several.split_first() else { return Needs::default() };
+        let by_all = |need: &usize| others.iter().all(|other| other.iter().any(|id| id == *need));
+        let common: Vec<usize> = first.iter().filter(by_all).collect();
+        Needs::new(&common).unwrap_or_default()
+    }
+
     /// The indices, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = usize> + use<'_> {
         self.ids[..usize::from(self.len)].iter().map(|id| usize::from(*id))

@@ -44,8 +44,7 @@ impl Domain {
             return true;
         }
         let (product, cost) = (&self.products[arrival.product.index()], self.cost(arrival));
-        product.state.refuses().is_none()
-            && product.free_under_ramp() >= cost
+        product.has_room(cost)
             && product.settings.needs[arrival.class.index()].iter().all(|need| self.resources[need].free() >= cost)
             && self.is_trusted(arrival, cost)
     }

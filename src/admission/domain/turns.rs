@@ -107,11 +107,11 @@ impl Domain {
         let mut next = None;
         let mut least = NOBODYS;
         for (index, product) in self.products.iter().enumerate() {
-            if product.waiting == 0 {
+            if product.waiting == 0 || self.is_held_up(index) {
                 continue;
             }
-            let turn = |class| self.ready(index, class, now).map(|turn| (class, turn));
-            let Some((class, turn)) = self.ranks(index).into_iter().find_map(turn) else { continue };
+            let turn = |class: &Class| self.ready(index, *class, now).map(|turn| (*class, turn));
+            let Some((class, turn)) = self.ranks(index).iter().find_map(turn) else { continue };
             if turn < least {
                 least = turn;
                 next = Some((index, class));
@@ -120,18 +120,29 @@ impl Domain {
         next
     }
 
+    /// Whether nobody of a product can have a turn, whatever their class, because what all of them need is full. That is
+    /// so after nearly every turn, so it is found before anybody is asked.
+    fn is_held_up(&self, index: usize) -> bool {
+        let product = &self.products[index];
+        // Of those who want several seats some are told no before there is room for them.
+        let must_ask = || self.bypass || self.waiters.any_wants_several() || product.reserve_is_waited_for();
+        product.always_needed.iter().any(|need| self.resources[need].free() == 0) && !must_ask()
+    }
+
     /// The classes of a product in the order in which they have their turn now: as they rank, but for the lowest, which
     /// go before all but those that pass in every state when their floor is due.
     pub(super) fn ranks(&self, index: usize) -> [Class; Class::COUNT] {
+        if self.products[index].floor.is_due(1) { self.ranks_with_floor(index) } else { Class::ALL }
+    }
+
+    fn ranks_with_floor(&self, index: usize) -> [Class; Class::COUNT] {
         let mut ranks = Class::ALL;
-        if self.products[index].floor.is_due(1) {
-            let mut due = self.due(index);
-            due.sort_by_key(|due| due.map_or(Timestamp::NEVER, |(until, _)| until));
-            // The later of the two is moved first.
-            for (_, class) in due.into_iter().rev().flatten() {
-                let place = ranks.iter().position(|rank| *rank == class).unwrap_or(0);
-                ranks[Class::Commit.index()..=place].rotate_right(1);
-            }
+        let mut due = self.due(index);
+        due.sort_by_key(|due| due.map_or(Timestamp::NEVER, |(until, _)| until));
+        // The later of the two is moved first.
+        for (_, class) in due.into_iter().rev().flatten() {
+            let place = ranks.iter().position(|rank| *rank == class).unwrap_or(0);
+            ranks[Class::Commit.index()..=place].rotate_right(1);
         }
         ranks
     }
@@ -159,16 +170,29 @@ impl Domain {
         }
     }
 
-    /// The turn of the head of a line, if it can start or must be told no.
+    /// The turn of the head of a line, if it can start or must be told no. In one pass, for this is asked of every
+    /// product after every end: what it claims is found out with whether it is there.
     fn ready(&self, index: usize, class: Class, now: Timestamp) -> Option<Turn> {
         let head = self.head(index, class)?;
         if self.is_stale(head, now) {
             return Some((0, Timestamp::ZERO));
         }
-        if !self.can_start(&head.arrival) {
+        if self.bypass || self.reserve_for(&head.arrival).is_some() {
+            return Some(self.turn(&head.arrival, head.until, now));
+        }
+        let cost = self.cost(&head.arrival);
+        if !self.products[index].has_room(cost) {
             return None;
         }
-        let turn = self.turn(&head.arrival, head.until, now);
+        let mut claim = 0;
+        for need in self.products[index].settings.needs[class.index()].iter() {
+            let resource = &self.resources[need];
+            if resource.free() < cost || !resource.is_trusted(index, cost) {
+                return None;
+            }
+            claim = claim.max(resource.claim(index, cost, now));
+        }
+        let turn = (claim, head.until);
         (!self.is_kept_from(&head.arrival, turn, now)).then_some(turn)
     }
 

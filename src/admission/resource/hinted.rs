@@ -96,6 +96,7 @@ impl Resource {
             Some(hint) => hint.hear(taken, now),
             None => self.hint = Some(Hint::new(taken, now)),
         }
+        self.count_seats();
         if taken == seats { Hinted::Taken } else { Hinted::Clamped }
     }
 
@@ -108,6 +109,7 @@ impl Resource {
     pub(crate) fn forget_hint(&mut self, now: Timestamp) {
         if let Some(hint) = self.hint.take_if(|hint| hint.until <= now) {
             self.limit.recall(f64::from(hint.seats));
+            self.count_seats();
         }
     }
 

@@ -22,6 +22,7 @@ impl Resource {
             }
             (false, None) => {}
         }
+        self.count_seats();
     }
 
     /// A request is on its way that would have needed a seat.
@@ -35,6 +36,7 @@ impl Resource {
     pub(crate) fn ends(&mut self, outcome: Outcome, now: Timestamp) {
         if let Some(witness) = &mut self.witness {
             witness.ends(outcome, now);
+            self.count_seats();
         }
     }
 }

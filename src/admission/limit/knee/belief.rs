@@ -16,6 +16,8 @@
 //! three sums, kept on a grid and forgotten at an even pace. No latency and no rate is a baseline here: what counts is
 //! only how many answers came at one limit beside how many at another.
 
+use std::sync::LazyLock;
+
 /// Cells of the grid are this far apart, in logarithms.
 const STEP: f64 = 0.05;
 /// From one seat to eight thousand.
@@ -35,6 +37,8 @@ const WIDE: f64 = 0.7;
 const NARROW: f64 = 0.15;
 /// The least that a fresh belief gives any place, so that evidence can always overrule it.
 const FAINT: f64 = 8.0;
+/// The logarithm of what need not be told from nothing: adding it to one changes no digit.
+const HOPELESS: f64 = -40.0;
 
 /// See the module.
 #[derive(Debug)]
@@ -202,11 +206,15 @@ impl Belief {
     fn weigh(&mut self) {
         let strength = 1.0 / self.dispersion.max(self.answers / STRONGEST);
         let answers = self.answers;
-        let fit = |cell: &Cell| if answers > 0.0 { cell.fit - answers * cell.exposure.ln() } else { cell.fit };
-        let best = self.cells.iter().flatten().map(fit).fold(f64::NEG_INFINITY, f64::max);
+        let mut best = f64::NEG_INFINITY;
+        for cell in self.cells.iter_mut().flatten() {
+            cell.p = if answers > 0.0 { cell.fit - answers * cell.exposure.ln() } else { cell.fit };
+            best = best.max(cell.p);
+        }
         let mut total = 0.0;
         for cell in self.cells.iter_mut().flatten() {
-            cell.p = ((fit(cell) - best) * strength).exp();
+            let behind = (cell.p - best) * strength;
+            cell.p = if behind > HOPELESS { behind.exp() } else { 0.0 };
             total += cell.p;
         }
         self.cells.iter_mut().flatten().for_each(|cell| cell.p /= total);
@@ -215,7 +223,8 @@ impl Belief {
 
 /// The knee of a cell, before it is stretched.
 fn place(index: usize) -> f64 {
-    (index as f64 * STEP).exp()
+    static PLACES: LazyLock<[f64; CELLS]> = LazyLock::new(|| std::array::from_fn(|index| (index as f64 * STEP).exp()));
+    PLACES[index]
 }
 
 impl Shape {

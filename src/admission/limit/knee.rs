@@ -48,8 +48,8 @@ pub struct Knee {
     allowance: f64,
     /// The part of the answers that missed the objective lately.
     slow: f64,
-    /// Nearly nothing is answered: that tells of an outage and not of a knee.
-    lost: bool,
+    /// Nearly nothing is answered: that tells of an outage and not of a knee. The level before.
+    lost: Option<f64>,
     seats: u32,
     window: Window,
 }
@@ -111,7 +111,7 @@ impl Knee {
             turn: 0,
             allowance: SAVED,
             slow: 0.0,
-            lost: false,
+            lost: None,
             seats,
             // The first answers come while the backends still fill.
             window: Window::after(seats),
@@ -123,9 +123,9 @@ impl Knee {
         if window.failed() > 0.5 {
             return self.lose();
         }
-        if self.lost && window.failed() < 0.05 {
-            self.lost = false;
-            return self.begin_anew(self.base, Lean::Up);
+        if let Some(before) = self.lost.take_if(|_| window.failed() < 0.05) {
+            // As after a closure: from half of what was known. Should that be too much still, it is half of that.
+            return self.begin_anew(self.base.max(before / 2.0), Lean::Up);
         }
         let (seats, good, seconds) = (f64::from(self.seats), window.good(), window.seconds());
         let surprise = self.belief.surprise(seats, good, seconds).unwrap_or_default();
@@ -165,7 +165,7 @@ impl Knee {
 
     /// While nearly everything fails, fewer and fewer are sent; nothing is learned about the knee.
     fn lose(&mut self) {
-        self.lost = true;
+        self.lost.get_or_insert(self.base);
         self.base = (self.base * 0.75).max(self.least);
         self.ask(Probe::Base);
     }
@@ -241,13 +241,13 @@ impl Limit for Knee {
 
     fn knee(&self) -> Option<f64> {
         let narrow = self.belief.quantile(0.9) <= self.belief.quantile(0.1) * FOUND;
-        (narrow && !self.lost).then_some(self.base)
+        (narrow && self.lost.is_none()).then_some(self.base)
     }
 
     fn recall(&mut self, knee: f64) {
         // A journal may hold anything.
         if knee.is_finite() {
-            self.lost = false;
+            self.lost = None;
             self.begin_anew(knee, Lean::Here);
             // It was looked for once; that is not paid for again.
             self.allowance = 0.0;

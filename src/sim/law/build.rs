@@ -1,7 +1,7 @@
 //! From a law's written name to the law.
 
 use super::classic::{self, Surroundings};
-use super::{Law, Ours};
+use super::{Law, Observing, Ours};
 use crate::sim::checks::Watched;
 use crate::sim::scenario::Scenario;
 
@@ -11,7 +11,7 @@ pub const OURS: &str = "sluss";
 /// The law that `written` names, for one run of `scenario`; else a sentence on what may be written.
 pub fn build(written: &str, scenario: &Scenario, seed: u64) -> Result<Box<dyn Law>, String> {
     if written == OURS {
-        return Ok(Box::new(watched(scenario, seed)));
+        return Ok(Box::new(Observing::new(watched(scenario, seed))));
     }
     let built = classic::build(written, &surroundings(scenario), seed);
     built.map_err(|wrong| format!("there is no law `{written}`: {wrong}; ours is `{OURS}`"))

@@ -165,7 +165,8 @@ impl Product {
                 let drain = self.let_through[class.index()].per_s(now);
                 calendar.promise(drain, now, random)
             }
-            Refusal::Closed | Refusal::Parked | Refusal::NoBackend | Refusal::EventParked => calendar.shut(now, random),
+            Refusal::Closed | Refusal::Parked | Refusal::EventParked => calendar.shut(now, random),
+            Refusal::NoBackend => calendar.gone(now, random),
             Refusal::OverCustomerShare | Refusal::ShuttingDown | Refusal::ProxyOverloaded => calendar.soon(random),
             // What is over does not come back.
             Refusal::EventClosed | Refusal::PastBettingStop => Duration::ZERO,

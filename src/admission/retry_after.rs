@@ -61,7 +61,18 @@ impl Calendar {
         let late = (now.since(since) / 2).max(soonest * 10).min(latest);
         random.between((late * 2 / 5).max(soonest), late)
     }
+
+    /// A time to come back to what was found gone. Most of what goes is back at once, and then nobody should have been
+    /// sent away for long; what stays away is as good as shut.
+    pub(crate) fn gone(&mut self, now: Timestamp, random: &mut Random) -> Duration {
+        let shut = self.shut(now, random);
+        let (since, _) = self.shut;
+        if now.since(since) < BLIP { self.soon(random) } else { shut }
+    }
 }
+
+/// An outage shorter than this may be over before anybody has come back.
+const BLIP: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -123,6 +134,16 @@ mod tests {
         assert!((27..30).contains(&latest.unwrap_or_default()), "{latest:?}");
         assert!((300..400).all(|second| (12..30).contains(&told(second))));
         assert!((4..10).contains(&told(431)), "half a minute without a word is another closure");
+    }
+
+    #[test]
+    fn what_has_just_gone_may_be_back_as_soon_as_anybody_is() {
+        let mut calendar = Calendar::new(BOUNDS);
+        let mut random = Random::new(3);
+        let mut told = |ms: u64| calendar.gone(at(ms), &mut random).as_secs_f64();
+        assert!((0..100).all(|turn| (1.0..=2.0).contains(&told(100_000 + turn * 9))));
+        assert!((0..100).all(|turn| (4.0..=10.0).contains(&told(101_000 + turn * 9))));
+        assert!((1.0..=2.0).contains(&told(140_000)), "half a minute without a word is another outage");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(super) fn run(path: &Path) -> Result<(), String> {
     let mut config = config::load(path).map_err(|error| error.to_string())?;
     log_to_stderr(config.log);
     fit_descriptors(&mut config.proxy.listen)?;
+    warn_of_memory(&config.proxy.listen);
     let running = run::start(config).map_err(|error| error.to_string())?;
     tracing::info!(address = %running.address, admin = %running.admin, "sluss takes requests");
     let told = wait_for_the_end()?;
@@ -42,6 +43,19 @@ fn fit_descriptors(listen: &mut ListenSettings) -> Result<(), String> {
         listen.connections = fit;
     }
     Ok(())
+}
+
+/// Connections that are full of memory before they are all there are no reason not to start, but somebody should know.
+fn warn_of_memory(listen: &ListenSettings) {
+    if let Some(wanted) = listen.memory_wanted() {
+        tracing::warn!(
+            connections = listen.connections,
+            memory_bytes = listen.memory,
+            wanted_bytes = wanted,
+            "[listen] memory is used up before there are as many connections as may be, and low classes are refused then: \
+             raise memory, or lower connections"
+        );
+    }
 }
 
 /// Say whether a configuration is sound.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 
+use super::ledger;
 use crate::admission::{self, Class, ProductId};
 
 /// Everything the proxy needs to run.
@@ -47,6 +48,15 @@ pub struct ListenSettings {
     pub timeouts: ClientTimeouts,
     /// How long requests in flight have to finish after SIGTERM.
     pub drain: Duration,
+}
+
+impl ListenSettings {
+    /// Bytes of memory that all connections would be accounted for, when that is more than may be held: then requests are
+    /// refused for want of memory before there are as many connections as may be.
+    pub fn memory_wanted(&self) -> Option<usize> {
+        let wanted = (self.connections.get() as usize).saturating_mul(ledger::CLIENT);
+        (wanted > self.memory).then_some(wanted)
+    }
 }
 
 /// Bounds on what a client may send.

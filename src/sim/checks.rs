@@ -6,6 +6,9 @@
 //! no figure that it could count by itself. What it takes on trust is what cannot be known from outside: the limits as
 //! they are found, the knee, the ramp's ceiling; and of these the ceiling is held against a bound of its own.
 //!
+//! In observe-only the law decides as ever, and what it decides counts for nothing: so it is checked as ever.
+//! [`Observing`](super::law::Observing) stands outside, and the witness sees what would have been.
+//!
 //! | promise | checked |
 //! |---|---|
 //! | `limit` | nobody is let through who lacks anything; all that is needed is taken, or nothing |
@@ -20,6 +23,7 @@
 //! | `trust` | who borrows has given back in time what it borrowed before, one seat apart |
 //! | `share` | who is hungry for long holds its max-min share |
 //! | `state`, `forbidden` | what is shut, down, closed, or after its stop, does not pass |
+//! | `hint` | what backends say of a budget is its limit while it is fresh, and the least of it where they do not agree |
 //! | `backends` | the limit and the knee follow the backends that are there |
 //! | `ramp` | the ceiling binds, grows no faster than promised, and is not left early |
 //! | `frozen` | a ramp that keeps stepping back stops growing |
@@ -33,6 +37,7 @@ mod report;
 mod line;
 mod books;
 mod life;
+mod hints;
 mod ramp;
 mod door;
 mod turns;
@@ -50,6 +55,7 @@ pub use shown::{Shown, ShownProduct, ShownResource, Transparent};
 use super::law::{Knock, Law, Look, Notice, Ours, RequestId, Said, Word};
 use crate::admission::{Arrival, Class, Order, Outcome, Settings, Timestamp};
 use books::{Books, Stage};
+use hints::Heard;
 use life::Life;
 use report::{Doing, Report};
 use rest::Wakes;
@@ -72,6 +78,8 @@ struct House {
     shown: Shown,
     books: Books,
     life: Life,
+    /// By resource.
+    hints: Vec<Heard>,
     shares: Shares,
     trust: Trust,
     wakes: Wakes,
@@ -175,6 +183,15 @@ impl<L: Transparent> Law for Watched<L> {
         self.law.look(product)
     }
 
+    fn goes_on(&mut self, knock: Knock, now: Timestamp) {
+        self.calls(Doing::Came(knock.request.0), now, |law, _| law.goes_on(knock, now));
+    }
+
+    fn is_over(&mut self, request: RequestId, outcome: Outcome, now: Timestamp) {
+        // What the request had was given back in a call of its own; what the law has seen may move a limit.
+        self.calls(Doing::Ended(request.0), now, |law, _| law.is_over(request, outcome, now));
+    }
+
     fn violations(&self) -> &[String] {
         self.house.report.found()
     }
@@ -202,6 +219,7 @@ impl House {
             shown: Shown::empty(settings.resources.len(), products),
             books: Books::new(&settings),
             life: Life::new(products, settings.resources.len()),
+            hints: vec![Heard::default(); settings.resources.len()],
             trust,
             shares,
             wakes: Wakes::default(),

@@ -5,12 +5,14 @@
 
 mod ours;
 mod candidates;
+mod observing;
 pub mod classic;
 mod build;
 
 use std::time::Duration;
 
 pub use build::{OURS, build};
+pub use observing::Observing;
 pub use ours::Ours;
 
 use crate::admission::schedule::{Entry, EventState};
@@ -87,6 +89,15 @@ pub enum Notice {
     MoveStop(EventKey, Timestamp),
     /// Everything but plain proxying goes off, or on again.
     Bypass(bool),
+    /// What is decided no longer counts, or counts again. Heard by [`Observing`], which tells the law as well.
+    Observe(bool),
+    /// A backend says how many requests a budget takes.
+    Hint {
+        /// The budget: an index into the resources of the admission settings.
+        resource: usize,
+        /// Requests it takes now.
+        seats: u32,
+    },
     /// So many of the nodes behind a pool accept connections, `of` so many that there are.
     Backends {
         /// The pool: an index into the resources of the admission settings.
@@ -151,6 +162,13 @@ pub trait Law {
     fn violations(&self) -> &[String] {
         &[]
     }
+
+    /// After [`arrive`](Self::arrive), or while it waits: this request goes on, whatever was said to it. Its seat or place
+    /// is given back as ever, and [`is_over`](Self::is_over) follows.
+    fn goes_on(&mut self, _knock: Knock, _now: Timestamp) {}
+
+    /// A request that went on has ended.
+    fn is_over(&mut self, _request: RequestId, _outcome: Outcome, _now: Timestamp) {}
 
     /// Something that only a law with events understands. False when this one does not.
     fn notice(&mut self, _notice: Notice, _now: Timestamp) -> bool {

@@ -263,6 +263,11 @@ pub enum What {
     MoveStop(usize, Duration),
     /// Everything but plain proxying goes off, or on again. Other laws do not hear it.
     Bypass(bool),
+    /// What is decided no longer counts, or counts again. Other laws do not hear it.
+    Observe(bool),
+    /// A backend says how many requests a budget takes: an index into the resources of the admission settings, and the
+    /// number. Other laws do not hear it.
+    Hint(usize, u32),
     /// Something happens to a station of the plant, by index.
     Fault(usize, backend::Fault),
 }

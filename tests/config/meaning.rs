@@ -132,6 +132,14 @@ fn a_pool_listens_for_hints_of_the_budgets_that_its_products_draw_on() {
 }
 
 #[test]
+fn it_is_known_when_the_connections_want_more_memory_than_may_be_held() {
+    let wanted =
+        |listen: &str| good(&format!("[listen]\n{listen}\n{}", products(&[(9101, "")]))).proxy.listen.memory_wanted();
+    assert_eq!(wanted("connections = 512\nmemory = \"16MiB\""), None);
+    assert_eq!(wanted("connections = 513\nmemory = \"16MiB\""), Some(513 * 32 * 1024));
+}
+
+#[test]
 fn those_who_ask_for_no_guarantee_share_what_is_left_evenly() {
     let wallet = "[[budget]]\nname = \"wallet\"\nclasses = [\"start\"]\n";
     let three = products(&[(9101, "guarantee = 50"), (9102, ""), (9103, "")]);

@@ -20,6 +20,9 @@ pub(super) fn happens(dice: &mut Dice, scenario: &mut Scenario) {
         happenings.push(Happening { at: begins, what });
         happenings.extend(then.map(|what| Happening { at: ends, what }));
     }
+    // At the end, so that the worlds of before are what they were but for this.
+    happenings.extend(observed(dice, scenario));
+    happenings.extend(hints(dice, scenario));
     happenings.retain(|happening| happening.at < scenario.lasts);
     happenings.sort_by_key(|happening| happening.at);
     scenario.happenings = happenings;
@@ -32,6 +35,35 @@ fn trouble(dice: &mut Dice, scenario: &Scenario, ends: Duration) -> (What, Optio
         4..=5 if !scenario.events.is_empty() => eventful(dice, scenario, ends),
         _ => faulty(dice, scenario),
     }
+}
+
+/// Observe-only for a while, or until the end.
+fn observed(dice: &mut Dice, scenario: &Scenario) -> Vec<Happening> {
+    if !dice.chance(20) {
+        return Vec::new();
+    }
+    let begins = scenario.lasts.mul_f64(dice.part(0, 80));
+    let ends = begins + dice.one_of(&[0, 40, 1_000, 4_000, 60_000]) * Duration::from_millis(1);
+    let at = |at, on| Happening { at, what: What::Observe(on) };
+    vec![at(begins, true), at(ends, false)]
+}
+
+/// What backends say of budgets: often at once or within a second, and of different minds.
+fn hints(dice: &mut Dice, scenario: &Scenario) -> Vec<Happening> {
+    let mut all = Vec::new();
+    let resources = scenario.admission.resources.iter().enumerate();
+    for (resource, _) in resources.filter(|(_, settings)| settings.budget) {
+        if !dice.chance(30) {
+            continue;
+        }
+        let mut at = scenario.lasts.mul_f64(dice.part(0, 60));
+        for _ in 0..dice.count(1, 20) {
+            at += dice.one_of(&[0, 1, 100, 300, 999, 1_000, 2_500, 9_999, 10_000]) * Duration::from_millis(1);
+            let seats = dice.one_of(&[0, 1, 2, 3, 5, 9, 30, u32::MAX]);
+            all.push(Happening { at, what: What::Hint(resource, seats) });
+        }
+    }
+    all
 }
 
 fn parked(dice: &mut Dice, scenario: &Scenario) -> (What, Option<What>) {

@@ -76,6 +76,8 @@ impl Life {
             Notice::Bypass(on) => self.bypass = on,
             // A pool is not one product's: its house sees to it.
             Notice::Backends { .. } => {}
+            // A hint is about a budget, and observe-only changes nothing that is decided.
+            Notice::Hint { .. } | Notice::Observe(_) => {}
             Notice::Schedule(key, entry) => {
                 self.events.insert(key, entry);
             }
@@ -131,6 +133,9 @@ impl House {
         let now = self.report.now();
         if let Notice::Backends { pool, healthy, of } = notice {
             return self.has_backends(pool, healthy, of);
+        }
+        if let Notice::Hint { resource, seats } = notice {
+            return self.is_told(resource, seats);
         }
         let Some(product) = self.life.noticed(notice, now) else { return };
         if self.life.shut[product].is_none() && !self.life.down[product] {

@@ -24,7 +24,7 @@ pub(super) enum Doing {
     Woke,
     /// An order for this product.
     Ordered(usize),
-    /// Something about events, or bypass.
+    /// Something about events or budgets, or bypass, or observe-only.
     Told,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for Doing {
             Doing::Left(request) => write!(f, "as request {request} left"),
             Doing::Woke => write!(f, "woken"),
             Doing::Ordered(product) => write!(f, "at an order for product {product}"),
-            Doing::Told => write!(f, "told of an event or of bypass"),
+            Doing::Told => write!(f, "told of an event, a hint, bypass or observe-only"),
         }
     }
 }

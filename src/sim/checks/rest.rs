@@ -51,6 +51,7 @@ impl House {
     pub(super) fn ends(&mut self, next: Option<Timestamp>) {
         self.wakes.promised = self.wakes_at(next).map(|at| at.max(self.report.now()));
         self.check_counts();
+        self.check_hints();
         self.check_states();
         if self.was_at_rest() {
             self.check_waiters(next);

@@ -440,6 +440,41 @@ fn bypass_turns_nobody_away() {
     scene.speaks_of("refusal");
 }
 
+/// A scene whose wallet's limit is looked for, and whose wallet has so many seats now.
+fn hinted(seats: u32, limit: u32, ms: u64, scene: &mut Scene) {
+    scene.law().limit(WALLET, limit);
+    scene.notices(Notice::Hint { resource: WALLET, seats }, ms);
+}
+
+#[test]
+fn a_limit_that_does_not_heed_what_the_backend_says() {
+    // An operator gave it four.
+    let mut scene = Scene::new();
+    hinted(9, 4, 0, &mut scene);
+    scene.is_silent();
+    hinted(9, 9, 1, &mut scene);
+    scene.speaks_of("hint");
+    let mut scene = Scene::whose_wallet_is_looked_for();
+    for (seats, limit, ms) in [(9, 9, 0), (6, 6, 100), (8, 6, 300), (7, 6, 1_099), (8, 7, 1_100), (100, 7, 1_200)] {
+        hinted(seats, limit, ms, &mut scene);
+        scene.is_silent();
+    }
+    let mut bolder = Scene::whose_wallet_is_looked_for();
+    hinted(6, 6, 0, &mut bolder);
+    hinted(8, 8, 999, &mut bolder);
+    bolder.speaks_of("hint");
+    let mut deaf = Scene::whose_wallet_is_looked_for();
+    hinted(6, 5, 0, &mut deaf);
+    deaf.speaks_of("hint");
+    // Within the range, and only while it is fresh.
+    let mut scene = Scene::whose_wallet_is_looked_for();
+    hinted(0, 2, 0, &mut scene);
+    hinted(u32::MAX, 50, 2_000, &mut scene);
+    scene.law().limit(WALLET, 33);
+    scene.wakes(&[], 12_000);
+    scene.is_silent();
+}
+
 fn has_backends(scene: &mut Scene, healthy: u32, ms: u64) {
     scene.notices(Notice::Backends { pool: POOL, healthy, of: 4 }, ms);
 }

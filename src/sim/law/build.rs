@@ -2,7 +2,7 @@
 
 use super::candidates;
 use super::classic::{self, Surroundings};
-use super::{Law, Ours};
+use super::{Law, Observing, Ours};
 use crate::admission::Settings;
 use crate::sim::checks::Watched;
 use crate::sim::scenario::Scenario;
@@ -13,11 +13,11 @@ pub const OURS: &str = "sluss";
 /// The law that `written` names, for one run of `scenario`; else a sentence on what may be written.
 pub fn build(written: &str, scenario: &Scenario, seed: u64) -> Result<Box<dyn Law>, String> {
     if written == OURS {
-        return Ok(Box::new(watched(scenario, scenario.admission.clone(), seed)));
+        return Ok(Box::new(Observing::new(watched(scenario, scenario.admission.clone(), seed))));
     }
     if let Some(candidate) = written.strip_prefix(OURS).and_then(|rest| rest.strip_prefix(':')) {
         let settings = candidates::instead(&scenario.admission, candidate);
-        return settings.map(|settings| Box::new(watched(scenario, settings, seed)) as Box<dyn Law>);
+        return settings.map(|settings| Box::new(Observing::new(watched(scenario, settings, seed))) as Box<dyn Law>);
     }
     let built = classic::build(written, &surroundings(scenario), seed);
     built.map_err(|wrong| {

@@ -1,12 +1,12 @@
 //! Sluss's own admission, asked as the proxy asks it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::{Knock, Law, Look, No, Notice, RequestId, Said, Word};
 use crate::admission::schedule::Entry;
 use crate::admission::{
-    Class, Domain, Order, Outcome, Output, Place, ProductId, Refused, Seat, Settings, Timestamp, Verdict,
+    Class, Domain, Order, Outcome, Output, Place, ProductId, Refused, Seat, Settings, Timestamp, Underway, Verdict,
 };
 
 /// The very code that serves, as a [`Law`].
@@ -20,6 +20,8 @@ pub struct Ours {
     /// Who waits, by the slot of their place.
     places: Vec<RequestId>,
     said: VecDeque<Said>,
+    /// Requests that go on whatever they were told.
+    under_way: BTreeMap<RequestId, Underway>,
 }
 
 /// What a request has.
@@ -35,7 +37,8 @@ impl Ours {
     /// Admission with these settings; `pools` tells which resource is each product's pool.
     pub fn new(settings: Settings, pools: Vec<usize>, seed: u64) -> Ours {
         let domain = Domain::new(settings, seed, Timestamp::ZERO);
-        Ours { domain, pools, held: Vec::new(), places: Vec::new(), said: VecDeque::new() }
+        let (held, places, said, under_way) = (Vec::new(), Vec::new(), VecDeque::new(), BTreeMap::new());
+        Ours { domain, pools, held, places, said, under_way }
     }
 
     /// Start a resource's limit from a knee that was found before, as a start from the journal does. For use before the
@@ -126,6 +129,15 @@ impl Law for Ours {
         }
     }
 
+    fn goes_on(&mut self, knock: Knock, now: Timestamp) {
+        self.under_way.insert(knock.request, self.domain.goes_on(&knock.arrival, now));
+    }
+
+    fn is_over(&mut self, request: RequestId, outcome: Outcome, now: Timestamp) {
+        let underway = self.under_way.remove(&request).expect("only what went on is over, and once");
+        self.domain.is_over(underway, outcome, now);
+    }
+
     fn poll(&mut self) -> Option<Said> {
         self.hear();
         self.said.pop_front()
@@ -169,6 +181,10 @@ impl Law for Ours {
                 }
             }
             Notice::Bypass(on) => self.domain.bypass(on, now),
+            Notice::Observe(on) => self.domain.observe_only(on, now),
+            Notice::Hint { resource, seats } => {
+                self.domain.hint(resource, seats, now);
+            }
             Notice::Backends { pool, healthy, of } => self.domain.backends(pool, healthy, of, now),
         }
         true

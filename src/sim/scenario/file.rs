@@ -212,6 +212,7 @@ pub(super) struct Happening {
     pub(super) stop: Opt<String>,
     pub(super) to: Opt<String>,
     pub(super) bypass: Opt<bool>,
+    pub(super) observe: Opt<bool>,
     pub(super) station: Opt<String>,
     pub(super) slow: Opt<f64>,
     pub(super) capacity: Opt<f64>,

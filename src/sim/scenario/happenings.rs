@@ -84,10 +84,11 @@ fn what(check: &mut Check<'_>, spanned: &Spanned<file::Happening>, around: &Arou
         written.signal.is_some(),
         written.stop.is_some(),
         written.bypass.is_some(),
+        written.observe.is_some(),
         written.station.is_some(),
     ];
     if kinds.iter().filter(|kind| **kind).count() != 1 {
-        let what = "a happening has one of `order`, `signal`, `stop`, `bypass` and `station`";
+        let what = "a happening has one of `order`, `signal`, `stop`, `bypass`, `observe` and `station`";
         check.wrong(at_time(spanned), what, KINDS);
         return None;
     }
@@ -103,6 +104,8 @@ fn what(check: &mut Check<'_>, spanned: &Spanned<file::Happening>, around: &Arou
         event.zip(to).map(|(event, to)| What::MoveStop(event, to))
     } else if let Some(bypass) = &written.bypass {
         Some(What::Bypass(*bypass.get_ref()))
+    } else if let Some(observe) = &written.observe {
+        Some(What::Observe(*observe.get_ref()))
     } else if let Some(station) = &written.station {
         let station = values::index(check, "station", station, around.stations);
         let fault = fault(check, spanned);
@@ -242,7 +245,7 @@ fn ends(
 const MOST_HAPPENINGS: usize = 10_000;
 const ORDERS: [&str; 4] = ["park", "close", "reopen", "open"];
 const KINDS: &str = "write order = \"park\" with product, event or all; signal = \"V75-1\"; stop = \"V75-1\" with to; \
-                     bypass = true; or station = \"backend\" with what befalls it";
+                     bypass = true; observe = true; or station = \"backend\" with what befalls it";
 const FAULTS: &str = "write one of slow = 5, capacity = 0.4, lose = 50, hang = true, fail = 20 and \
                       cold = { factor = 3, completions = 5000 }";
 /// As in the schedule file.

@@ -124,6 +124,7 @@ pub const SCENARIO: &[Key] = &[
     key("happening.stop", Text, r#""V75-1""#),
     key("happening.to", Duration, r#""1740s""#),
     key("happening.bypass", Switch, "true"),
+    key("happening.observe", Switch, "true"),
     key("happening.station", Text, r#""backend""#),
     key("happening.slow", Real, "5"),
     key("happening.capacity", Real, "0.4"),

@@ -40,6 +40,12 @@ impl World<'_> {
             What::Bypass(on) => {
                 self.law.notice(Notice::Bypass(*on), now);
             }
+            What::Observe(on) => {
+                self.law.notice(Notice::Observe(*on), now);
+            }
+            What::Hint(resource, seats) => {
+                self.law.notice(Notice::Hint { resource: *resource, seats: *seats }, now);
+            }
             What::Fault(station, fault) => self.plant.fault(*station, *fault, now),
         }
         self.answers();
@@ -91,7 +97,7 @@ impl World<'_> {
             What::Signal(event) | What::EventOrder(event, _) | What::MoveStop(event, _) => {
                 Some(usize::from(scenario.events[*event].product.0))
             }
-            What::Bypass(_) => None,
+            What::Bypass(_) | What::Observe(_) | What::Hint(..) => None,
             What::Fault(station, _) => scenario.products.iter().position(|product| product.station == *station),
         }
     }
@@ -108,6 +114,8 @@ impl World<'_> {
                 format!("stop of {} moved to {} s", scenario.events[*event].name, to.as_secs())
             }
             What::Bypass(on) => format!("bypass {}", if *on { "on" } else { "off" }),
+            What::Observe(on) => format!("observe-only {}", if *on { "on" } else { "off" }),
+            What::Hint(resource, seats) => format!("resource {resource} takes {seats}"),
             What::Fault(station, fault) => format!("{} {}", scenario.plant.stations[*station].name, words(*fault)),
         }
     }

@@ -5,7 +5,9 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use super::*;
-use crate::admission::settings::{LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings};
+use crate::admission::settings::{
+    ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
+};
 use crate::admission::{Arrival, Customer, ONE_SEAT, Outcome};
 use crate::sim::checks::{Shown, Transparent};
 use crate::sim::law::{Knock, Law, Look, RequestId};
@@ -190,6 +192,15 @@ impl Scene {
     /// Nobody has borrowed anything before.
     pub(super) fn of_strangers() -> Scene {
         let watched = Watched::new(Liar::new(settings()), settings());
+        Scene { watched, next: 0, customer: None, seats: ONE_SEAT }
+    }
+
+    /// The limit on the wallet is not given but looked for, between two and fifty.
+    pub(super) fn whose_wallet_is_looked_for() -> Scene {
+        let mut settings = settings();
+        let range = ClimbSettings { initial: n(8), least: n(2), most: n(50) };
+        settings.resources[WALLET].limit = LimitSettings::Climb(range);
+        let watched = Watched::new(Liar::new(settings.clone()), settings);
         Scene { watched, next: 0, customer: None, seats: ONE_SEAT }
     }
 

@@ -1,27 +1,40 @@
-//! A counted number of decisions with so many waiting, for an instrument that counts instructions.
+//! A counted number of decisions, for an instrument that counts instructions.
 //!
 //! `scripts/bench_decision.py` runs it under callgrind, which collects inside [`measured`] only. By itself, and with
-//! `--test`, it just runs. Arguments: how many wait, how many decisions are measured.
+//! `--test`, it just runs. Arguments: what is done, `waits`, `passes` or `closes` (see [`main`]); how often; and how many
+//! others are in line.
 
 mod house;
 
 use house::House;
 
 fn main() {
-    let mut numbers = std::env::args().filter_map(|arg| arg.parse().ok());
-    let (waiting, decisions) = (numbers.next().unwrap_or(1_000), numbers.next().unwrap_or(1_000));
-    let mut house = House::new(waiting, 1_000_000);
-    // Until every seat has changed hands, maps have their size and rates are known.
-    for _ in 0..50_000 {
-        house.decide();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| args.get(at).and_then(|arg| arg.parse().ok());
+    let (times, others) = (number(1).unwrap_or(1_000), number(2).unwrap_or(1_000));
+    match args.first().map(String::as_str) {
+        // A free seat, and nobody waits.
+        Some("passes") => {
+            let mut house = House::half_empty();
+            measured(times, || house.pass());
+        }
+        // A limit weighs what a window has shown.
+        Some("closes") => {
+            let mut law = house::Law::new();
+            measured(times, || law.close());
+        }
+        // A full house.
+        _ => {
+            let mut house = House::full(others, 2_000_000);
+            // Until maps have their size, rates are known and every seat has changed hands.
+            (0..50_000).for_each(|_| house.decide());
+            measured(times, || house.decide());
+        }
     }
-    measured(&mut house, decisions);
 }
 
 /// What is counted. Never inlined: it is found by its name.
 #[inline(never)]
-fn measured(house: &mut House, decisions: u32) {
-    for _ in 0..decisions {
-        house.decide();
-    }
+fn measured(times: u32, mut what: impl FnMut()) {
+    (0..times).for_each(|_| what());
 }

@@ -1,9 +1,13 @@
-//! A house to decide in, for benches: the steady state with so many waiting.
+//! A house to decide in, for benches: full, with so many others in line, and it stays so.
+//!
+//! Three products share a pool and a wallet. All that admission does is on: guarantees and lending, floors, caps per
+//! customer, limits that are found: more than [`KNEE`] seats bring no more answers.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use sluss::admission::limit::{Knee, Limit, Sample};
 use sluss::admission::settings::{
     LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
@@ -11,114 +15,172 @@ use sluss::admission::{
     Arrival, Class, Customer, Domain, ONE_SEAT, Outcome, Output, ProductId, Seat, Timestamp, Verdict,
 };
 
-const SEATS: u32 = 64;
+const KNEE: u32 = 64;
 const PRODUCTS: u16 = 3;
-const WALLET: usize = PRODUCTS as usize;
-const CLASSES: [Class; 4] = [Class::Commit, Class::Start, Class::Read, Class::Background];
+const POOL: usize = 0;
+const WALLET: usize = 1;
+/// Everybody waits for the pool; the first two for the wallet too.
+const LINES: [Class; 4] = [Class::Commit, Class::Start, Class::Read, Class::Background];
+/// From one decision to the next while the house is full: a hundred thousand a second.
+const PACE: Duration = Duration::from_micros(10);
 
-/// Three products with a pool each over one wallet, all limits climbing, and so many who wait.
+/// See the module.
 pub(crate) struct House {
     pub(crate) domain: Domain,
     pub(crate) now: Timestamp,
     customer: u64,
-    held: VecDeque<Seat>,
-    /// What stands at each place, as a driver keeps it.
-    places: Vec<(ProductId, Class)>,
-    next: (ProductId, Class),
+    product: u16,
+    held: VecDeque<(Class, Seat)>,
+    /// Who stands at each place, as a driver keeps it.
+    places: Vec<Class>,
+    in_line: u32,
+    others: u32,
 }
 
 impl House {
-    pub(crate) fn new(waiting: u32, queue: u32) -> House {
+    /// Every seat is taken, and `others` wait, as many in each line.
+    pub(crate) fn full(others: u32, queue: u32) -> House {
+        let mut house = House::with(KNEE, queue);
+        for n in 0..others {
+            house.arrive(LINES[n as usize / usize::from(PRODUCTS) % LINES.len()]);
+        }
+        house.others = house.in_line;
+        house
+    }
+
+    /// Half of the seats are free, and nobody waits.
+    pub(crate) fn half_empty() -> House {
+        House::with(KNEE / 2, 1)
+    }
+
+    fn with(held: u32, queue: u32) -> House {
         let mut house = House {
             domain: Domain::new(settings(queue), 7, Timestamp::ZERO),
             now: Timestamp::ZERO,
             customer: 0,
+            product: 0,
             held: VecDeque::new(),
             places: Vec::new(),
-            next: (ProductId(0), Class::Commit),
+            in_line: 0,
+            others: 0,
         };
-        // Half of the seats when nobody shall wait, all of them and a queue when somebody shall.
-        let seats = if waiting == 0 { SEATS / 2 } else { SEATS * u32::from(PRODUCTS) };
-        while (house.held.len() as u32) < seats && house.places.len() < waiting.max(1) as usize {
-            house.come();
-        }
-        while house.places.len() < waiting as usize {
-            house.come();
-        }
+        // One of each line, for a line that lets nobody through holds few; the others are bets.
+        let lines = LINES.iter().flat_map(|class| [*class; PRODUCTS as usize]);
+        let bets = std::iter::repeat(Class::Commit);
+        lines.chain(bets).take(held as usize).for_each(|class| house.arrive(class));
         house
     }
 
-    fn come(&mut self) {
-        let (ProductId(product), class) = self.next;
-        self.arrive();
-        let turn = CLASSES.iter().position(|other| *other == class).map_or(0, |index| index + 1);
-        let product = if turn == CLASSES.len() { (product + 1) % PRODUCTS } else { product };
-        self.next = (ProductId(product), CLASSES[turn % CLASSES.len()]);
+    /// One arrives and waits, one finishes, and the next is let through. Whoever arrives is of the class of the one who
+    /// finishes, so the lines stay what they are. When a limit has moved nobody may arrive, or several.
+    pub(crate) fn decide(&mut self) {
+        self.now += PACE * KNEE / (self.held.len() as u32).clamp(1, KNEE);
+        let class = self.held.front().map_or(Class::Commit, |(class, _)| *class);
+        while self.in_line <= self.others {
+            self.arrive(class);
+        }
+        self.finish();
     }
 
-    /// One more comes and the oldest in flight ends.
-    pub(crate) fn decide(&mut self) {
-        // A hundred thousand a second.
-        self.now += Duration::from_micros(10);
-        self.arrive();
-        if let Some(seat) = self.held.pop_front() {
+    /// One finds a free seat where nobody waits, and one finishes.
+    pub(crate) fn pass(&mut self) {
+        self.now += PACE;
+        self.arrive(Class::Commit);
+        self.finish();
+    }
+
+    /// One more login for the first product. Whether it is told no.
+    #[allow(dead_code, reason = "not every bench turns anybody away")]
+    pub(crate) fn is_turned_away(&mut self) -> bool {
+        self.now += PACE;
+        self.product = 0;
+        let verdict = self.ask(Class::Start);
+        while self.domain.poll_output().is_some() {}
+        matches!(verdict, Verdict::Refuse(_))
+    }
+
+    fn finish(&mut self) {
+        if let Some((_, seat)) = self.held.pop_front() {
             self.domain.finish(seat, Outcome::Answered, self.now);
         }
         while let Some(output) = self.domain.poll_output() {
             if let Output::Admit(place, seat) = output {
-                self.held.push_back(seat);
-                self.next = self.places[place.slot()];
+                self.held.push_back((self.places[place.slot()], seat));
+                self.in_line -= 1;
             }
         }
     }
 
-    fn arrive(&mut self) {
-        match self.ask() {
-            Verdict::Proceed(seat) => self.held.push_back(seat),
-            Verdict::Wait(place) if place.slot() < self.places.len() => self.places[place.slot()] = self.next,
-            Verdict::Wait(_) => self.places.push(self.next),
+    fn arrive(&mut self, class: Class) {
+        self.product = (self.product + 1) % PRODUCTS;
+        let slot = match self.ask(class) {
+            Verdict::Proceed(seat) => return self.held.push_back((class, seat)),
+            Verdict::Wait(place) => place.slot(),
             Verdict::Refuse(refused) => panic!("there is room: {refused:?}"),
-        }
+        };
+        self.in_line += 1;
+        self.places.resize(self.places.len().max(slot + 1), class);
+        self.places[slot] = class;
     }
 
-    #[allow(dead_code, reason = "only one of the benches turns anybody away")]
-    pub(crate) fn turn_away(&mut self) {
-        self.now += Duration::from_micros(10);
-        self.next = (ProductId(0), Class::Background);
-        let verdict = self.ask();
-        assert!(matches!(verdict, Verdict::Refuse(_)));
-    }
-
-    fn ask(&mut self) -> Verdict {
-        let (product, class) = self.next;
+    fn ask(&mut self, class: Class) -> Verdict {
         // A driver's keys are keyed hashes: spread over all 64 bits.
         self.customer = self.customer.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let customer = Customer::Account(self.customer ^ (self.customer >> 29));
+        let product = ProductId(self.product);
         self.domain.arrive(Arrival { product, class, customer, event: None, seats: ONE_SEAT }, self.now)
     }
 }
 
-fn settings(queue: u32) -> Settings {
-    const fn n(n: u32) -> NonZeroU32 {
-        NonZeroU32::new(n).unwrap()
+const fn n(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap()
+}
+
+fn range() -> Range {
+    Range { initial: n(KNEE), ..Range::default() }
+}
+
+/// A limit without a house, to see what it costs when it weighs what a window has shown.
+pub(crate) struct Law {
+    knee: Knee,
+    now: Timestamp,
+    /// Answers to come before the window begins.
+    skip: u32,
+}
+
+impl Law {
+    pub(crate) fn new() -> Law {
+        Law { knee: Knee::new(range()), now: Timestamp::ZERO, skip: KNEE }
     }
-    let limit = || LimitSettings::Found(Range { initial: n(SEATS), least: n(SEATS), most: n(SEATS) });
-    let product = |pool: usize| {
-        let mut needs = [Needs::new(&[pool]).expect("one"); Class::COUNT];
-        for class in [Class::Commit, Class::Start] {
-            needs[class.index()] = Needs::new(&[pool, WALLET]).expect("two");
+
+    /// The answers of one window: those that it leaves out, the one that begins it, and twice its seats.
+    pub(crate) fn close(&mut self) {
+        let seats = self.knee.seats();
+        for _ in 0..self.skip + 1 + (2 * seats).max(20) {
+            self.now += 100 * PACE * KNEE / seats.clamp(1, KNEE);
+            self.knee.observe(&Sample { outcome: Outcome::Answered, slow: false, saturated: true }, self.now);
         }
-        let queue = QueueSettings {
-            longest_wait: Duration::from_secs(3600),
-            length: n(queue),
-            floor: 2,
-            retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
-        };
-        ProductSettings { needs, guarantee: 33, latency_objective: Duration::from_millis(250), queue, reserve: n(8) }
+        self.skip = if self.knee.seats() == seats { 0 } else { self.knee.seats().max(seats) };
+    }
+}
+
+fn settings(queue: u32) -> Settings {
+    let mut needs = [Needs::new(&[POOL]).expect("one"); Class::COUNT];
+    for class in [Class::Commit, Class::Start] {
+        needs[class.index()] = Needs::new(&[POOL, WALLET]).expect("two");
+    }
+    let queue = QueueSettings {
+        longest_wait: Duration::from_secs(36_000),
+        length: n(queue),
+        floor: 2,
+        retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
     };
+    let latency_objective = Duration::from_millis(250);
+    let product = ProductSettings { needs, guarantee: 33, latency_objective, queue, reserve: n(8) };
+    let resource = |id| ResourceSettings { budget: id == WALLET, limit: LimitSettings::Found(range()) };
     Settings {
-        products: (0..WALLET).map(product).collect(),
-        resources: (0..=WALLET).map(|id| ResourceSettings { budget: id == WALLET, limit: limit() }).collect(),
+        products: vec![product; usize::from(PRODUCTS)],
+        resources: [POOL, WALLET].map(resource).to_vec(),
         at_once_per_customer: n(6),
         at_once_per_address: n(100),
     }

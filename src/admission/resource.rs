@@ -202,6 +202,12 @@ impl Resource {
         }
     }
 
+    /// What `product` [claims](Self::claim) of so many more seats; `None` when they are not free, or it is not trusted
+    /// with them.
+    pub(crate) fn claim_if_free(&self, product: usize, seats: u32, now: Timestamp) -> Option<u64> {
+        (self.free() >= seats && self.is_trusted(product, seats)).then(|| self.claim(product, seats, now))
+    }
+
     /// How far `product` would be from its due with so many more seats: least goes first, and can be compared between
     /// resources of different sizes. At most [`OWED`] within the guarantee; zero where there is nobody to share with.
     pub(crate) fn claim(&self, product: usize, seats: u32, now: Timestamp) -> u64 {

@@ -160,8 +160,12 @@ impl Domain {
     pub(super) fn count_floor(&mut self, index: usize, class: Class, seats: u32) {
         let product = &self.products[index];
         let per_cent = product.settings.queue.floor;
-        let low = [Class::Read, Class::Background].map(|class| self.head(index, class));
-        let next = low.into_iter().flatten().map(|head| self.cost(&head.arrival)).max();
+        let low = [Class::Read, Class::Background];
+        let next = if self.waiters.any_wants_several() {
+            low.iter().filter_map(|class| self.head(index, *class)).map(|head| self.cost(&head.arrival)).max()
+        } else {
+            low.iter().any(|class| product.waiting(*class) > 0).then_some(1)
+        };
         let floor = &mut self.products[index].floor;
         match next {
             None => floor.forgiven(),
@@ -184,16 +188,14 @@ impl Domain {
         if !self.products[index].has_room(cost) {
             return None;
         }
+        let needs = self.products[index].settings.needs[class.index()];
         let mut claim = 0;
-        for need in self.products[index].settings.needs[class.index()].iter() {
-            let resource = &self.resources[need];
-            if resource.free() < cost || !resource.is_trusted(index, cost) {
-                return None;
-            }
-            claim = claim.max(resource.claim(index, cost, now));
+        for need in needs.iter() {
+            claim = claim.max(self.resources[need].claim_if_free(index, cost, now)?);
         }
         let turn = (claim, head.until);
-        (!self.is_kept_from(&head.arrival, turn, now)).then_some(turn)
+        let is_kept = self.waiters.any_wants_several() && self.is_kept_from(&head.arrival, turn, now);
+        (!is_kept).then_some(turn)
     }
 
     pub(super) fn turn(&self, arrival: &Arrival, until: Timestamp, now: Timestamp) -> Turn {

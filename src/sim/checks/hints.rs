@@ -35,7 +35,9 @@ impl House {
             let Some(last) = heard.last().map(|(at, _)| *at).filter(|at| now.since(*at) < FRESH) else { continue };
             let (least, most) = match &settings.limit {
                 LimitSettings::Fixed(seats) => (seats.get(), seats.get()),
-                LimitSettings::Climb(range) => (range.least.get().min(range.most.get()), range.most.get()),
+                LimitSettings::Found(range) | LimitSettings::Candidate(_, range) => {
+                    (range.least.get().min(range.most.get()), range.most.get())
+                }
             };
             let cut = |seats: u32| seats.clamp(least, most);
             let lately = heard.iter().filter(|(at, _)| last.since(*at) < LEAST_COUNTS).map(|(_, seats)| cut(*seats));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::admission::settings::{
-    ClimbSettings, LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings,
+    LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
 use crate::admission::{Arrival, Customer, ONE_SEAT, Outcome};
 use crate::sim::checks::{Shown, Transparent};
@@ -198,8 +198,8 @@ impl Scene {
     /// The limit on the wallet is not given but looked for, between two and fifty.
     pub(super) fn whose_wallet_is_looked_for() -> Scene {
         let mut settings = settings();
-        let range = ClimbSettings { initial: n(8), least: n(2), most: n(50) };
-        settings.resources[WALLET].limit = LimitSettings::Climb(range);
+        let range = Range { initial: n(8), least: n(2), most: n(50) };
+        settings.resources[WALLET].limit = LimitSettings::Found(range);
         let watched = Watched::new(Liar::new(settings.clone()), settings);
         Scene { watched, next: 0, customer: None, seats: ONE_SEAT }
     }

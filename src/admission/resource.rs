@@ -166,11 +166,21 @@ impl Resource {
         self.limit().saturating_sub(self.in_use)
     }
 
-    /// Whether `product` may have so many more, were they free: what it is owed, and beyond that what it has credit for.
-    /// Who holds nothing may have what one request needs.
+    /// Whether `product` may have so many more, were they free. Who holds nothing may have what one request needs.
     pub(crate) fn is_trusted(&self, product: usize, seats: u32) -> bool {
-        let share = &self.by_product[product];
-        self.sharers < 2 || share.seats == 0 || share.seats + seats <= self.owed(product) + share.credit.seats()
+        let held = self.by_product[product].seats;
+        self.sharers < 2 || held == 0 || held + seats <= self.may_hold(product)
+    }
+
+    /// Seats that `product` may hold by one request after the other: what it is owed, and beyond that what it has credit for.
+    pub fn may_hold(&self, product: usize) -> u32 {
+        if self.sharers < 2 { u32::MAX } else { self.owed(product) + self.by_product[product].credit.seats() }
+    }
+
+    /// Everybody has always given back in time: for tests of something else.
+    #[cfg(test)]
+    pub(crate) fn trust_everybody(&mut self) {
+        self.by_product.iter_mut().for_each(|share| share.credit = Credit::boundless());
     }
 
     /// Whole seats that `product` is owed.

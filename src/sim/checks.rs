@@ -15,7 +15,7 @@
 //! | `once` | who asks is told one word, and who waits one more thing at most |
 //! | `seats`, `waiters` | the law counts what was taken and given back, and who waits: a leak shows at once |
 //! | `longest wait`, `wake` | nobody waits longer than the product allows, to the nanosecond; the law asks to be woken for it |
-//! | `work conservation` | nobody waits while all they need is free, unless they would borrow it |
+//! | `work conservation` | nobody waits while all they need is free, unless it is not lent to them |
 //! | `higher class first`, `oldest first`, `newest first` | within a product, within a class |
 //! | `kept seats` | what is partly there for whoever needs several is not taken by who comes after them |
 //! | `floor` | the lowest classes go before others only for what they are owed, and are given it |

@@ -89,6 +89,13 @@ pub(super) struct Story {
 impl Story {
     pub(super) fn new(resources: Vec<ResourceSettings>, products: Vec<ProductSettings>) -> Story {
         let settings = Settings { products, resources, at_once_per_customer: n(2), at_once_per_address: n(100) };
+        let mut story = Story::of_strangers(settings);
+        story.domain.resources.iter_mut().for_each(crate::admission::resource::Resource::trust_everybody);
+        story
+    }
+
+    /// Nobody has borrowed anything before.
+    pub(super) fn of_strangers(settings: Settings) -> Story {
         Story { domain: Domain::new(settings, 7, at(0)), customers: 0 }
     }
 

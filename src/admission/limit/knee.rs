@@ -80,6 +80,8 @@ const DOUBTED: f64 = 0.2;
 const ALLOWANCE: f64 = 0.003;
 const SAVED: f64 = 0.4;
 const DOUBT: f64 = 0.1;
+/// The same saved up when somebody knew the knee.
+const RECALLED: f64 = 0.1;
 /// A level moves up and down by at most this at a time.
 const LEAP: (f64, f64) = (0.6, 2.0);
 /// Whether more would be better is asked once in so many windows.
@@ -249,8 +251,8 @@ impl Limit for Knee {
         if knee.is_finite() {
             self.lost = None;
             self.begin_anew(knee, Lean::Here);
-            // It was looked for once; that is not paid for again.
-            self.allowance = 0.0;
+            // It was looked for once; that is not paid for again in full.
+            self.allowance = RECALLED;
         }
     }
 

@@ -21,6 +21,9 @@ impl House {
             return None;
         }
         let cost = self.cost(product, class, arrival.seats);
+        if self.lacks_trust(product, class, cost).is_some() {
+            return None;
+        }
         let free = self.needs[product][class.index()].iter().map(|need| self.free(*need));
         let least = free.chain([self.free_under_ramp(product)]).min()?;
         (1..cost).contains(&least).then_some(arrival.seats)

@@ -27,6 +27,8 @@ pub struct ShownResource {
     pub in_use: u32,
     /// Seats taken, by product.
     pub in_use_by: Vec<u32>,
+    /// Seats that each product may hold, what it may borrow included.
+    pub may_hold: Vec<u32>,
     /// The best level known.
     pub knee: Option<f64>,
 }
@@ -51,7 +53,8 @@ pub struct ShownProduct {
 impl Shown {
     /// Nothing held and nobody there, in a domain of so many resources and products.
     pub fn empty(resources: usize, products: usize) -> Shown {
-        let resource = ShownResource { in_use_by: vec![0; products], ..ShownResource::default() };
+        let may_hold = vec![u32::MAX; products];
+        let resource = ShownResource { in_use_by: vec![0; products], may_hold, ..ShownResource::default() };
         let product = ShownProduct {
             state: State::Open,
             in_flight: 0,
@@ -70,6 +73,9 @@ impl Shown {
             shown.knee = resource.knee();
             for (product, held) in shown.in_use_by.iter_mut().enumerate() {
                 *held = resource.in_use_by(product);
+            }
+            for (product, may_hold) in shown.may_hold.iter_mut().enumerate() {
+                *may_hold = resource.may_hold(product);
             }
         }
         for (place, shown) in self.products.iter_mut().enumerate() {

@@ -363,15 +363,15 @@ fn a_wrong_name_for_a_no() {
 #[test]
 fn a_line_that_is_full_too_soon() {
     let mut scene = Scene::full();
-    // Twice the four seats may always wait.
-    for _ in 0..7 {
+    // Four seats, and four times their root, may always wait.
+    for _ in 0..11 {
         scene.waits(SPORT, Class::Read, 1);
     }
     scene.is_silent();
     scene.is_refused(SPORT, Class::Read, no(Refusal::QueueFull), 2);
     scene.speaks_of("refusal");
     let mut scene = Scene::full();
-    for _ in 0..8 {
+    for _ in 0..12 {
         scene.waits(SPORT, Class::Read, 1);
     }
     scene.is_refused(SPORT, Class::Read, no(Refusal::QueueFull), 2);

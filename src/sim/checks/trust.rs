@@ -1,9 +1,9 @@
 //! Who borrows beyond its guarantee has given back before, and in time.
 //!
 //! A product that holds something and would go beyond what it is owed needs the others' trust (docs/flow-control.md, section
-//! 3). How much of it there is at a time is the law's; what is watched is what must hold whatever the law: nobody has more
-//! out on loan than one seat and what has ever come back from them in time, and who holds nothing gets what one request
-//! needs. That those who give back in time get their share is watched by [`shares`](super::shares).
+//! 3). How much of it there is at a time is the law's word, as the ramp's ceiling is, and held against a bound of its own:
+//! nobody has more out on loan than one seat and what has ever come back from them in time, and who holds nothing gets what
+//! one request needs. That those who give back in time get their share is watched by [`shares`](super::shares).
 
 use std::num::NonZeroU8;
 use std::time::Duration;
@@ -57,11 +57,14 @@ impl Trust {
 }
 
 impl House {
-    /// What one more of `class` would have to be trusted with.
-    pub(super) fn trust_needed(&self, product: usize, class: Class, cost: u32) -> Option<usize> {
-        let holds = |need: &&usize| self.books.taken[**need][product] > 0;
-        let needs = self.needs[product][class.index()].iter();
-        needs.filter(holds).find(|need| self.borrows(product, cost, **need)).copied()
+    /// What one more of `class` is not trusted with, by the law's word.
+    pub(super) fn lacks_trust(&self, product: usize, class: Class, cost: u32) -> Option<usize> {
+        let needs = self.needs[product][class.index()].iter().filter(|need| self.shared[**need]);
+        let mut short = needs.filter(|need| {
+            let held = self.books.taken[**need][product];
+            held > 0 && held + cost > self.shown.resources[**need].may_hold[product]
+        });
+        short.next().copied()
     }
 
     /// One more of `class` passes: it is trusted with no more than was earned.

@@ -19,7 +19,7 @@ pub(super) enum Lack {
     Seats(usize),
     /// There is too little of more than one.
     MoreSeats,
-    /// Nothing, unless its product has lost the others' trust: it would borrow of this resource.
+    /// It would borrow of this resource more than its product is trusted with.
     Trust(usize),
 }
 
@@ -70,10 +70,11 @@ impl House {
         }
         let lack = self.lacks(product, class, arrival.seats);
         let promise = match lack {
-            Lack::Nothing | Lack::Trust(_) => return self.check_trust(product, class, arrival.seats),
+            Lack::Nothing => return self.check_trust(product, class, arrival.seats),
             Lack::State => "state",
             Lack::Ramp => "ramp",
             Lack::Seats(_) | Lack::MoreSeats => "limit",
+            Lack::Trust(_) => "trust",
         };
         let in_use = &self.books.in_use;
         self.report.add(promise, format_args!("request {} passes without {lack:?}; in use {in_use:?}", request.0));
@@ -94,9 +95,7 @@ impl House {
             self.report.add(promise, format_args!("request {} passes before {front:?}: {class:?}", request.0));
         }
         let mut above = Class::ALL.into_iter().take_while(|rank| *rank < class);
-        let Some(rank) =
-            above.find(|rank| self.is_ready_beside(product, *rank, class) && !self.is_held_back(product, *rank))
-        else {
+        let Some(rank) = above.find(|rank| self.is_ready(product, *rank) && !self.is_held_back(product, *rank)) else {
             return false;
         };
         let jumps = class.has_floor() && !rank.passes_in_every_state();
@@ -115,20 +114,6 @@ impl House {
     /// Whether somebody waits in a class who could go now.
     pub(super) fn is_ready(&self, product: usize, class: Class) -> bool {
         self.front_lacks(product, class) == Some(Lack::Nothing)
-    }
-
-    /// The same when one of `beside` of the same product goes, which is trusted with what it takes.
-    fn is_ready_beside(&self, product: usize, class: Class, beside: Class) -> bool {
-        match self.front_lacks(product, class) {
-            Some(Lack::Nothing) => true,
-            Some(Lack::Trust(_)) => {
-                let (wants, takes) = (&self.needs[product][class.index()], &self.needs[product][beside.index()]);
-                let head = self.head(product, class);
-                head.is_some_and(|(_, stay)| self.cost(product, class, stay.arrival.seats) == 1)
-                    && wants.iter().all(|need| takes.contains(need))
-            }
-            _ => false,
-        }
     }
 
     /// What the first of a class lacks; `None` when there is nobody with a hope.
@@ -227,7 +212,7 @@ impl House {
         let full = |need: &&usize| self.books.in_use[**need] + cost > self.shown.resources[**need].limit;
         let mut full = self.needs[product][class.index()].iter().filter(full);
         match (full.next(), full.next()) {
-            (None, _) => self.trust_needed(product, class, cost).map_or(Lack::Nothing, Lack::Trust),
+            (None, _) => self.lacks_trust(product, class, cost).map_or(Lack::Nothing, Lack::Trust),
             (Some(need), None) => Lack::Seats(*need),
             (Some(_), Some(_)) => Lack::MoreSeats,
         }

@@ -92,9 +92,7 @@ impl House {
             self.report.add("oldest first", format_args!("request {} passes before {front:?}: {class:?}", request.0));
         }
         let mut above = Class::ALL.into_iter().take_while(|rank| *rank < class);
-        let Some(rank) =
-            above.find(|rank| self.is_ready_beside(product, *rank, class) && !self.is_held_back(product, *rank))
-        else {
+        let Some(rank) = above.find(|rank| self.is_ready_beside(product, *rank, class) && !self.is_held_back(product, *rank)) else {
             return false;
         };
         let jumps = class.has_floor() && !rank.passes_in_every_state();

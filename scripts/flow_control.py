@@ -313,4 +313,5 @@ def number(value):
     return f"{value:.{decimals}f}"
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park known-rows flow-control live-and-simulated picture demo drill
+.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park known-rows flow-control compare-limits live-and-simulated picture demo drill
 
 test: need fmt clippy unit
 	@echo "make test: everything passed"
@@ -42,6 +42,11 @@ known-rows:
 flow-control:
 	$(CARGO) build --profile sim
 	python3 scripts/flow_control.py $${CARGO_TARGET_DIR:-target}/sim/sluss $(or $(SEEDS),20)
+
+# The limit that serves beside the candidates it had to beat, five seeds, into docs/limits-compared.md; ten minutes on two cores.
+compare-limits:
+	$(CARGO) build --profile sim
+	python3 scripts/compare_limits.py $${CARGO_TARGET_DIR:-target}/sim/sluss $(or $(SEEDS),5)
 
 # The Saturday with sockets beside the Saturday in made-up time: where do they differ by more than a tenth?
 live-and-simulated: need

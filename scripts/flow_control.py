@@ -318,4 +318,5 @@ def number(value):
     return f"{value:.{decimals}f}"
 
 
-main()
+if __name__ == "__main__":
+    main()

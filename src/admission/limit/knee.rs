@@ -66,6 +66,8 @@ enum Probe {
 const PRICE: f64 = 0.2;
 /// The same while the latency objective is missed.
 const PRICE_SLOW: f64 = 0.3;
+/// The same while most answers miss it.
+const PRICE_LATE: f64 = 0.6;
 /// The fewest answers in a window; twice the seats if that is more.
 const FEWEST: u32 = 20;
 /// The shortest window: below this, scheduling is measured and not the backend.
@@ -141,7 +143,11 @@ impl Knee {
         let memory = (MEMORY * seconds / good.max(1.0)).clamp(MEMORY_S.0, MEMORY_S.1);
         let keep = (-seconds / memory).exp() * (1.0 - DOUBTED * (surprise.abs() - 2.0).clamp(0.0, 2.0));
         self.belief.learn(seats, good, seconds, keep);
-        let price = if self.slow > 0.1 { PRICE_SLOW } else { PRICE };
+        let price = match self.slow {
+            slow if slow > 0.5 => PRICE_LATE,
+            slow if slow > 0.1 => PRICE_SLOW,
+            _ => PRICE,
+        };
         let before = self.base;
         self.base = self.belief.best(price).clamp(before * LEAP.0, before * LEAP.1).clamp(self.least, self.most);
         let leapt = (self.base / before).ln().abs() > 0.2;

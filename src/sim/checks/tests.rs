@@ -362,20 +362,15 @@ fn a_wrong_name_for_a_no() {
 
 #[test]
 fn a_line_that_is_full_too_soon() {
-    let mut scene = Scene::full();
-    // Four seats, and four times their root, may always wait.
-    for _ in 0..11 {
-        scene.waits(SPORT, Class::Read, 1);
+    // Of one seat, as many as that and four times its root may always wait.
+    for (waiting, sound) in [(4, false), (5, true)] {
+        let mut scene = Scene::full();
+        scene.law().limit(POOL, 1);
+        (0..waiting).for_each(|_| _ = scene.waits(SPORT, Class::Read, 1));
+        scene.is_silent();
+        scene.is_refused(SPORT, Class::Read, no(Refusal::QueueFull), 2);
+        if sound { scene.is_silent() } else { scene.speaks_of("refusal") }
     }
-    scene.is_silent();
-    scene.is_refused(SPORT, Class::Read, no(Refusal::QueueFull), 2);
-    scene.speaks_of("refusal");
-    let mut scene = Scene::full();
-    for _ in 0..12 {
-        scene.waits(SPORT, Class::Read, 1);
-    }
-    scene.is_refused(SPORT, Class::Read, no(Refusal::QueueFull), 2);
-    scene.is_silent();
 }
 
 #[test]

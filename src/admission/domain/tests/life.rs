@@ -198,7 +198,7 @@ fn a_restart_while_parked_comes_up_parked() {
 fn bypass_lets_everybody_through_and_counts_them_so_that_it_can_be_taken_back() {
     let mut story = Story::horses_on(40);
     let mut held: Vec<Seat> = (0..40).map(|_| story.passes(HORSE, Class::Read, 0)).collect();
-    let waiting: Vec<Place> = (0..70).map(|_| story.waits(HORSE, Class::Commit, 2)).collect();
+    let waiting: Vec<Place> = (0..65).map(|_| story.waits(HORSE, Class::Commit, 2)).collect();
     story.domain.bypass(true, at(3));
     assert!(story.domain.is_bypassed());
     // Those who wait pass as well, more than one call lets through.
@@ -207,7 +207,7 @@ fn bypass_lets_everybody_through_and_counts_them_so_that_it_can_be_taken_back() 
     held.extend(told.admitted.into_iter().map(|(_, seat)| seat));
     story.orders(HORSE, PARK, 4);
     held.extend((0..10).map(|_| story.passes(HORSE, Class::Background, 5)));
-    assert_eq!(story.domain.resources()[0].in_use(), 120);
+    assert_eq!(story.domain.resources()[0].in_use(), 115);
     story.domain.bypass(false, at(6));
     assert_eq!(story.is_refused(HORSE, Class::Commit, 7), Refusal::Parked);
     story.orders(HORSE, Order::Open, 8);

@@ -83,7 +83,7 @@ const ALLOWANCE: f64 = 0.003;
 const SAVED: f64 = 0.4;
 const DOUBT: f64 = 0.1;
 /// The same saved up when somebody knew the knee.
-const RECALLED: f64 = 0.1;
+const RECALLED: f64 = 0.25;
 /// A level moves up and down by at most this at a time.
 const LEAP: (f64, f64) = (0.6, 2.0);
 /// Whether more would be better is asked once in so many windows.

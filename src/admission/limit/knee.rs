@@ -44,6 +44,8 @@ pub struct Knee {
     /// Of the windows below and of those above by themselves.
     drifts: [Drift; 2],
     turn: u32,
+    /// Answers in a window, lately.
+    counted: f64,
     /// The part of the answers that may yet be given up to look below.
     allowance: f64,
     /// The part of the answers that missed the objective lately.
@@ -113,6 +115,7 @@ impl Knee {
             drift: Drift::default(),
             drifts: Default::default(),
             turn: 0,
+            counted: f64::from(FEWEST),
             allowance: SAVED,
             slow: 0.0,
             lost: None,
@@ -124,6 +127,7 @@ impl Knee {
 
     fn close(&mut self, window: &Window) {
         self.slow += (window.slow() - self.slow) * 0.3;
+        self.counted = f64::from(window.done());
         if window.failed() > 0.5 {
             return self.lose();
         }
@@ -212,7 +216,7 @@ impl Knee {
             }
             Probe::Above => {
                 // So far above that what a window counts can tell the two apart.
-                let apart = (TELLING / f64::from(self.fewest()).sqrt()).clamp(0.08, 0.5);
+                let apart = (TELLING / self.counted.sqrt()).clamp(0.08, 0.5);
                 let level = self.belief.quantile(0.97).clamp(self.base * (1.0 + apart), self.base * 1.5);
                 level.round().max(base + 1.0)
             }

@@ -258,7 +258,8 @@ mod tests {
 
     fn shared(limit: u32, guarantees: &[u32]) -> Resource {
         let longest_wait = Duration::from_secs(1);
-        let terms: Vec<Terms> = guarantees.iter().map(|guarantee| Terms { guarantee: *guarantee, longest_wait }).collect();
+        let terms: Vec<Terms> =
+            guarantees.iter().map(|guarantee| Terms { guarantee: *guarantee, longest_wait }).collect();
         Resource::new(Box::new(Fixed::new(limit)), false, &terms)
     }
 

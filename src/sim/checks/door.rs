@@ -84,8 +84,8 @@ impl House {
         let (product, class) = (arrival.product.index(), arrival.class);
         let seats = self.needs[product][class.index()].iter().map(|need| self.shown.resources[*need].limit).min();
         let (seats, line) = (u64::from(seats.unwrap_or(1)), u64::from(self.books.line(product, class)));
-        // One is cut off where the root is no whole number.
-        let long = (line + 1).checked_sub(seats).is_some_and(|more| more * more >= 16 * seats);
+        // No whole number is between.
+        let long = (line + 1).checked_sub(seats).is_some_and(|more| more * more > 16 * seats);
         let full = self.books.products[product].waiting >= self.settings.products[product].queue.length.get();
         let mut lower = Class::ALL.into_iter().filter(|rank| *rank > class);
         long || full && lower.all(|rank| self.books.line(product, rank) == 0)

@@ -83,7 +83,9 @@ impl House {
             if self.shared[need] && held > 0 && u64::from(held + cost) > owed + earned {
                 self.report.add(
                     "trust",
-                    format_args!("product {product} holds {held} of resource {need}, takes {cost}, has earned {earned}"),
+                    format_args!(
+                        "product {product} holds {held} of resource {need}, takes {cost}, has earned {earned}"
+                    ),
                 );
             }
         }

@@ -175,7 +175,8 @@ fn settings(queue: u32) -> Settings {
         floor: 2,
         retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
     };
-    let latency_objective = Duration::from_millis(250);
+    // A line that stands may hold what drains in a quarter of it: as long as anybody may wait.
+    let latency_objective = 4 * queue.longest_wait;
     let product = ProductSettings { needs, guarantee: 33, latency_objective, queue, reserve: n(8) };
     let resource = |id| ResourceSettings { budget: id == WALLET, limit: LimitSettings::Found(range()) };
     Settings {

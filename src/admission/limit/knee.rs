@@ -137,24 +137,14 @@ impl Knee {
         }
         let (seats, good, seconds) = (f64::from(self.seats), window.good(), window.seconds());
         let surprise = self.belief.surprise(seats, good, seconds).unwrap_or_default();
-        let change = self.drift.add(surprise);
-        let change_here =
-            if self.probe == Probe::Base { None } else { self.drifts[self.probe as usize - 1].add(surprise) };
-        if let Some(lean) = change.or(change_here) {
+        if let Some(lean) = self.has_changed(surprise) {
             // The window that gave the alarm may lie half before the change: it is not learned from.
             return self.begin_anew(self.base.min(seats * 1.1).max(seats * 0.9), lean);
         }
         let memory = (MEMORY * seconds / good.max(1.0)).clamp(MEMORY_S.0, MEMORY_S.1);
         let keep = (-seconds / memory).exp() * (1.0 - DOUBTED * (surprise.abs() - 2.0).clamp(0.0, 2.0));
         self.belief.learn(seats, good, seconds, keep);
-        let price = match self.slow {
-            slow if slow > 0.5 => PRICE_LATE,
-            slow if slow > 0.1 => PRICE_SLOW,
-            _ => PRICE,
-        };
-        let before = self.base;
-        self.base = self.belief.best(price).clamp(before * LEAP.0, before * LEAP.1).clamp(self.least, self.most);
-        let leapt = (self.base / before).ln().abs() > 0.2;
+        let leapt = self.move_base();
         let probe = match self.probe {
             _ if leapt => Probe::Base,
             // More than was thought: that is asked again at once.
@@ -164,15 +154,37 @@ impl Knee {
         self.ask(probe);
     }
 
+    /// Which way the world has changed, when a surprise was one too many: in all, or of windows above or below.
+    fn has_changed(&mut self, surprise: f64) -> Option<Lean> {
+        let change = self.drift.add(surprise);
+        let apart = match self.probe {
+            Probe::Base => None,
+            Probe::Below => self.drifts[0].add(surprise),
+            Probe::Above => self.drifts[1].add(surprise),
+        };
+        change.or(apart)
+    }
+
+    /// Go to the level that is best by what is known, or as far as may be at a time. Whether that was far.
+    fn move_base(&mut self) -> bool {
+        let price = match self.slow {
+            slow if slow > 0.5 => PRICE_LATE,
+            slow if slow > 0.1 => PRICE_SLOW,
+            _ => PRICE,
+        };
+        let before = self.base;
+        self.base = self.belief.best(price).clamp(before * LEAP.0, before * LEAP.1).clamp(self.least, self.most);
+        (self.base / before).ln().abs() > 0.2
+    }
+
     fn begin_anew(&mut self, level: f64, lean: Lean) {
         self.base = level.clamp(self.least, self.most);
         self.belief.forget(self.base, lean);
         self.drift = Drift::default();
         self.drifts = Default::default();
         self.allowance = SAVED;
-        let up = if lean == Lean::Up { Probe::Above } else { Probe::Base };
         self.turn = 0;
-        self.ask(up);
+        self.ask(if lean == Lean::Up { Probe::Above } else { Probe::Base });
     }
 
     /// While nearly everything fails, fewer and fewer are sent; nothing is learned about the knee.

@@ -9,6 +9,7 @@ use super::ramp::Ramp;
 use super::random::Random;
 use super::resource::{Hinted, Resource, Terms};
 use super::schedule::{Entry, EventState, Schedule, Signalled};
+use super::settings::Needs;
 use super::{
     Arrival, Class, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Refused, Seat,
     Settings, State, Timestamp, Verdict,
@@ -17,6 +18,7 @@ use super::{
 mod seats;
 mod turns;
 mod reserve;
+mod next;
 mod kept;
 mod life;
 mod observe;
@@ -26,6 +28,8 @@ mod observe;
 pub struct Domain {
     products: Vec<Product>,
     resources: Vec<Resource>,
+    /// What requests of every product need.
+    always_needed: Needs,
     waiters: Waiters,
     /// Of each resource, whose turn what is free of it is kept for, while anybody wants several seats.
     kept: Vec<Turn>,
@@ -74,9 +78,12 @@ impl Domain {
             settings.products.iter().map(terms).collect()
         };
         let resources = settings.resources.iter().enumerate();
+        let needs: Vec<Needs> = settings.products.iter().flat_map(|product| product.needs).collect();
+        let always_needed = Needs::in_common(&needs);
         Domain {
             resources: resources.map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, &terms(i))).collect(),
             products: settings.products.into_iter().map(|product| Product::new(product, now)).collect(),
+            always_needed,
             waiters: Waiters::new(),
             kept: vec![NOBODYS; settings.resources.len()],
             customers: Customers::new(settings.at_once_per_customer, settings.at_once_per_address),

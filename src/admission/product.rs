@@ -25,6 +25,8 @@ pub struct Product {
     pub(crate) settings: ProductSettings,
     /// What requests of every class need.
     pub(crate) always_needed: Needs,
+    /// What those of each class need beside that.
+    pub(crate) also_needed: [Needs; Class::COUNT],
     pub(crate) state: State,
     pub(crate) lines: [Line; Class::COUNT],
     pub(crate) waiting: u32,
@@ -34,16 +36,25 @@ pub struct Product {
     pub(crate) floor: Floor,
     /// When each line began to be waited in; it says nothing while the line is empty.
     line_since: [Timestamp; Class::COUNT],
+    /// How long a line may take to drain, and one that stands.
+    longest_wait_s: f64,
+    standing_wait_s: f64,
     let_through: [Rate; Class::COUNT],
     calendars: [Calendar; Class::COUNT],
 }
 
 impl Product {
     pub(crate) fn new(settings: ProductSettings, now: Timestamp) -> Product {
+        let always_needed = Needs::in_common(&settings.needs);
+        let longest = settings.queue.longest_wait;
+        let standing = longest.min(settings.latency_objective / STANDING);
         Product {
+            longest_wait_s: longest.as_secs_f64(),
+            standing_wait_s: standing.as_secs_f64(),
             calendars: std::array::from_fn(|_| Calendar::new(settings.queue.retry_after)),
-            always_needed: Needs::in_common(&settings.needs),
             reserve: Reserve::new(settings.reserve, settings.reserve_per_customer),
+            always_needed,
+            also_needed: settings.needs.map(|needs| needs.without(&always_needed)),
             settings,
             state: State::Open,
             lines: [Line::default(); Class::COUNT],
@@ -116,17 +127,24 @@ impl Product {
     /// Facebook: "Fail at Scale", 2015).
     pub(crate) fn is_line_full(&mut self, class: Class, short: u32, now: Timestamp) -> bool {
         let ahead = self.lines[class.index()].len();
-        ahead >= short && {
-            let longest = self.settings.queue.longest_wait;
-            let standing = longest.min(self.settings.latency_objective / STANDING);
-            let wait = if self.stands(class, now) { standing } else { longest };
-            f64::from(ahead) >= self.let_through[class.index()].per_s(now) * wait.as_secs_f64()
-        }
+        ahead >= short && f64::from(ahead) >= self.let_through[class.index()].per_s(now) * self.wait_s(class, now)
+    }
+
+    /// Whether the line of `class` is not [full](Self::is_line_full), however long a short one may be. That costs next to
+    /// nothing to find and is so of nearly every line; when it is not said, the line may be full or not.
+    pub(crate) fn surely_drains(&self, class: Class, now: Timestamp) -> bool {
+        let least_per_s = self.let_through[class.index()].surely_per_s(now);
+        f64::from(self.waiting(class)) < least_per_s * self.wait_s(class, now)
+    }
+
+    /// How long the line of `class` may take to drain, in seconds.
+    fn wait_s(&self, class: Class, now: Timestamp) -> f64 {
+        if self.stands(class, now) { self.standing_wait_s } else { self.longest_wait_s }
     }
 
     /// Whether the line of `class` has not been empty for a while.
     fn stands(&self, class: Class, now: Timestamp) -> bool {
-        self.waiting(class) > 0 && now.since(self.line_since[class.index()]) >= BURST
+        self.waiting(class) > 0 && now >= self.line_since[class.index()] + BURST
     }
 
     /// Whether whoever came last has the next turn in the line of `class`: those who have waited longest in a line that

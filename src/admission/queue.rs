@@ -36,6 +36,8 @@ pub(crate) struct Waiters {
     len: u32,
     /// Those who asked for more than one seat.
     several: u32,
+    /// Those who may be served from a reserve.
+    with_reserve: u32,
 }
 
 /// One product's waiters of one class, oldest first.
@@ -75,7 +77,7 @@ impl Line {
 
 impl Waiters {
     pub(crate) fn new() -> Waiters {
-        Waiters { slots: Vec::new(), free: NONE, len: 0, several: 0 }
+        Waiters { slots: Vec::new(), free: NONE, len: 0, several: 0, with_reserve: 0 }
     }
 
     /// How many wait in the whole domain.
@@ -88,9 +90,15 @@ impl Waiters {
         self.several > 0
     }
 
+    /// Whether anybody waits who may be served from their product's reserve.
+    pub(crate) fn any_has_reserve(&self) -> bool {
+        self.with_reserve > 0
+    }
+
     /// Join the back of `line`.
     pub(crate) fn join(&mut self, line: &mut Line, waiter: Waiter) -> Place {
         self.several += u32::from(waiter.arrival.seats > ONE_SEAT);
+        self.with_reserve += u32::from(waiter.arrival.class.passes_in_every_state());
         let index = self.take_slot();
         let slot = &mut self.slots[index as usize];
         slot.waiter = Some(waiter);
@@ -172,6 +180,7 @@ impl Waiters {
         line.len -= 1;
         self.len -= 1;
         self.several -= u32::from(waiter.arrival.seats > ONE_SEAT);
+        self.with_reserve -= u32::from(waiter.arrival.class.passes_in_every_state());
         debug_assert_eq!(line.front == NONE, line.len == 0);
         Some(waiter)
     }

@@ -38,11 +38,21 @@ impl Rate {
         if begun > self.per_s * BEGINS { begun } else { self.per_s }
     }
 
+    /// A rate that [`per_s`](Self::per_s) is not below, found without a division: the average, or none when its window
+    /// has ended.
+    pub(crate) fn surely_per_s(&self, now: Timestamp) -> f64 {
+        if self.is_over(now) { 0.0 } else { self.per_s }
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.window_start + WINDOW
+    }
+
     fn roll(&mut self, now: Timestamp) {
-        let age = now.since(self.window_start);
-        if age < WINDOW {
+        if !self.is_over(now) {
             return;
         }
+        let age = now.since(self.window_start);
         let latest = f64::from(self.count) / age.as_secs_f64();
         // A long silence is many windows at once; its age says how little of the old average is left.
         let windows = (age.as_nanos() / WINDOW.as_nanos()).min(30) as i32;

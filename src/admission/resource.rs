@@ -38,7 +38,6 @@ pub struct Resource {
     budget: bool,
     in_use: u32,
     by_product: Vec<Share>,
-    guarantees: Vec<u32>,
     sharers: u32,
     /// The part of its backends that are there, or were when the last one went.
     part: f64,
@@ -58,12 +57,23 @@ pub struct Terms {
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
     seats: u32,
+    owed: Owed,
     credit: Credit,
     /// For how long the others can do without what it borrows.
     bearable: Duration,
     /// Seats as a moving average up to `since`.
     lately: f64,
     since: Timestamp,
+}
+
+/// What a guarantee comes to, worked out when the limit moves: asked for several times in each decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Owed {
+    per_cent: u32,
+    /// Whole seats.
+    seats: u32,
+    /// Seats and fractions of one; never zero.
+    due: f64,
 }
 
 /// How long what was held is remembered.
@@ -74,20 +84,19 @@ const LATELY: f64 = 16.0;
 impl Resource {
     /// Capacity that nobody holds yet, for products on these terms.
     pub fn new(limit: Box<dyn Limit>, budget: bool, terms: &[Terms]) -> Resource {
-        let shares = |product| {
+        let shares = |product: usize| {
             let others = terms.iter().enumerate().filter(|(other, terms)| *other != product && terms.guarantee > 0);
             let bearable = others.map(|(_, terms)| terms.longest_wait).min().unwrap_or(Duration::MAX);
-            Share { bearable, ..Share::default() }
+            Share { bearable, owed: Owed::of(terms[product].guarantee, limit.seats()), ..Share::default() }
         };
         Resource {
             seats: limit.seats(),
-            limit,
             witness: None,
             hint: None,
             budget,
             in_use: 0,
             by_product: (0..terms.len()).map(shares).collect(),
-            guarantees: terms.iter().map(|terms| terms.guarantee).collect(),
+            limit,
             sharers: terms.iter().filter(|terms| terms.guarantee > 0).count() as u32,
             part: 1.0,
             down: false,
@@ -101,11 +110,15 @@ impl Resource {
 
     /// To be called whenever the limit, the witness or a hint may have changed its mind.
     fn count_seats(&mut self) {
-        self.seats = match (&self.hint, &self.witness) {
+        let seats = match (&self.hint, &self.witness) {
             (Some(hint), _) => hint.seats(),
             (None, Some(witness)) => witness.seats(),
             (None, None) => self.limit.seats(),
         };
+        if seats != self.seats {
+            self.seats = seats;
+            self.by_product.iter_mut().for_each(|share| share.owed = Owed::of(share.owed.per_cent, seats));
+        }
     }
 
     /// How many are taken. Above [`limit`](Self::limit) only after the limit shrank, or in bypass.
@@ -174,7 +187,7 @@ impl Resource {
 
     /// Seats that `product` may hold by one request after the other: what it is owed, and beyond that what it has credit for.
     pub fn may_hold(&self, product: usize) -> u32 {
-        if self.sharers < 2 { u32::MAX } else { self.owed(product) + self.by_product[product].credit.seats() }
+        if self.sharers < 2 { u32::MAX } else { self.owed(product).seats + self.by_product[product].credit.seats() }
     }
 
     /// Everybody has always given back in time: for tests of something else.
@@ -183,9 +196,11 @@ impl Resource {
         self.by_product.iter_mut().for_each(|share| share.credit = Credit::boundless());
     }
 
-    /// Whole seats that `product` is owed.
-    fn owed(&self, product: usize) -> u32 {
-        (u64::from(self.guarantees[product]) * u64::from(self.limit()) / 100) as u32
+    /// What `product` is owed.
+    fn owed(&self, product: usize) -> Owed {
+        let owed = self.by_product[product].owed;
+        debug_assert_eq!(owed, Owed::of(owed.per_cent, self.limit()), "what is owed follows the limit");
+        owed
     }
 
     pub(crate) fn take(&mut self, product: usize, seats: u32, now: Timestamp) {
@@ -196,7 +211,7 @@ impl Resource {
     /// What one request had taken at `since` comes back.
     pub(crate) fn give_back(&mut self, product: usize, seats: u32, since: Timestamp, now: Timestamp) {
         debug_assert!(self.by_product[product].seats >= seats, "a seat came back that nobody had taken");
-        let owed = self.owed(product);
+        let owed = self.owed(product).seats;
         self.in_use -= seats;
         let share = self.by_product[product].hold(now);
         let borrowed = share.seats.saturating_sub(owed);
@@ -212,33 +227,53 @@ impl Resource {
         }
     }
 
-    /// What `product` [claims](Self::claim) of so many more seats; `None` when they are not free, or it is not trusted
-    /// with them.
-    pub(crate) fn claim_if_free(&self, product: usize, seats: u32, now: Timestamp) -> Option<u64> {
-        (self.free() >= seats && self.is_trusted(product, seats)).then(|| self.claim(product, seats, now))
+    /// [How far](Self::distance) `product` would be from its due with so many more seats; `None` when they are not free,
+    /// or it is not trusted with them.
+    pub(crate) fn distance_if_free(&self, product: usize, seats: u32, now: Timestamp) -> Option<f64> {
+        (self.in_use + seats <= self.seats && self.is_trusted(product, seats))
+            .then(|| self.distance(product, seats, now))
     }
 
-    /// How far `product` would be from its due with so many more seats: least goes first, and can be compared between
-    /// resources of different sizes. At most [`OWED`] within the guarantee; zero where there is nobody to share with.
+    /// What `product` claims of so many more seats: least goes first, and can be compared between resources of different
+    /// sizes. Zero where there is nobody to share with.
     pub(crate) fn claim(&self, product: usize, seats: u32, now: Timestamp) -> u64 {
-        if self.sharers < 2 {
-            return 0;
-        }
-        let share = &self.by_product[product];
-        let next = f64::from(share.seats + seats);
-        let due = f64::from(self.guarantees[product].max(1)) * f64::from(self.limit().max(1)) / 100.0;
-        let claim = if next <= due { next / due } else { 1.0 + (next + LATELY * share.lately(now)) / due };
-        (claim * OWED as f64) as u64
+        as_claim(self.distance(product, seats, now))
     }
+
+    /// How far `product` would be from its due with so many more seats: at most 1 within the guarantee.
+    fn distance(&self, product: usize, seats: u32, now: Timestamp) -> f64 {
+        if self.sharers < 2 {
+            return 0.0;
+        }
+        let (share, Owed { due, .. }) = (&self.by_product[product], self.owed(product));
+        let next = f64::from(share.seats + seats);
+        if next <= due { next / due } else { 1.0 + (next + LATELY * share.lately(now)) / due }
+    }
+}
+
+/// A distance from a due as a claim, which has an order. By way of a signed number, to which processors turn a fraction
+/// in one step; no distance comes near its end.
+pub(crate) fn as_claim(distance: f64) -> u64 {
+    ((distance * OWED as f64) as i64).cast_unsigned()
 }
 
 /// The claim of a product that would hold all that it is owed.
 const OWED: u64 = 1 << 32;
 
+impl Owed {
+    fn of(per_cent: u32, limit: u32) -> Owed {
+        Owed {
+            per_cent,
+            seats: (u64::from(per_cent) * u64::from(limit) / 100) as u32,
+            due: f64::from(per_cent.max(1)) * f64::from(limit.max(1)) / 100.0,
+        }
+    }
+}
+
 impl Share {
     /// The moving average up to now. A quotient and no exponential: the same on every machine.
     fn lately(&self, now: Timestamp) -> f64 {
-        let passed = now.since(self.since).as_secs_f64();
+        let passed = now.seconds_since(self.since);
         self.lately + (f64::from(self.seats) - self.lately) * passed / (passed + MEMORY.as_secs_f64())
     }
 

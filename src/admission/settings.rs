@@ -88,6 +88,12 @@ impl Needs {
         Needs::new(&common).unwrap_or_default()
     }
 
+    /// These, but for what `others` need too.
+    pub(crate) fn without(&self, others: &Needs) -> Needs {
+        let own: Vec<usize> = self.iter().filter(|need| !others.iter().any(|other| other == *need)).collect();
+        Needs::new(&own).unwrap_or_default()
+    }
+
     /// The indices, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = usize> + use<'_> {
         self.ids[..usize::from(self.len)].iter().map(|id| usize::from(*id))

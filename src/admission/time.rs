@@ -30,6 +30,14 @@ impl Timestamp {
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// The same in seconds, to the last digit; within the second it needs no whole ones.
+    pub(crate) fn seconds_since(self, earlier: Timestamp) -> f64 {
+        match u32::try_from(self.0.saturating_sub(earlier.0)) {
+            Ok(nanos) if nanos < NANOS_PER_S => f64::from(nanos) / f64::from(NANOS_PER_S),
+            _ => self.since(earlier).as_secs_f64(),
+        }
+    }
 }
 
 impl Add<Duration> for Timestamp {
@@ -52,6 +60,8 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
+const NANOS_PER_S: u32 = 1_000_000_000;
+
 /// Nanoseconds as they fit in 64 bits: a duration of centuries is as good as for ever.
 const fn nanos(duration: Duration) -> u64 {
     let wide = duration.as_nanos();
@@ -62,4 +72,21 @@ const fn nanos(duration: Duration) -> u64 {
 #[cfg(test)]
 pub(crate) const fn at(ms: u64) -> Timestamp {
     Timestamp::after(Duration::from_millis(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_those_of_the_duration_to_the_last_digit() {
+        let start = at(1_000);
+        for exponent in 0..63 {
+            for nanos in [(1 << exponent) - 1, 1 << exponent, 999_999_999 + exponent, 7 << exponent.min(60)] {
+                let now = start + Duration::from_nanos(nanos);
+                assert_eq!(now.seconds_since(start).to_bits(), now.since(start).as_secs_f64().to_bits(), "{nanos}");
+            }
+        }
+        assert_eq!(at(0).seconds_since(start), 0.0);
+    }
 }

@@ -106,7 +106,8 @@ impl Domain {
             resource.observe(&Sample { outcome, slow, saturated }, now);
             resource.give_back(index, seat.seats, seat.started, now);
         }
-        let held_up = self.products[index].waiting > 0 && self.is_at_ceiling(index);
+        let product = &self.products[index];
+        let held_up = product.ramp.is_some() && product.waiting > 0 && self.is_at_ceiling(index);
         let product = &mut self.products[index];
         product.in_flight -= seat.seats;
         if let Some(ramp) = &mut product.ramp {

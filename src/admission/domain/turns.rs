@@ -1,8 +1,8 @@
-//! Who waits, whose turn it is, and who is told no.
+//! Who waits, who is let through, and who is told no.
 
 use super::super::queue::Waiter;
 use super::super::{Arrival, Class, ONE_SEAT, Output, Place, Refusal, Timestamp, Verdict};
-use super::{BATCH, Domain, NOBODYS, Turn};
+use super::{BATCH, Domain};
 
 impl Domain {
     /// The length up to which a line keeps the seats busy: as many as there are seats, and of few seats more than of many,
@@ -14,6 +14,11 @@ impl Domain {
     }
 
     pub(super) fn is_line_full(&mut self, index: usize, class: Class, now: Timestamp) -> bool {
+        // So of nearly every line, and found with less ado than how long a short one may be.
+        if self.products[index].surely_drains(class, now) {
+            debug_assert!(!self.products[index].is_line_full(class, 0, now), "what drains in time is not full");
+            return false;
+        }
         let short = self.short_line(index, class);
         self.products[index].is_line_full(class, short, now)
     }
@@ -79,10 +84,10 @@ impl Domain {
         self.waiters.join(&mut held.lines[class.index()], Waiter { arrival: *arrival, until })
     }
 
-    /// Let through whoever's turn it is, until nobody who waits can have what they need.
+    /// Let through whoever's [turn](Domain::next_turn) it is, until nobody who waits can have what they need.
     pub(super) fn dispatch(&mut self, now: Timestamp) {
         let mut left = BATCH;
-        while self.waiters.len() > 0 {
+        while self.waiters.len() > 0 && !self.is_full() {
             let Some((index, class)) = self.next_turn(now) else { return };
             if left == 0 {
                 self.more = true;
@@ -102,44 +107,13 @@ impl Domain {
         }
     }
 
-    /// Of the products that have somebody who could start, the one that is furthest from its due.
-    /// Of two that are as far, the one whose head must be told first. Within a product the highest class (or a low one
-    /// that is owed its floor) whose needs are free: a head blocked on a budget is passed over, and what is kept for
-    /// somebody is left to them.
-    pub(super) fn next_turn(&mut self, now: Timestamp) -> Option<(usize, Class)> {
-        self.find_kept(None, now);
-        let mut next = None;
-        let mut least = NOBODYS;
-        for (index, product) in self.products.iter().enumerate() {
-            if product.waiting == 0 || self.is_held_up(index) {
-                continue;
-            }
-            let turn = |class: &Class| self.ready(index, *class, now).map(|turn| (*class, turn));
-            let Some((class, turn)) = self.ranks(index).iter().find_map(turn) else { continue };
-            if turn < least {
-                least = turn;
-                next = Some((index, class));
-            }
-        }
-        next
-    }
-
-    /// Whether nobody of a product can have a turn, whatever their class, because what all of them need is full. That is
-    /// so after nearly every turn, so it is found before anybody is asked.
-    fn is_held_up(&self, index: usize) -> bool {
-        let product = &self.products[index];
-        // Of those who want several seats some are told no before there is room for them.
-        let must_ask = || self.bypass || self.waiters.any_wants_several() || product.reserve_is_waited_for();
-        product.always_needed.iter().any(|need| self.resources[need].free() == 0) && !must_ask()
-    }
-
     /// The classes of a product in the order in which they have their turn now: as they rank, but for the lowest, which
     /// go before all but those that pass in every state when their floor is due.
     pub(super) fn ranks(&self, index: usize) -> [Class; Class::COUNT] {
         if self.products[index].floor.is_due(1) { self.ranks_with_floor(index) } else { Class::ALL }
     }
 
-    fn ranks_with_floor(&self, index: usize) -> [Class; Class::COUNT] {
+    pub(super) fn ranks_with_floor(&self, index: usize) -> [Class; Class::COUNT] {
         let mut ranks = Class::ALL;
         let mut due = self.due(index);
         due.sort_by_key(|due| due.map_or(Timestamp::NEVER, |(until, _)| until));
@@ -176,43 +150,6 @@ impl Domain {
             Some(_) if class.has_floor() => floor.paid(seats),
             Some(next) => floor.passed_over(seats, per_cent, next),
         }
-    }
-
-    /// The turn of the head of a line, if it can start or must be told no. In one pass, for this is asked of every
-    /// product after every end: what it claims is found out with whether it is there.
-    fn ready(&self, index: usize, class: Class, now: Timestamp) -> Option<Turn> {
-        let head = self.head(index, class)?;
-        if self.is_stale(head, now) {
-            return Some((0, Timestamp::ZERO));
-        }
-        if let Some((_, passer)) = self.passer(index, class) {
-            return Some((0, passer.until));
-        }
-        if self.bypass || self.reserve_for(&head.arrival).is_some() {
-            return Some(self.turn(&head.arrival, head.until, now));
-        }
-        let cost = self.cost(&head.arrival);
-        if !self.products[index].has_room(cost) {
-            return None;
-        }
-        let needs = self.products[index].settings.needs[class.index()];
-        let mut claim = 0;
-        for need in needs.iter() {
-            claim = claim.max(self.resources[need].claim_if_free(index, cost, now)?);
-        }
-        let turn = (claim, head.until);
-        let is_kept = self.waiters.any_wants_several() && self.is_kept_from(&head.arrival, turn, now);
-        (!is_kept).then_some(turn)
-    }
-
-    pub(super) fn turn(&self, arrival: &Arrival, until: Timestamp, now: Timestamp) -> Turn {
-        if self.reserve_for(arrival).is_some() {
-            return (0, until);
-        }
-        let (index, cost) = (arrival.product.index(), self.cost(arrival));
-        let needs = &self.products[index].settings.needs[arrival.class.index()];
-        let claims = needs.iter().map(|need| self.resources[need].claim(index, cost, now));
-        (claims.max().unwrap_or(0), until)
     }
 
     /// Turn away those of a line who have waited too long, or whose product has shut.

@@ -176,6 +176,17 @@ fn a_parked_product_serves_nobody_and_a_reopened_one_does() {
 }
 
 #[test]
+fn what_is_seen_in_observe_only_is_for_those_who_wait_at_once() {
+    // Fourteen are under way where eight seats are known of: lines fill until it was seen that more is worth it.
+    let mut scenario = scenario(vec![(secs(0), 700.0)], secs(6));
+    scenario.happenings = vec![Happening { at: Duration::ZERO, what: What::Observe(true) }];
+    let run = ours(&scenario, 1);
+    let limits: Vec<f64> = run.looks[0].iter().filter_map(|look| look.limit).collect();
+    assert!(limits[0] == 8.0 && limits.last().is_some_and(|seen| *seen > 14.0), "{limits:?}");
+    assert!(run.violations.is_empty(), "{:#?}", run.violations);
+}
+
+#[test]
 fn a_hung_plant_lets_clients_go_and_their_requests_end_when_it_moves_again() {
     let mut scenario = scenario(vec![(secs(0), 100.0), (secs(10), 0.0)], secs(14));
     let hang = |at, on| Happening { at: secs(at), what: What::Fault(0, Fault::Hang(on)) };

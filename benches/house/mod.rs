@@ -177,7 +177,8 @@ fn settings(queue: u32) -> Settings {
     };
     // A line that stands may hold what drains in a quarter of it: as long as anybody may wait.
     let latency_objective = 4 * queue.longest_wait;
-    let product = ProductSettings { needs, guarantee: 33, latency_objective, queue, reserve: n(8) };
+    let product =
+        ProductSettings { needs, guarantee: 33, latency_objective, queue, reserve: n(8), reserve_per_customer: n(2) };
     let resource = |id| ResourceSettings { budget: id == WALLET, limit: LimitSettings::Found(range()) };
     Settings {
         products: vec![product; usize::from(PRODUCTS)],

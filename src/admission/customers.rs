@@ -9,36 +9,69 @@ use super::Customer;
 /// Requests running or waiting, by customer. As large as what runs and waits, no larger.
 #[derive(Debug)]
 pub(crate) struct Customers {
-    accounts: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
-    addresses: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
+    here: Tally,
     most: NonZeroU32,
     most_per_address: NonZeroU32,
 }
 
 impl Customers {
     pub(crate) fn new(most: NonZeroU32, most_per_address: NonZeroU32) -> Customers {
-        Customers { accounts: HashMap::default(), addresses: HashMap::default(), most, most_per_address }
+        Customers { here: Tally::default(), most, most_per_address }
     }
 
     /// Whether `customer` has as many as one may have while others wait.
     pub(crate) fn is_over_share(&self, customer: Customer) -> bool {
-        match customer {
-            Customer::Account(key) => held(&self.accounts, key) >= self.most.get(),
-            Customer::Address(key) => held(&self.addresses, key) >= self.most_per_address.get(),
-        }
+        let most = match customer {
+            Customer::Account(_) => self.most,
+            Customer::Address(_) => self.most_per_address,
+        };
+        self.here.of(customer) >= most.get()
     }
 
     pub(crate) fn enter(&mut self, customer: Customer) {
-        let (held, key) = self.of(customer);
-        *held.entry(key).or_insert(0) += 1;
+        self.here.add(customer, 1);
     }
 
     pub(crate) fn leave(&mut self, customer: Customer) {
-        let (held, key) = self.of(customer);
-        if let Some(count) = held.get_mut(&key) {
-            *count -= 1;
+        self.here.subtract(customer, 1);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.here.len()
+    }
+}
+
+type Counts = HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>;
+
+/// A number for each customer who has any. It grows to the most who ever had any at once, and is then reused.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    accounts: Counts,
+    addresses: Counts,
+}
+
+impl Tally {
+    pub(crate) fn of(&self, customer: Customer) -> u32 {
+        let (counts, key) = match customer {
+            Customer::Account(key) => (&self.accounts, key),
+            Customer::Address(key) => (&self.addresses, key),
+        };
+        counts.get(&key).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn add(&mut self, customer: Customer, number: u32) {
+        let (counts, key) = self.counts(customer);
+        *counts.entry(key).or_insert(0) += number;
+    }
+
+    pub(crate) fn subtract(&mut self, customer: Customer, number: u32) {
+        let (counts, key) = self.counts(customer);
+        if let Some(count) = counts.get_mut(&key) {
+            debug_assert!(*count >= number);
+            *count -= number;
             if *count == 0 {
-                held.remove(&key);
+                counts.remove(&key);
             }
         } else {
             debug_assert!(false, "a customer left who had not entered");
@@ -50,16 +83,12 @@ impl Customers {
         self.accounts.len() + self.addresses.len()
     }
 
-    fn of(&mut self, customer: Customer) -> (&mut HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>, u64) {
+    fn counts(&mut self, customer: Customer) -> (&mut Counts, u64) {
         match customer {
             Customer::Account(key) => (&mut self.accounts, key),
             Customer::Address(key) => (&mut self.addresses, key),
         }
     }
-}
-
-fn held(map: &HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>, key: u64) -> u32 {
-    map.get(&key).copied().unwrap_or(0)
 }
 
 /// Keys are keyed hashes already; hashing them again would only cost time on the way of a request.

@@ -16,6 +16,7 @@ use super::{
 
 mod seats;
 mod turns;
+mod reserve;
 mod kept;
 mod life;
 mod observe;
@@ -129,7 +130,8 @@ impl Domain {
         let (product, class) = (arrival.product.index(), arrival.class);
         // While a call has put off those whose turn it was, a free seat is theirs.
         let newest_first = self.products[product].is_newest_first(class, now);
-        let first = !self.more && (self.products[product].waiting(class) == 0 || newest_first);
+        let nobody_before = self.products[product].waiting(class) == 0 || newest_first;
+        let first = !self.more && (nobody_before || self.is_next_at_reserve(arrival));
         if first && self.can_start(arrival) && !self.is_kept_from_newcomer(arrival, now) {
             return Door::Open;
         }
@@ -150,8 +152,7 @@ impl Domain {
         self.customers.leave(seat.customer);
         let product = &mut self.products[index];
         if seat.reserved {
-            debug_assert!(product.reserve_in_use >= seat.seats);
-            product.reserve_in_use -= seat.seats;
+            product.reserve.give_back(seat.customer, seat.seats);
         } else {
             let slow = now.since(seat.started) > product.settings.latency_objective;
             self.release(&seat, outcome, slow, now);

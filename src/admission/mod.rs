@@ -21,7 +21,7 @@
 //! What it promises: seats in use never exceed a limit (bypass and reserve apart, both counted); a seat
 //! is given back exactly once, for it can neither be copied nor made up; nobody waits longer than the
 //! product's longest wait; every call does bounded work; a product below its guarantee goes before one
-//! above it.
+//! above it; no customer fills a reserve alone.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -31,6 +31,7 @@ pub mod settings;
 pub mod lifecycle;
 pub mod schedule;
 pub mod customers;
+pub(crate) mod reserve;
 pub mod queue;
 pub mod limit;
 pub mod resource;

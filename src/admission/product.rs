@@ -2,7 +2,6 @@
 //!
 //! The parts are here; what they do to each other across products is the [`Domain`](super::Domain)'s.
 
-use std::num::NonZeroU8;
 use std::time::Duration;
 
 use super::floor::Floor;
@@ -10,6 +9,7 @@ use super::queue::Line;
 use super::ramp::Ramp;
 use super::random::Random;
 use super::rate::Rate;
+use super::reserve::Reserve;
 use super::retry_after::Calendar;
 use super::settings::{Needs, ProductSettings};
 use super::{Class, Refusal, Refused, State, Timestamp};
@@ -29,7 +29,7 @@ pub struct Product {
     pub(crate) lines: [Line; Class::COUNT],
     pub(crate) waiting: u32,
     pub(crate) in_flight: u32,
-    pub(crate) reserve_in_use: u32,
+    pub(crate) reserve: Reserve,
     pub(crate) ramp: Option<Ramp>,
     pub(crate) floor: Floor,
     /// When each line began to be waited in; it says nothing while the line is empty.
@@ -43,12 +43,12 @@ impl Product {
         Product {
             calendars: std::array::from_fn(|_| Calendar::new(settings.queue.retry_after)),
             always_needed: Needs::in_common(&settings.needs),
+            reserve: Reserve::new(settings.reserve, settings.reserve_per_customer),
             settings,
             state: State::Open,
             lines: [Line::default(); Class::COUNT],
             waiting: 0,
             in_flight: 0,
-            reserve_in_use: 0,
             ramp: None,
             floor: Floor::default(),
             line_since: [now; Class::COUNT],
@@ -68,7 +68,7 @@ impl Product {
 
     /// Seats it holds of its reserve.
     pub fn reserve_in_use(&self) -> u32 {
-        self.reserve_in_use
+        self.reserve.in_use()
     }
 
     /// How many wait in a class.
@@ -104,13 +104,6 @@ impl Product {
     /// Whether it takes new work, and its ramp lets so many more seats be taken.
     pub(crate) fn has_room(&self, cost: u32) -> bool {
         self.state.refuses().is_none() && self.free_under_ramp() >= cost
-    }
-
-    /// What of the reserve a request takes that asks for `seats`, if so much is there.
-    pub(crate) fn reserve_for(&self, seats: NonZeroU8) -> Option<u32> {
-        let reserve = self.settings.reserve.get();
-        let cost = u32::from(seats.get()).min(reserve);
-        (self.reserve_in_use + cost <= reserve).then_some(cost)
     }
 
     /// Whether one more of `class` is too many; never said of a line shorter than `short`, which is what keeps the seats

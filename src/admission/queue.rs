@@ -123,6 +123,17 @@ impl Waiters {
         self.slots.get(line.back as usize)?.waiter.as_ref()
     }
 
+    /// Those in `line`, oldest first.
+    pub(crate) fn in_line(&self, line: &Line) -> impl Iterator<Item = (Place, &Waiter)> {
+        let mut next = line.front;
+        std::iter::from_fn(move || {
+            let slot = self.slots.get(next as usize)?;
+            let place = Place { index: next, generation: slot.generation };
+            next = slot.next;
+            Some((place, slot.waiter.as_ref()?))
+        })
+    }
+
     /// Take the oldest out of `line`.
     pub(crate) fn take_front(&mut self, line: &mut Line) -> Option<(Place, Waiter)> {
         let index = line.front;

@@ -34,6 +34,10 @@ pub struct ProductSettings {
     /// Seats beyond the limit for `protected` and `settle`, in every state. 0 would queue
     /// self-exclusion behind bets.
     pub reserve: NonZeroU32,
+    /// The most of the reserve that one customer holds at once; no more than the reserve. As much as the reserve lets one
+    /// customer have all of it. An address, which many may share, holds at most what this leaves of the reserve, and at
+    /// least as much as one customer.
+    pub reserve_per_customer: NonZeroU32,
 }
 
 /// Bounds of a product's queue.

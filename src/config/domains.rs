@@ -125,6 +125,7 @@ fn admitted(parts: &Parts<'_>, members: &Members, product: usize) -> Admitted {
         latency_objective: draft.latency_objective,
         queue: draft.queue.clone(),
         reserve: draft.reserve,
+        reserve_per_customer: draft.reserve_per_customer,
     }
 }
 

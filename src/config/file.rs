@@ -122,6 +122,7 @@ pub(super) struct Product {
     pub(super) class: Vec<Spanned<ClassRules>>,
     pub(super) limit: Opt<Limit>,
     pub(super) reserve: Opt<i64>,
+    pub(super) reserve_per_customer: Opt<i64>,
     pub(super) connect_timeout: Opt<String>,
     pub(super) first_byte_timeout: Opt<String>,
     pub(super) idle_timeout: Opt<String>,

@@ -189,6 +189,7 @@ pub const CONFIG: &[Key] = &[
     key("product.limit.least", Number, "2"),
     key("product.limit.most", Number, "4096"),
     key("product.reserve", Number, "8"),
+    key("product.reserve_per_customer", Number, "2"),
     key("product.connect_timeout", Duration, r#""1s""#),
     key("product.first_byte_timeout", Duration, r#""10s""#),
     key("product.idle_timeout", Duration, r#""10s""#),

@@ -27,6 +27,7 @@ pub(super) struct Draft<'f> {
     pub(super) guarantee: Guarantee,
     pub(super) latency_objective: Duration,
     pub(super) reserve: NonZeroU32,
+    pub(super) reserve_per_customer: NonZeroU32,
     pub(super) queue: QueueSettings,
 }
 
@@ -80,13 +81,15 @@ fn draft<'f>(check: &mut Check<'_>, spanned: &'f Spanned<Product>) -> Draft<'f> 
         check.missing(at.clone(), &who(&name), "product.match");
     }
     let rules = rules::check(check, "product.match", &written.r#match);
+    let (reserve, reserve_per_customer) = reserve(check, &written.reserve, &written.reserve_per_customer);
     Draft {
         classes: classes(check, &name, &rules, &written.class),
         default_class: default_class(check, &written.default_class),
         backends: backends::check(check, &who(&name), &at, &written.backends),
         guarantee: guarantee(check, &written.guarantee),
         latency_objective: check.duration("latency_objective", &written.latency_objective, LATENCY_OBJECTIVE),
-        reserve: check.count("reserve", &written.reserve, MOST_RESERVE, RESERVE),
+        reserve,
+        reserve_per_customer,
         queue: queue(check, &written.queue),
         written,
         name,
@@ -178,6 +181,20 @@ pub(crate) fn seats(check: &mut Check<'_>, written: &Opt<i64>) -> NonZeroU8 {
     seats.and_then(|seats| seats.try_into().ok()).unwrap_or(ONE_SEAT)
 }
 
+/// A reserve, and how much of it one customer may have.
+pub(crate) fn reserve(check: &mut Check<'_>, reserve: &Opt<i64>, one: &Opt<i64>) -> (NonZeroU32, NonZeroU32) {
+    let seats = check.count("reserve", reserve, MOST_RESERVE, RESERVE);
+    let given = check.given_count("reserve_per_customer", one, MOST_RESERVE);
+    if let (Some(written), Some(_)) = (one, given.filter(|given| *given > seats)) {
+        let what = format!("reserve_per_customer: {} is more than the {seats} of `reserve`", written.get_ref());
+        let help = format!(
+            "write a number from 1 to {seats}, or make `reserve` larger; {seats} lets one customer have it all"
+        );
+        check.wrong(written.span(), what, help);
+    }
+    (seats, given.unwrap_or(RESERVE_PER_CUSTOMER.min(seats)))
+}
+
 pub(crate) fn guarantee(check: &mut Check<'_>, written: &Opt<i64>) -> Guarantee {
     let Some(written) = written else { return Guarantee::Even };
     match u32::try_from(*written.get_ref()) {
@@ -242,8 +259,10 @@ pub(crate) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 const FLOOR: u32 = 2;
 const MOST_FLOOR: u32 = 20;
 const LENGTH: NonZeroU32 = NonZeroU32::new(1000).unwrap();
-pub(crate) const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();
-pub(crate) const MOST_RESERVE: u32 = 10_000;
+const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();
+/// A payment's return beside a logout; of a small reserve all there is.
+const RESERVE_PER_CUSTOMER: NonZeroU32 = NonZeroU32::new(2).unwrap();
+const MOST_RESERVE: u32 = 10_000;
 /// What weighs more is not one request's work; and as many seats less one may stand idle until all are there.
 const MOST_SEATS: u32 = 16;
 /// Every request is held against their rules one after the other.

@@ -30,6 +30,7 @@ pub fn scenario(seed: u64) -> Scenario {
     scenario.name = format!("chaos {seed}");
     people::come(&mut dice, &mut scenario, requests);
     trouble::happens(&mut dice, &mut scenario);
+    house::cap_reserves(&mut dice, &mut scenario);
     scenario
 }
 

@@ -28,6 +28,7 @@
 //! | `ramp` | the ceiling binds, grows no faster than promised, and is not left early |
 //! | `frozen` | a ramp that keeps stepping back stops growing |
 //! | `refusal`, `retry-after` | a no has the name that is due, and a time within the bounds |
+//! | `reserve` | no customer has more of a reserve than one may, and who has holds up nobody behind them |
 //! | `customer share`, `length` | nobody fills a queue alone, or beyond its length |
 //!
 //! Each of them has a test with a law that lies in just that.
@@ -41,6 +42,7 @@ mod hints;
 mod ramp;
 mod door;
 mod turns;
+mod reserve;
 mod kept;
 mod floor;
 mod filling;

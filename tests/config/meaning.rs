@@ -140,6 +140,15 @@ fn it_is_known_when_the_connections_want_more_memory_than_may_be_held() {
 }
 
 #[test]
+fn of_a_small_reserve_one_customer_may_have_all_unless_it_is_said() {
+    let text = products(&[(9101, ""), (9102, "reserve = 1"), (9103, "reserve = 5\nreserve_per_customer = 5")]);
+    let config = good(&text);
+    let domains = config.proxy.domains.iter().flat_map(|domain| &domain.admission.products);
+    let reserves: Vec<_> = domains.map(|set| (set.reserve.get(), set.reserve_per_customer.get())).collect();
+    assert_eq!(reserves, [(8, 2), (1, 1), (5, 5)]);
+}
+
+#[test]
 fn those_who_ask_for_no_guarantee_share_what_is_left_evenly() {
     let wallet = "[[budget]]\nname = \"wallet\"\nclasses = [\"start\"]\n";
     let three = products(&[(9101, "guarantee = 50"), (9102, ""), (9103, "")]);

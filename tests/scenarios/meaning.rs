@@ -30,6 +30,7 @@ fn the_least_has_every_default() {
     assert!(step.carried && step.bet && step.event.is_none());
     assert!(matches!(story.admission.resources[0].limit, LimitSettings::Found(_)));
     assert_eq!(story.admission.products[0].guarantee, 100);
+    assert_eq!(story.admission.products[0].reserve_per_customer.get(), 2);
 }
 
 #[test]
@@ -71,6 +72,8 @@ fn products_on_one_station_share_its_pool_and_budgets_come_behind_the_pools() {
     assert_eq!(needs(1, Class::Commit), [0]);
     let shares: Vec<u32> = story.admission.products.iter().map(|product| product.guarantee).collect();
     assert_eq!(shares, [50, 50]);
+    let parts = story.admission.products.iter().map(|product| product.reserve_per_customer.get());
+    assert_eq!(parts.collect::<Vec<_>>(), [3, 2]);
 }
 
 #[test]

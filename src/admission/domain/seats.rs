@@ -20,12 +20,6 @@ impl Domain {
         }
     }
 
-    /// What a request takes of its product's reserve, if it may and there is as much.
-    pub(super) fn reserve_for(&self, arrival: &Arrival) -> Option<u32> {
-        let product = &self.products[arrival.product.index()];
-        if arrival.class.passes_in_every_state() { product.reserve_for(arrival.seats) } else { None }
-    }
-
     /// What a request costs: no more than there are of whatever there is least of, or it could
     /// never pass.
     pub(super) fn cost(&self, arrival: &Arrival) -> u32 {
@@ -84,7 +78,7 @@ impl Domain {
         let held = &mut self.products[product.index()];
         held.counted(class, now);
         if reserved {
-            held.reserve_in_use += seats;
+            held.reserve.take(customer, seats);
         } else {
             if !self.bypass {
                 self.count_floor(product.index(), class, seats);

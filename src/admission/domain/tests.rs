@@ -20,6 +20,7 @@ mod life;
 mod events;
 mod limits;
 mod hints;
+mod reserve;
 mod observe;
 mod random;
 
@@ -57,6 +58,7 @@ pub(super) fn product(guarantee: u32, needs: &[usize]) -> ProductSettings {
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         },
         reserve: n(2),
+        reserve_per_customer: n(2),
     }
 }
 
@@ -179,7 +181,8 @@ impl Story {
     /// Nobody waits and nothing is held: what was counted in was counted out.
     pub(super) fn is_empty(&self) -> bool {
         let free = self.domain.resources.iter().all(|resource| resource.in_use() == 0);
-        let idle = |product: &super::Product| product.waiting + product.in_flight + product.reserve_in_use == 0;
+        let nothing = |product: &super::Product| product.waiting + product.in_flight + product.reserve_in_use() == 0;
+        let idle = |product: &super::Product| nothing(product) && product.reserve.holders() == 0;
         free && self.domain.products.iter().all(idle)
             && self.domain.waiters.len() == 0
             && self.domain.customers.len() == 0

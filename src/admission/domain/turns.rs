@@ -29,9 +29,13 @@ impl Domain {
     }
 
     fn take_head(&mut self, index: usize, class: Class) -> Option<(Place, Waiter)> {
+        let passer = self.passer(index, class).map(|(place, _)| place);
         let product = &mut self.products[index];
         let newest = product.is_newest_first(class, self.latest);
         let line = &mut product.lines[class.index()];
+        if let Some(place) = passer {
+            return self.waiters.take(line, place).map(|waiter| (place, waiter));
+        }
         if newest { self.waiters.take_back(line) } else { self.waiters.take_front(line) }
     }
 
@@ -180,6 +184,9 @@ impl Domain {
         let head = self.head(index, class)?;
         if self.is_stale(head, now) {
             return Some((0, Timestamp::ZERO));
+        }
+        if let Some((_, passer)) = self.passer(index, class) {
+            return Some((0, passer.until));
         }
         if self.bypass || self.reserve_for(&head.arrival).is_some() {
             return Some(self.turn(&head.arrival, head.until, now));

@@ -13,12 +13,12 @@
 //! - **Above** and **below**: now and then a window asks whether more seats would bring more, and another at once when they did; others ask whether fewer would
 //!   do, as often as what that may cost stays under a third of a per cent of the answers, or more often while there is doubt.
 //! - **Alarm**: what a belief cannot explain adds up, for each of the three apart (cumulative sums: Page 1954). When it is
-//!   too much the world has changed: all is forgotten, and the search begins anew around where it is.
+//!   too much the world has changed: all is forgotten, and the search begins anew around where it is. Where that happens
+//!   again and again it is the work that changes its kind, and not the knee: then only the pace is forgotten, and what
+//!   cannot be told by counting is told by answers that are late.
 //!
 //! Only time in which this limit held work up counts: else the demand would be measured, or the silence of a closure, and
 //! not the backend.
-
-use std::time::Duration;
 
 use super::super::settings::Range;
 use super::{Limit, Sample, Timestamp};
@@ -28,7 +28,7 @@ mod drift;
 mod window;
 
 use belief::{Belief, Lean};
-use drift::Drift;
+use drift::{Alarm, Change};
 use window::Window;
 
 /// See the module.
@@ -40,9 +40,7 @@ pub struct Knee {
     base: f64,
     belief: Belief,
     probe: Probe,
-    drift: Drift,
-    /// Of the windows below and of those above by themselves.
-    drifts: [Drift; 2],
+    alarm: Alarm,
     turn: u32,
     /// Answers in a window, lately.
     counted: f64,
@@ -50,10 +48,18 @@ pub struct Knee {
     allowance: f64,
     /// The part of the answers that missed the objective lately.
     slow: f64,
-    /// Nearly nothing is answered: that tells of an outage and not of a knee. The level before.
-    lost: Option<f64>,
+    /// Nearly nothing is answered: that tells of an outage and not of a knee.
+    lost: Option<Lost>,
     seats: u32,
     window: Window,
+}
+
+/// What was there before nearly everything failed.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    level: f64,
+    /// Windows since, one after another, in which most was answered.
+    windows: u32,
 }
 
 /// What a window asks.
@@ -70,10 +76,10 @@ const PRICE: f64 = 0.2;
 const PRICE_SLOW: f64 = 0.3;
 /// The same while most answers miss it.
 const PRICE_LATE: f64 = 0.6;
+/// The same while the pace changes all the time: little is known then, and idle capacity must not outweigh that.
+const PRICE_RESTLESS: f64 = 0.5;
 /// The fewest answers in a window; twice the seats if that is more.
 const FEWEST: u32 = 20;
-/// The shortest window: below this, scheduling is measured and not the backend.
-const SHORTEST: Duration = Duration::from_millis(100);
 /// So many answers are remembered, for no shorter and no longer than this many seconds.
 const MEMORY: f64 = 10_000.0;
 const MEMORY_S: (f64, f64) = (20.0, 120.0);
@@ -89,7 +95,7 @@ const RECALLED: f64 = 0.25;
 /// A level moves up and down by at most this at a time.
 const LEAP: (f64, f64) = (0.6, 2.0);
 /// Whether more would be better is asked once in so many windows.
-const ABOVE_EVERY: u32 = 8;
+const ABOVE_EVERY: u32 = 12;
 /// The same while it is as likely as this that more is better.
 const ABOVE_SOON: u32 = 2;
 const HOPE: f64 = 0.02;
@@ -97,6 +103,14 @@ const HOPE: f64 = 0.02;
 const TELLING: f64 = 1.5;
 /// More answers than expected by so many standard deviations are worth a second look.
 const SURPRISING: f64 = 0.5;
+/// A window that surprises by more standard deviations than the first counts less, and by the second not at all: half of
+/// it may lie before a change.
+const DOUBTFUL: (f64, f64) = (3.0, 5.0);
+/// What stays of what is believed of the knee when the pace has changed.
+const KEPT: f64 = 0.9;
+/// After an outage, a backend of which no more fails is well again; so is one that answers most for so many windows.
+const WELL: f64 = 0.05;
+const WELL_ENOUGH: u32 = 8;
 /// Of a knee that somebody knew this is known when the belief is as narrow.
 const FOUND: f64 = 2.0;
 
@@ -112,8 +126,7 @@ impl Knee {
             base: f64::from(seats),
             belief: Belief::around(f64::from(seats), Lean::Either),
             probe: Probe::Base,
-            drift: Drift::default(),
-            drifts: Default::default(),
+            alarm: Alarm::default(),
             turn: 0,
             counted: f64::from(FEWEST),
             allowance: SAVED,
@@ -121,7 +134,7 @@ impl Knee {
             lost: None,
             seats,
             // The first answers come while the backends still fill.
-            window: Window::after(seats),
+            window: Window::after(seats, fewest(seats)),
         }
     }
 
@@ -131,44 +144,45 @@ impl Knee {
         if window.failed() > 0.5 {
             return self.lose();
         }
-        if let Some(before) = self.lost.take_if(|_| window.failed() < 0.05) {
+        if let Some(before) = self.is_well_again(window) {
             // As after a closure: from half of what was known. Should that be too much still, it is half of that.
             return self.begin_anew(self.base.max(before / 2.0), Lean::Up);
         }
         let (seats, good, seconds) = (f64::from(self.seats), window.good(), window.seconds());
+        if self.alarm.is_restless() && window.slow() > 0.5 {
+            self.belief.is_late(seats);
+        }
+        if self.alarm.is_restless() && window.is_uneven() {
+            return self.change_pace(1.0);
+        }
         let surprise = self.belief.surprise(seats, good, seconds).unwrap_or_default();
-        if let Some(lean) = self.has_changed(surprise) {
-            // The window that gave the alarm may lie half before the change: it is not learned from.
-            return self.begin_anew(self.base.min(seats * 1.1).max(seats * 0.9), lean);
+        // The window that gave an alarm may lie half before the change: it is not learned from.
+        match self.alarm.add(self.probe, surprise, seconds) {
+            Some(Change::World(lean)) => {
+                return self.begin_anew(self.base.min(seats * 1.1).max(seats * 0.9), lean);
+            }
+            Some(Change::Pace) => return self.change_pace(KEPT),
+            None => {}
         }
         let memory = (MEMORY * seconds / good.max(1.0)).clamp(MEMORY_S.0, MEMORY_S.1);
         let keep = (-seconds / memory).exp() * (1.0 - DOUBTED * (surprise.abs() - 2.0).clamp(0.0, 2.0));
-        self.belief.learn(seats, good, seconds, keep);
+        let part = ((DOUBTFUL.1 - surprise.abs()) / (DOUBTFUL.1 - DOUBTFUL.0)).clamp(0.0, 1.0);
+        self.belief.learn(seats, good * part, seconds * part, keep);
         let leapt = self.move_base();
         let probe = match self.probe {
             _ if leapt => Probe::Base,
-            // More than was thought: that is asked again at once.
-            Probe::Above if surprise > SURPRISING => Probe::Above,
+            // More than was thought: that is asked again at once, unless that is so of any window in a good moment.
+            Probe::Above if surprise > SURPRISING && self.alarm.is_calm() => Probe::Above,
             _ => self.next_probe(),
         };
         self.ask(probe);
-    }
-
-    /// Which way the world has changed, when a surprise was one too many: in all, or of windows above or below.
-    fn has_changed(&mut self, surprise: f64) -> Option<Lean> {
-        let change = self.drift.add(surprise);
-        let apart = match self.probe {
-            Probe::Base => None,
-            Probe::Below => self.drifts[0].add(surprise),
-            Probe::Above => self.drifts[1].add(surprise),
-        };
-        change.or(apart)
     }
 
     /// Go to the level that is best by what is known, or as far as may be at a time. Whether that was far.
     fn move_base(&mut self) -> bool {
         let price = match self.slow {
             slow if slow > 0.5 => PRICE_LATE,
+            _ if self.alarm.is_restless() => PRICE_RESTLESS,
             slow if slow > 0.1 => PRICE_SLOW,
             _ => PRICE,
         };
@@ -180,18 +194,32 @@ impl Knee {
     fn begin_anew(&mut self, level: f64, lean: Lean) {
         self.base = level.clamp(self.least, self.most);
         self.belief.forget(self.base, lean);
-        self.drift = Drift::default();
-        self.drifts = Default::default();
+        self.alarm.forget();
         self.allowance = SAVED;
         self.turn = 0;
         self.ask(if lean == Lean::Up { Probe::Above } else { Probe::Base });
     }
 
+    /// The same knee at another pace, as far as `keep` of what is believed says.
+    fn change_pace(&mut self, keep: f64) {
+        self.belief.forget_pace(keep);
+        let probe = self.next_probe();
+        self.ask(probe);
+    }
+
     /// While nearly everything fails, fewer and fewer are sent; nothing is learned about the knee.
     fn lose(&mut self) {
-        self.lost.get_or_insert(self.base);
+        let level = self.lost.map_or(self.base, |lost| lost.level);
+        self.lost = Some(Lost { level, windows: 0 });
         self.base = (self.base * 0.75).max(self.least);
         self.ask(Probe::Base);
+    }
+
+    /// The level before an outage that is over. A backend that always fails now and then will never be quite well.
+    fn is_well_again(&mut self, window: &Window) -> Option<f64> {
+        self.lost.as_mut()?.windows += 1;
+        let well = |lost: &mut Lost| window.failed() < WELL || lost.windows >= WELL_ENOUGH;
+        self.lost.take_if(well).map(|lost| lost.level)
     }
 
     fn next_probe(&mut self) -> Probe {
@@ -236,18 +264,19 @@ impl Knee {
         seats.clamp(self.least, self.most)
     }
 
-    /// Answers that a window needs.
-    fn fewest(&self) -> u32 {
-        FEWEST.max(self.seats.saturating_mul(2))
-    }
-
     /// Hold the limit that `probe` asks for, and measure from where its effect is seen.
     fn ask(&mut self, probe: Probe) {
         let before = self.seats;
         self.probe = probe;
         self.seats = self.seats_for(probe) as u32;
-        self.window = Window::after(if self.seats == before { 0 } else { self.seats.max(before) });
+        let skip = if self.seats == before { 0 } else { self.seats.max(before) };
+        self.window = Window::after(skip, fewest(self.seats));
     }
+}
+
+/// Answers that a window of so many seats needs.
+fn fewest(seats: u32) -> u32 {
+    FEWEST.max(seats.saturating_mul(2))
 }
 
 impl Limit for Knee {
@@ -257,7 +286,7 @@ impl Limit for Knee {
 
     fn observe(&mut self, sample: &Sample, now: Timestamp) {
         self.window.count(sample, now);
-        if self.window.done() >= self.fewest() && self.window.busy() >= SHORTEST {
+        if self.window.is_full() {
             let window = self.window;
             self.close(&window);
         }

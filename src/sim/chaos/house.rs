@@ -1,5 +1,6 @@
 //! Products, what they need, and what stands behind them.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Dice;
@@ -138,6 +139,15 @@ fn product_settings(dice: &mut Dice, guarantee: u32, pool: usize, budgets: std::
             retry_after: (soonest, soonest + dice.time(0, 10_000)),
         },
         reserve: dice.seats(1, 6),
+        reserve_per_customer: NonZeroU32::MIN,
+    }
+}
+
+/// How much of each reserve one customer may have. For the end, so that the worlds of before are what they were but for
+/// this.
+pub(super) fn cap_reserves(dice: &mut Dice, scenario: &mut Scenario) {
+    for product in &mut scenario.admission.products {
+        product.reserve_per_customer = dice.seats(1, product.reserve.get().into());
     }
 }
 

@@ -66,6 +66,8 @@ pub(super) struct Ledger {
     /// Seats under the limits, and of the reserve.
     pub(super) in_flight: u32,
     pub(super) reserve: u32,
+    /// By whom seats of the reserve are held.
+    reserved: HashMap<(bool, u64), u32>,
     /// Requests that run and, bypass apart, may run in an open product only.
     pub(super) ordinary: u32,
 }
@@ -145,7 +147,10 @@ impl Books {
         let ledger = &mut self.products[product];
         ledger.ordinary += u32::from(stay.ordinary);
         match needs {
-            None => ledger.reserve += how.seats,
+            None => {
+                ledger.reserve += how.seats;
+                *ledger.reserved.entry(key(arrival.customer)).or_default() += how.seats;
+            }
             Some(needs) => {
                 ledger.in_flight += how.seats;
                 for need in needs {
@@ -165,6 +170,8 @@ impl Books {
         ledger.ordinary -= u32::from(stay.ordinary);
         if stay.reserved {
             ledger.reserve -= stay.seats;
+            *ledger.reserved.entry(key(stay.arrival.customer)).or_default() -= stay.seats;
+            ledger.reserved.retain(|_, held| *held > 0);
             return;
         }
         ledger.in_flight -= stay.seats;
@@ -172,6 +179,18 @@ impl Books {
             self.taken[*need][product] -= stay.seats;
             self.in_use[*need] -= stay.seats;
         }
+    }
+
+    /// What a customer holds of a product's reserve.
+    pub(super) fn reserved_by(&self, product: usize, customer: Customer) -> u32 {
+        self.products[product].reserved.get(&key(customer)).copied().unwrap_or(0)
+    }
+
+    /// Those who have waited longest in a line, up to so many.
+    pub(super) fn first(&self, product: usize, class: Class, most: usize) -> impl Iterator<Item = (RequestId, &Stay)> {
+        let line = self.products[product].lines[class.index()].iter();
+        let here = line.filter(|(request, serial)| waits(&self.stages, *request, *serial));
+        here.filter_map(|(request, _)| self.waiter(request)).take(most)
     }
 
     /// Who has waited longest in a line.

@@ -21,7 +21,7 @@ impl House {
         match word {
             Word::Pass => self.passes(request, &arrival, false),
             Word::Wait => self.waits(request, &arrival),
-            Word::Refuse(no) => self.is_refused(&arrival, no),
+            Word::Refuse(no) => self.is_refused(request, &arrival, no),
         }
     }
 
@@ -52,13 +52,14 @@ impl House {
     }
 
     /// Refused at the door.
-    fn is_refused(&mut self, arrival: &Arrival, no: No) {
+    fn is_refused(&mut self, request: RequestId, arrival: &Arrival, no: No) {
         let Some(refusal) = self.is_sound(arrival, no) else { return };
         let product = arrival.product.index();
         let forbidden = self.life.forbids(arrival, self.report.now());
-        let at_once = self.books.line(product, arrival.class) == 0
+        let first = self.books.line(product, arrival.class) == 0 || self.may_pass_the_front(request, arrival);
+        let at_once = first
             && self.was_at_rest()
-            && self.lacks(product, arrival.class, arrival.seats) == Lack::Nothing
+            && self.lacks(arrival) == Lack::Nothing
             && !self.may_be_held_back(product, arrival.class, arrival.seats);
         let due = match refusal {
             _ if forbidden.is_some() => forbidden == Some(refusal),

@@ -17,7 +17,7 @@ impl House {
         let (_, stay) = self.head(product, class)?;
         let (arrival, until) = (stay.arrival, stay.since + self.settings.products[product].queue.longest_wait);
         let hopeless = until <= now || self.life.forbids(&arrival, now).is_some() || self.life.shut[product].is_some();
-        if hopeless || self.life.bypass || self.reserve_for(product, class, arrival.seats).is_some() {
+        if hopeless || self.life.bypass || self.reserve_for(&arrival).is_some() {
             return None;
         }
         let cost = self.cost(product, class, arrival.seats);

@@ -46,6 +46,11 @@ impl Line {
         self.queue.back().copied()
     }
 
+    /// Everybody who came and may still wait, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RequestId, u64)> {
+        self.queue.iter().copied()
+    }
+
     /// Seats that they ask for.
     pub(super) fn seats(&self) -> u32 {
         self.seats

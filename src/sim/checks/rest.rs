@@ -1,11 +1,10 @@
 //! What must hold between two calls: the law's figures are ours, and nobody waits for nothing.
 
-use std::num::NonZeroU8;
 use std::time::Duration;
 
 use super::House;
 use super::turns::Lack;
-use crate::admission::{Class, Timestamp};
+use crate::admission::{Arrival, Class, Timestamp};
 
 /// When the law wants to be woken, and how often that came to nothing.
 #[derive(Debug, Default)]
@@ -108,9 +107,10 @@ impl House {
             for class in Class::ALL {
                 let Some((request, stay)) = self.books.front(product, class) else { continue };
                 let (request, until) = (request.0, stay.since + longest);
-                let Some(seats) = self.head(product, class).map(|(_, stay)| stay.arrival.seats) else { continue };
+                let Some(head) = self.head(product, class).map(|(_, stay)| stay.arrival) else { continue };
                 first = Some(first.map_or(until, |first| first.min(until)));
-                self.check_front(request, product, class, seats, until);
+                self.check_front(request, &head, until);
+                self.check_passed_over(product, class);
             }
         }
         if first.is_some_and(|first| next.is_none_or(|next| next > first)) {
@@ -119,13 +119,15 @@ impl House {
         self.shares.settle(&self.books, &self.shown);
     }
 
-    fn check_front(&mut self, request: u32, product: usize, class: Class, seats: NonZeroU8, until: Timestamp) {
+    fn check_front(&mut self, request: u32, head: &Arrival, until: Timestamp) {
+        let Arrival { class, seats, .. } = *head;
+        let product = head.product.index();
         let now = self.report.now();
         if until <= now {
             let late = now.since(until);
             self.report.add("longest wait", format_args!("request {request} waits, {late:?} after the longest wait"));
         }
-        match self.lacks(product, class, seats) {
+        match self.lacks(head) {
             Lack::Nothing if self.may_be_held_back(product, class, seats) => {}
             Lack::Nothing => self.report.add(
                 "work conservation",

@@ -2,6 +2,7 @@
 
 mod liar;
 mod seats;
+mod reserve;
 mod waiting;
 mod turns;
 mod closing;

@@ -5,12 +5,11 @@
 //! nobody has more out on loan than one seat and what has ever come back from them in time, and who holds nothing gets what
 //! one request needs. That those who give back in time get their share is watched by [`shares`](super::shares).
 
-use std::num::NonZeroU8;
 use std::time::Duration;
 
 use super::House;
 use super::books::Stay;
-use crate::admission::{Class, Settings};
+use crate::admission::{Arrival, Class, Settings};
 
 /// Seats that came back in time, by resource and product.
 pub(super) struct Trust {
@@ -68,9 +67,10 @@ impl House {
     }
 
     /// One more of `class` passes: it is trusted with no more than was earned.
-    pub(super) fn check_trust(&mut self, product: usize, class: Class, seats: NonZeroU8) {
-        let cost = self.cost(product, class, seats);
-        if self.reserve_for(product, class, seats).is_some() {
+    pub(super) fn check_trust(&mut self, arrival: &Arrival) {
+        let (product, class) = (arrival.product.index(), arrival.class);
+        let cost = self.cost(product, class, arrival.seats);
+        if self.reserve_for(arrival).is_some() {
             return;
         }
         for place in 0..self.needs[product][class.index()].len() {

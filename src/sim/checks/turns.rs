@@ -41,7 +41,7 @@ impl House {
     /// `request` is let through, from its line or from the door.
     pub(super) fn passes(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) {
         let (now, product, class) = (self.report.now(), arrival.product.index(), arrival.class);
-        let reserve_for = self.reserve_for(product, class, arrival.seats);
+        let reserve_for = self.reserve_for(arrival);
         let reserved = reserve_for.is_some();
         let seats = reserve_for.unwrap_or_else(|| self.cost(product, class, arrival.seats));
         if !self.life.bypass {
@@ -64,18 +64,19 @@ impl House {
     }
 
     fn check_allowed(&mut self, request: RequestId, arrival: &Arrival) {
-        let (now, product, class) = (self.report.now(), arrival.product.index(), arrival.class);
+        let now = self.report.now();
         if let Some(refusal) = self.life.forbids(arrival, now) {
             self.report.add("forbidden", format_args!("request {} passes: {refusal:?}, {arrival:?}", request.0));
         }
-        let lack = self.lacks(product, class, arrival.seats);
+        let lack = self.lacks(arrival);
         let promise = match lack {
-            Lack::Nothing => return self.check_trust(product, class, arrival.seats),
+            Lack::Nothing => return self.check_trust(arrival),
             Lack::State => "state",
             Lack::Ramp => "ramp",
             Lack::Seats(_) | Lack::MoreSeats => "limit",
             Lack::Trust(_) => "trust",
         };
+        self.check_reserve(request, arrival);
         let in_use = &self.books.in_use;
         self.report.add(promise, format_args!("request {} passes without {lack:?}; in use {in_use:?}", request.0));
     }
@@ -89,7 +90,8 @@ impl House {
         }
         let front = self.head(product, class).map(|(front, _)| front);
         let newest_first = self.books.is_newest_first(product, class, self.report.now());
-        if front.is_some_and(|front| if from_line { front != request } else { !newest_first }) {
+        let first = front.is_none_or(|front| if from_line { front == request } else { newest_first });
+        if !first && !self.may_pass_the_front(request, arrival) {
             let front = front.map(|front| front.0);
             let promise = if newest_first { "newest first" } else { "oldest first" };
             self.report.add(promise, format_args!("request {} passes before {front:?}: {class:?}", request.0));
@@ -113,7 +115,7 @@ impl House {
 
     /// Whether somebody waits in a class who could go now.
     pub(super) fn is_ready(&self, product: usize, class: Class) -> bool {
-        self.front_lacks(product, class) == Some(Lack::Nothing)
+        self.front_lacks(product, class) == Some(Lack::Nothing) || self.passer(product, class).is_some()
     }
 
     /// What the first of a class lacks; `None` when there is nobody with a hope.
@@ -122,13 +124,14 @@ impl House {
         let (_, stay) = self.head(product, class)?;
         let until = stay.since + self.settings.products[product].queue.longest_wait;
         let hopes = until > now && self.life.forbids(&stay.arrival, now).is_none();
-        hopes.then(|| self.lacks(product, class, stay.arrival.seats))
+        hopes.then(|| self.lacks(&stay.arrival))
     }
 
     /// Whether whoever is next in a class may have to leave what they need to somebody else.
     pub(super) fn is_held_back(&self, product: usize, class: Class) -> bool {
         let front = self.head(product, class);
-        front.is_some_and(|(_, stay)| self.may_be_held_back(product, class, stay.arrival.seats))
+        let behind = |seats| self.may_be_held_back(product, class, seats);
+        self.passer(product, class).is_none() && front.is_some_and(|(_, stay)| behind(stay.arrival.seats))
     }
 
     /// Nobody takes more than its guarantee of something while somebody waits for the same who would stay within.
@@ -142,9 +145,10 @@ impl House {
             }
             let next =
                 Class::ALL.into_iter().find(|rank| self.is_ready(other, *rank) || self.keeper(other, *rank).is_some());
-            let asked = next.and_then(|next| Some((next, self.head(other, next)?.1.arrival.seats)));
-            let asked = asked.filter(|(next, asked)| self.reserve_for(other, *next, *asked).is_none());
-            let Some((next, asked)) = asked else { continue };
+            let asked = next.filter(|next| self.passer(other, *next).is_none());
+            let asked = asked.and_then(|next| Some(self.head(other, next)?.1.arrival));
+            let Some(asked) = asked.filter(|asked| self.reserve_for(asked).is_none()) else { continue };
+            let (next, asked) = (asked.class, asked.seats);
             if self.may_be_the_turn_of_the_lowest(other, next) {
                 continue;
             }
@@ -182,14 +186,6 @@ impl House {
         self.shared[resource] && u64::from(self.books.taken[resource][product] + seats) * 100 > owed
     }
 
-    /// What of the reserve is there for one more of `class`.
-    pub(super) fn reserve_for(&self, product: usize, class: Class, seats: NonZeroU8) -> Option<u32> {
-        let reserve = self.settings.products[product].reserve.get();
-        let cost = reserve.min(u32::from(seats.get()));
-        let there = self.books.products[product].reserve + cost <= reserve;
-        (class.passes_in_every_state() && there).then_some(cost)
-    }
-
     /// Seats that one more of `class` takes: as many as it asks for, or all there are of what has fewer.
     pub(super) fn cost(&self, product: usize, class: Class, seats: NonZeroU8) -> u32 {
         let needs = self.needs[product][class.index()].iter();
@@ -197,11 +193,13 @@ impl House {
         cost.min(self.shown.products[product].ramp_seats.unwrap_or(u32::MAX)).max(1)
     }
 
-    /// What keeps one more of `class` from starting.
-    pub(super) fn lacks(&self, product: usize, class: Class, seats: NonZeroU8) -> Lack {
-        if self.life.bypass || self.reserve_for(product, class, seats).is_some() {
+    /// What keeps `arrival` from starting.
+    pub(super) fn lacks(&self, arrival: &Arrival) -> Lack {
+        if self.life.bypass || self.reserve_for(arrival).is_some() {
             return Lack::Nothing;
         }
+        let Arrival { class, seats, .. } = *arrival;
+        let product = arrival.product.index();
         if self.life.shut[product].is_some() || self.life.down[product] {
             return Lack::State;
         }

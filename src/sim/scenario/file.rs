@@ -95,6 +95,7 @@ pub(super) struct Product {
     pub(super) limit: Opt<Limit>,
     pub(super) carried_knee: Opt<f64>,
     pub(super) reserve: Opt<i64>,
+    pub(super) reserve_per_customer: Opt<i64>,
     #[serde(default)]
     pub(super) queue: Queue,
 }

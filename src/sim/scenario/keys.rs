@@ -47,6 +47,7 @@ pub const SCENARIO: &[Key] = &[
     key("product.limit.most", Number, "4096"),
     key("product.carried_knee", Real, "20"),
     key("product.reserve", Number, "8"),
+    key("product.reserve_per_customer", Number, "2"),
     key("product.queue", Section, "[product.queue]"),
     key("product.queue.longest_wait", Duration, r#""1s""#),
     key("product.queue.length", Number, "1000"),

@@ -14,9 +14,7 @@ use crate::admission::{Class, ProductId};
 use crate::config::budgets::{self, Budget, Sharer};
 use crate::config::check::{Check, Span};
 use crate::config::limits::{self, Seats};
-use crate::config::products::{
-    self, FIRST_BYTE_TIMEOUT, Guarantee, LATENCY_OBJECTIVE, MOST_PRODUCTS, MOST_RESERVE, RESERVE, who,
-};
+use crate::config::products::{self, FIRST_BYTE_TIMEOUT, Guarantee, LATENCY_OBJECTIVE, MOST_PRODUCTS, who};
 use crate::config::{customer, names};
 use crate::sim::scenario::Product;
 
@@ -32,6 +30,7 @@ struct Draft {
     latency_objective: Duration,
     first_byte_timeout: Duration,
     reserve: NonZeroU32,
+    reserve_per_customer: NonZeroU32,
     queue: QueueSettings,
 }
 
@@ -139,6 +138,7 @@ fn draft(check: &mut Check<'_>, spanned: &Spanned<file::Product>, plant: &mut Pl
         check.missing(at.clone(), &who(&name), "product.station");
     }
     let limit = limits::check(check, &written.limit);
+    let (reserve, reserve_per_customer) = products::reserve(check, &written.reserve, &written.reserve_per_customer);
     let carried_knee = values::real(check, "carried_knee", &written.carried_knee, 1.0..=MOST_KNEE);
     Draft {
         station: written.station.as_ref().and_then(|station| plant.station(check, station)).unwrap_or(NOWHERE),
@@ -148,7 +148,8 @@ fn draft(check: &mut Check<'_>, spanned: &Spanned<file::Product>, plant: &mut Pl
         carried_knee: carried_knee.zip(written.carried_knee.as_ref().map(Spanned::span)),
         latency_objective: check.duration("latency_objective", &written.latency_objective, LATENCY_OBJECTIVE),
         first_byte_timeout: check.duration("first_byte_timeout", &written.first_byte_timeout, FIRST_BYTE_TIMEOUT),
-        reserve: check.count("reserve", &written.reserve, MOST_RESERVE, RESERVE),
+        reserve,
+        reserve_per_customer,
         queue: products::queue(check, &written.queue),
         name,
         at,
@@ -201,6 +202,7 @@ fn admitted(draft: &Draft, budgets: &[Budget], share: u32, index: usize, pools: 
         latency_objective: draft.latency_objective,
         queue: draft.queue.clone(),
         reserve: draft.reserve,
+        reserve_per_customer: draft.reserve_per_customer,
     }
 }
 

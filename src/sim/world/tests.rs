@@ -42,6 +42,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         latency_objective: ms(200),
         queue,
         reserve: n(8),
+        reserve_per_customer: n(2),
     };
     let found = ResourceSettings { budget: false, limit: LimitSettings::Found(Range::default()) };
     let step = Step {

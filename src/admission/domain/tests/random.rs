@@ -29,6 +29,8 @@
 //! | parked with one still in flight | life ×2 | Draining to Parked |
 //! | a signal for one race parks its product | events | state is not what orders say |
 //! | no reserve while parked | life ×2 | waits for nothing |
+//! | one customer has all of a reserve | reserve ×8 | not whose turn it is in the line |
+//! | who has enough of a reserve holds up those behind | reserve ×3 | waits for nothing |
 //! | a reserved seat comes back as another | events, life | seats differ |
 //! | any of the needs will do instead of all | queue ×2, shares | overtakes |
 //! | time goes back | queue | not the time that was told |

@@ -39,6 +39,11 @@ const NARROW: f64 = 0.15;
 const FAINT: f64 = 8.0;
 /// The logarithm of what need not be told from nothing: adding it to one changes no digit.
 const HOPELESS: f64 = -40.0;
+/// What is known of the knee when only the pace has changed is worth no more than this, as a logarithm: the knee may have
+/// moved with it.
+const RUMOUR: f64 = -10.0;
+/// How much less likely a knee above becomes by answers that are late, as a logarithm.
+const LATE: f64 = 1.0;
 
 /// See the module.
 #[derive(Debug)]
@@ -106,6 +111,17 @@ impl Belief {
         self.weigh();
     }
 
+    /// Answers come at another pace than before, at the same limit: what is known of the capacity is forgotten. That alone
+    /// says nothing of the knee, so of what is believed of it `keep` stays.
+    pub(super) fn forget_pace(&mut self, keep: f64) {
+        self.answers = 0.0;
+        for cell in self.cells.iter_mut().flatten() {
+            let likely = cell.p.ln().max(RUMOUR);
+            *cell = Cell { fit: likely * keep * self.dispersion, ..Cell::default() };
+        }
+        self.weigh();
+    }
+
     /// With `seats` in flight, `good` answers came in `seconds`. `keep` is what is left of all before.
     pub(super) fn learn(&mut self, seats: f64, good: f64, seconds: f64, keep: f64) {
         self.answers = self.answers * keep + good;
@@ -118,6 +134,14 @@ impl Belief {
                 cell.exposure = cell.exposure * keep + part * seconds;
             }
         }
+        self.weigh();
+    }
+
+    /// With `seats` in flight most answers are late, and counting them tells nothing: the knee is likelier below.
+    pub(super) fn is_late(&mut self, seats: f64) {
+        let (scale, dispersion) = (self.scale, self.dispersion.max(self.answers / STRONGEST));
+        let above = self.cells.iter_mut().enumerate().filter(|(index, _)| place(*index) * scale > seats);
+        above.flat_map(|(_, cells)| cells).for_each(|cell| cell.fit -= LATE * dispersion);
         self.weigh();
     }
 

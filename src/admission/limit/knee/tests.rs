@@ -1,6 +1,7 @@
 //! The law against plants that disagree with it.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::super::Fixed;
 use super::super::plant::{Plant, SLOW_BY_NATURE, Shape, WALLET_OF_THREE};

@@ -21,13 +21,35 @@ pub(super) struct Window {
     answered: u32,
     slow: u32,
     failed: u32,
+    /// Answers that it needs.
+    fewest: u32,
+    /// What it had shown when it had half of them: good answers, and how long work had waited.
+    half: (u32, Duration),
 }
 
+/// The shortest: below this, scheduling is measured and not the backend.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// Two halves differ when their paces do by so many standard deviations.
+const UNEVEN: f64 = 4.0;
+
 impl Window {
-    /// A window that begins when `skip` answers have come.
-    pub(super) fn after(skip: u32) -> Window {
+    /// A window that begins when `skip` answers have come, and needs `fewest`.
+    pub(super) fn after(skip: u32, fewest: u32) -> Window {
         let (since, busy) = (Timestamp::NEVER, Duration::ZERO);
-        Window { skip, since, busy, done: 0, answered: 0, slow: 0, failed: 0 }
+        Window { skip, since, busy, done: 0, answered: 0, slow: 0, failed: 0, fewest, half: (0, busy) }
+    }
+
+    /// Whether it has shown enough to say anything.
+    pub(super) fn is_full(&self) -> bool {
+        self.done >= self.fewest && self.busy >= SHORTEST
+    }
+
+    /// Whether answers came at another pace at its end than at its beginning.
+    pub(super) fn is_uneven(&self) -> bool {
+        let parts = [self.half, (self.answered - self.half.0, self.busy - self.half.1)];
+        let [first, second] = parts.map(|(good, busy)| (f64::from(good).max(0.5), busy.as_secs_f64().max(1e-6)));
+        let away = (first.0 / first.1 / (second.0 / second.1)).ln().abs();
+        away > UNEVEN * (1.0 / first.0 + 1.0 / second.0).sqrt()
     }
 
     pub(super) fn count(&mut self, sample: &Sample, now: Timestamp) {
@@ -39,6 +61,9 @@ impl Window {
             self.answered += u32::from(sample.outcome == Outcome::Answered);
             self.failed += u32::from(sample.outcome == Outcome::Failed);
             self.slow += u32::from(sample.slow && sample.outcome != Outcome::Abandoned);
+            if self.done == self.fewest / 2 {
+                self.half = (self.answered, self.busy);
+            }
         }
         self.since = if sample.saturated { now } else { Timestamp::NEVER };
     }
@@ -49,10 +74,6 @@ impl Window {
     }
 
     /// How long work has waited in it.
-    pub(super) fn busy(&self) -> Duration {
-        self.busy
-    }
-
     pub(super) fn seconds(&self) -> f64 {
         self.busy.as_secs_f64().max(1e-6)
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::admission::settings::{
     LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
-use crate::admission::{Arrival, Customer, ONE_SEAT, Outcome};
+use crate::admission::{Arrival, Customer, ONE_SEAT, Outcome, ParkReason, State};
 use crate::sim::checks::{Shown, Transparent};
 use crate::sim::law::{Knock, Law, Look, RequestId};
 
@@ -30,6 +30,8 @@ pub(super) struct Liar {
     waiting: Vec<(RequestId, Arrival)>,
     running: Vec<(RequestId, Arrival, bool)>,
     lie: Option<Lie>,
+    /// Whether one customer is given all of the reserve.
+    takes_it_all: bool,
 }
 
 impl Liar {
@@ -45,6 +47,7 @@ impl Liar {
             waiting: Vec::new(),
             running: Vec::new(),
             lie: None,
+            takes_it_all: false,
         }
     }
 
@@ -57,6 +60,10 @@ impl Liar {
         self.shown.resources[resource].limit = limit;
     }
 
+    pub(super) fn lets_one_take_it_all(&mut self) {
+        self.takes_it_all = true;
+    }
+
     pub(super) fn next_wake(&mut self, at: Timestamp) {
         self.wake = Some(at);
     }
@@ -67,10 +74,16 @@ impl Liar {
 
     fn take(&mut self, request: RequestId, arrival: Arrival) {
         let product = arrival.product.index();
-        let shown = &mut self.shown.products[product];
-        let reserve = self.settings.products[product].reserve.get();
-        let reserved =
-            arrival.class.passes_in_every_state() && shown.reserve_in_use + u32::from(arrival.seats.get()) <= reserve;
+        let (shown, settings) = (&self.shown.products[product], &self.settings.products[product]);
+        let seats = u32::from(arrival.seats.get());
+        let theirs = |(_, other, reserved): &&(RequestId, Arrival, bool)| {
+            *reserved && (other.product, other.customer) == (arrival.product, arrival.customer)
+        };
+        let held: u32 = self.running.iter().filter(theirs).map(|(_, other, _)| u32::from(other.seats.get())).sum();
+        let there = shown.reserve_in_use + seats <= settings.reserve.get();
+        let reserved = arrival.class.passes_in_every_state()
+            && there
+            && (held + seats <= settings.reserve_per_customer.get() || self.takes_it_all);
         self.running.push((request, arrival, reserved));
         self.count(&arrival, reserved, 1);
     }
@@ -204,6 +217,16 @@ impl Scene {
         Scene { watched, next: 0, customer: None, seats: ONE_SEAT }
     }
 
+    /// Horse racing is parked, and of the two seats of its reserve one customer may have one.
+    pub(super) fn of_a_reserve() -> Scene {
+        let mut settings = settings();
+        settings.products[HORSES].reserve_per_customer = n(1);
+        let watched = Watched::new(Liar::new(settings.clone()), settings);
+        let mut scene = Scene { watched, next: 0, customer: None, seats: ONE_SEAT };
+        scene.orders(HORSES, Order::Park(ParkReason::Parked), State::Parked(ParkReason::Parked), 0);
+        scene
+    }
+
     /// All four seats are with horse racing, and request 0 has one of them.
     pub(super) fn full() -> Scene {
         let mut scene = Scene::new();
@@ -323,6 +346,7 @@ fn settings() -> Settings {
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         },
         reserve: n(2),
+        reserve_per_customer: n(2),
     };
     Settings {
         products: vec![product; 2],

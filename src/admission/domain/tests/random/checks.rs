@@ -33,17 +33,24 @@ impl Model {
         }
     }
 
-    /// Whether everything that one more of `class` needs is free.
-    pub(super) fn could_start(&self, domain: &Domain, product: usize, class: Class) -> bool {
-        if self.bypass || self.takes_reserve(product, class) {
+    /// Whether everything that `arrival` needs is free.
+    pub(super) fn could_start(&self, domain: &Domain, arrival: &Arrival) -> bool {
+        if self.bypass || self.takes_reserve(arrival) {
             return true;
         }
+        let (product, class) = (arrival.product.index(), arrival.class);
         let ramp = domain.product(ProductId(product as u16)).ramp_seats().unwrap_or(u32::MAX);
         let free = |need: usize| self.in_use(need) < domain.resources()[need].limit();
         self.shut[product].is_none()
             && !self.is_down(product)
             && self.in_flight[product] < ramp
             && self.needs(product, class).into_iter().all(free)
+    }
+
+    /// Whether somebody waits in a class who could start.
+    fn somebody_could(&self, domain: &Domain, product: usize, class: Class) -> bool {
+        let mut line = self.in_line(product, class);
+        line.next().is_some_and(|front| self.could_start(domain, front)) || self.passer(product, class).is_some()
     }
 
     /// Where one more seat would take `product` above its guarantee.
@@ -64,31 +71,32 @@ impl Model {
     pub(super) fn may_start(&mut self, domain: &Domain, arrival: &Arrival, from_line: bool) {
         let (product, class) = (arrival.product.index(), arrival.class);
         assert_eq!(self.forbidden(arrival), None, "{arrival:?} starts though it is forbidden");
-        assert!(self.could_start(domain, product, class), "{arrival:?} starts without all that it needs");
+        assert!(self.could_start(domain, arrival), "{arrival:?} starts without all that it needs");
         if self.bypass && !from_line {
             self.seen.bypassed += 1;
             return;
         }
+        self.seen.passers += u64::from(from_line && self.passer(product, class).is_some());
         for rank in Class::ALL {
             let waits = !self.lines[product][rank.index()].is_empty();
             if waits && rank < class {
-                assert!(!self.could_start(domain, product, rank), "{class:?} overtakes {rank:?}");
+                assert!(!self.somebody_could(domain, product, rank), "{class:?} overtakes {rank:?}");
                 self.seen.passed_over += 1;
             }
         }
-        self.check_guarantees(domain, product, class);
+        self.check_guarantees(domain, arrival);
     }
 
     /// Nobody borrows what somebody is owed: whoever would be next in another product, needs the same thing and would
     /// stay within the guarantee with everything taken.
-    fn check_guarantees(&mut self, domain: &Domain, product: usize, class: Class) {
-        if self.takes_reserve(product, class) {
+    fn check_guarantees(&mut self, domain: &Domain, arrival: &Arrival) {
+        if self.takes_reserve(arrival) {
             return;
         }
+        let (product, class) = (arrival.product.index(), arrival.class);
         let borrowed = self.borrows(domain, product, class);
         for other in (0..self.settings.products.len()).filter(|other| *other != product) {
-            let waits = |rank: &Class| !self.lines[other][rank.index()].is_empty();
-            let could = |rank: &Class| waits(rank) && self.could_start(domain, other, *rank);
+            let could = |rank: &Class| self.somebody_could(domain, other, *rank);
             let Some(next) = Class::ALL.into_iter().find(could) else { continue };
             let owed = self.borrows(domain, other, next).is_empty();
             let contends = self.needs(other, next).iter().any(|need| borrowed.contains(need));
@@ -102,7 +110,9 @@ impl Model {
         self.seen.refused[refusal.index()] += 1;
         let (product, class) = (arrival.product.index(), arrival.class);
         let line = self.lines[product][class.index()].len();
-        let at_once = line == 0 && !put_off && self.could_start(domain, product, class);
+        let near = line < 16 && self.in_line(product, class).all(|before| self.has_enough(before));
+        let first = line == 0 || near && self.takes_reserve(arrival);
+        let at_once = first && !put_off && self.could_start(domain, arrival);
         let forbidden = self.forbidden(arrival);
         assert!(forbidden.is_none() || forbidden == Some(refusal), "{refusal:?}, and not {forbidden:?}");
         match refusal {
@@ -155,8 +165,8 @@ impl Model {
         for product in 0..self.settings.products.len() {
             let seen = domain.product(ProductId(product as u16));
             assert_eq!(seen.in_flight(), self.in_flight[product]);
-            assert_eq!(seen.reserve_in_use(), self.reserve[product]);
-            assert!(self.reserve[product] <= self.settings.products[product].reserve.get());
+            assert_eq!(seen.reserve_in_use(), self.reserve_in_use(product));
+            assert!(seen.reserve_in_use() <= self.settings.products[product].reserve.get());
             assert_eq!(seen.state(), self.states[product], "every move is noted");
             assert_eq!(seen.state().shut(), self.shut[product]);
             let down = self.shut[product].is_none() && self.is_down(product);
@@ -175,7 +185,7 @@ impl Model {
         assert!(self.waiting.values().all(|waiting| waiting.until > self.now), "somebody waits too long");
         for product in 0..self.settings.products.len() {
             for class in Class::ALL.into_iter().filter(|class| !self.lines[product][class.index()].is_empty()) {
-                assert!(!self.could_start(domain, product, class), "{product} {class:?} waits for nothing");
+                assert!(!self.somebody_could(domain, product, class), "{product} {class:?} waits for nothing");
             }
         }
     }

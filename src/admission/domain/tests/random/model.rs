@@ -34,7 +34,8 @@ pub(super) struct Model {
     /// Since when each line has not been empty.
     pub(super) since: Vec<[Timestamp; Class::COUNT]>,
     pub(super) in_flight: Vec<u32>,
-    pub(super) reserve: Vec<u32>,
+    /// Of the reserve, by whom.
+    pub(super) reserve: Vec<HashMap<(bool, u64), u32>>,
     /// By resource and product.
     pub(super) taken: Vec<Vec<u32>>,
     pub(super) waiting: HashMap<Place, Waiting>,
@@ -59,6 +60,8 @@ pub(super) struct Seen {
     pub(super) bypassed: u64,
     pub(super) left: u64,
     pub(super) observed: u64,
+    pub(super) beyond_their_part: u64,
+    pub(super) passers: u64,
 }
 
 impl Seen {
@@ -75,9 +78,11 @@ impl Seen {
         self.bypassed += other.bypassed;
         self.left += other.left;
         self.observed += other.observed;
+        self.beyond_their_part += other.beyond_their_part;
+        self.passers += other.passers;
     }
 
-    pub(super) fn corners(&self) -> [(&'static str, u64); 9] {
+    pub(super) fn corners(&self) -> [(&'static str, u64); 11] {
         [
             ("let through from the queue", self.admitted),
             ("passed over a class that lacked something", self.passed_over),
@@ -88,6 +93,8 @@ impl Seen {
             ("served in bypass", self.bypassed),
             ("left the queue", self.left),
             ("went on although told to wait or no", self.observed),
+            ("waited for a seat of the reserve that others could have", self.beyond_their_part),
+            ("went before those who have enough of the reserve", self.passers),
         ]
     }
 }
@@ -113,7 +120,7 @@ impl Model {
             lines: (0..products).map(|_| Default::default()).collect(),
             since: vec![[at(0); Class::COUNT]; products],
             in_flight: vec![0; products],
-            reserve: vec![0; products],
+            reserve: vec![HashMap::new(); products],
             taken: vec![vec![0; products]; settings.resources.len()],
             waiting: HashMap::new(),
             held: Vec::new(),
@@ -155,10 +162,42 @@ impl Model {
         *count -= 1;
     }
 
+    pub(super) fn reserve_in_use(&self, product: usize) -> u32 {
+        self.reserve[product].values().sum()
+    }
+
     /// Would a seat of the reserve do?
-    pub(super) fn takes_reserve(&self, product: usize, class: Class) -> bool {
+    pub(super) fn takes_reserve(&self, arrival: &Arrival) -> bool {
+        let product = arrival.product.index();
         let reserve = self.settings.products[product].reserve.get();
-        matches!(class, Class::Protected | Class::Settle) && self.reserve[product] < reserve
+        let rank = matches!(arrival.class, Class::Protected | Class::Settle);
+        rank && self.reserve_in_use(product) < reserve && !self.has_enough(arrival)
+    }
+
+    /// Has its customer as much of the reserve as one may have? Those of an address leave as much to somebody else.
+    pub(super) fn has_enough(&self, arrival: &Arrival) -> bool {
+        let product = &self.settings.products[arrival.product.index()];
+        let (all, one) = (product.reserve.get(), product.reserve_per_customer.get());
+        let most = match arrival.customer {
+            Customer::Account(_) => one,
+            Customer::Address(_) if all > 2 * one => all - one,
+            Customer::Address(_) => one,
+        };
+        let held = self.reserve[arrival.product.index()].get(&who(arrival.customer));
+        held.is_some_and(|held| *held >= most)
+    }
+
+    /// Who waits in a line, the oldest first.
+    pub(super) fn in_line(&self, product: usize, class: Class) -> impl Iterator<Item = &Arrival> {
+        self.lines[product][class.index()].iter().map(|place| &self.waiting[place].arrival)
+    }
+
+    /// Who goes before those in front, for these have enough of the reserve: the place in the line. Nobody looks further
+    /// than to the sixteenth.
+    pub(super) fn passer(&self, product: usize, class: Class) -> Option<usize> {
+        let next = self.in_line(product, class).take(16).position(|arrival| !self.has_enough(arrival))?;
+        let reserve = self.in_line(product, class).nth(next).is_some_and(|arrival| self.takes_reserve(arrival));
+        (next > 0 && reserve && !self.bypass).then_some(next)
     }
 
     pub(super) fn stands(&mut self, place: Place, arrival: Arrival) {
@@ -171,6 +210,10 @@ impl Model {
         }
         line.push_back(place);
         self.come(arrival.customer);
+        let product = arrival.product.index();
+        let room = self.reserve_in_use(product) < self.settings.products[product].reserve.get();
+        let rank = matches!(arrival.class, Class::Protected | Class::Settle);
+        self.seen.beyond_their_part += u64::from(rank && room && self.has_enough(&arrival));
     }
 
     /// Whether somebody has waited in a line for a tenth of a second, so that the newest go first where that is so.
@@ -184,7 +227,11 @@ impl Model {
     pub(super) fn ends(&self, product: usize, class: Class) -> (Option<Place>, Option<Place>) {
         let line = &self.lines[product][class.index()];
         let (oldest, newest) = (line.front().copied(), line.back().copied());
-        if self.is_newest_first(product, class) { (newest, oldest) } else { (oldest, newest) }
+        match self.passer(product, class) {
+            Some(passer) => (line.get(passer).copied(), newest),
+            None if self.is_newest_first(product, class) => (newest, oldest),
+            None => (oldest, newest),
+        }
     }
 
     /// Out of the line, wherever in it.
@@ -198,9 +245,9 @@ impl Model {
 
     pub(super) fn sits(&mut self, arrival: Arrival, seat: Seat) {
         let product = arrival.product.index();
-        let reserved = self.takes_reserve(product, arrival.class);
+        let reserved = self.takes_reserve(&arrival);
         if reserved {
-            self.reserve[product] += 1;
+            *self.reserve[product].entry(who(arrival.customer)).or_default() += 1;
         } else {
             self.in_flight[product] += 1;
             for need in self.needs(product, arrival.class) {
@@ -215,7 +262,7 @@ impl Model {
         let Held { seat, arrival, reserved } = self.held.swap_remove(index);
         let product = arrival.product.index();
         if reserved {
-            self.reserve[product] -= 1;
+            *self.reserve[product].get_mut(&who(arrival.customer)).expect("it holds some") -= 1;
         } else {
             self.in_flight[product] -= 1;
             for need in self.needs(product, arrival.class) {

@@ -83,6 +83,7 @@ impl Player {
         self.rest();
         assert!(self.model.waiting.is_empty() && self.domain.waiters.len() == 0);
         assert_eq!(self.domain.customers.len(), 0, "customers who are gone are remembered");
+        assert!(self.domain.products.iter().all(|product| product.reserve.holders() == 0));
         assert!(self.domain.resources().iter().all(|resource| resource.in_use() == 0));
         assert_eq!(self.domain.next_wake(), None);
         self.trace
@@ -98,11 +99,13 @@ impl Player {
 
     fn arrive(&mut self) {
         let product = self.product();
-        let class = Class::ALL[self.random.below(Class::COUNT as u64) as usize];
-        let customer = match self.random.below(5) {
-            0 => Customer::Address(self.random.below(4)),
-            _ => Customer::Account(self.random.below(400)),
+        let (classes, customer) = match self.random.below(6) {
+            0 => (Class::COUNT, Customer::Address(self.random.below(4))),
+            // A few who ask for what has a reserve, again and again.
+            1 => (2, Customer::Account(self.random.below(4))),
+            _ => (Class::COUNT, Customer::Account(self.random.below(400))),
         };
+        let class = Class::ALL[self.random.below(classes as u64) as usize];
         let event = (self.random.below(2) == 0).then(|| EventKey(self.random.below(6)));
         let arrival = Arrival { product, class, customer, event, seats: ONE_SEAT };
         let put_off = self.domain.next_wake() == Some(Timestamp::ZERO);

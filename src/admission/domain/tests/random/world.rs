@@ -14,7 +14,7 @@ pub(super) fn settings(random: &mut Random) -> Settings {
     Settings {
         products: (0..products).map(|_| one_product(pools, budgets, random)).collect(),
         resources,
-        at_once_per_customer: n(1 + random.below(4) as u32),
+        at_once_per_customer: n(1 + random.below(8) as u32),
         at_once_per_address: n(2 + random.below(20) as u32),
     }
 }
@@ -48,6 +48,8 @@ fn one_product(pools: usize, budgets: usize, random: &mut Random) -> ProductSett
         Needs::new(&needs).expect("a pool and two budgets fit")
     });
     let roomy = random.below(3) == 0;
+    let reserve = 1 + random.below(6);
+    let part = if random.below(2) == 0 { 1 } else { reserve };
     ProductSettings {
         needs,
         guarantee: random.below(60) as u32,
@@ -58,7 +60,8 @@ fn one_product(pools: usize, budgets: usize, random: &mut Random) -> ProductSett
             floor: 0,
             retry_after: (MS(1000), MS(30_000)),
         },
-        reserve: n(1 + random.below(3) as u32),
+        reserve: n(reserve as u32),
+        reserve_per_customer: n(1 + random.below(part) as u32),
     }
 }
 

@@ -13,7 +13,7 @@ use metrics::Counter;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::control::Control;
-use crate::admin::server;
+use crate::admin::{door, server};
 use crate::admission::{Domain, Event, ProductId, State};
 use crate::config::Config;
 use crate::journal::{Journal, Memory, Record};
@@ -147,9 +147,8 @@ fn office(
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), Control::follow_the_wall_clock));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
             let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
-            let serve = axum::serve(listener, server::router(control, token)).into_future();
             tokio::select! {
-                served = serve => if let Err(error) = served { tracing::error!(%error, "the admin address is gone"); },
+                () = door::serve(listener, server::router(control, token)) => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });

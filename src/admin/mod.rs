@@ -5,4 +5,5 @@ pub mod orders;
 pub mod status;
 pub mod sample;
 pub mod server;
+pub mod door;
 pub mod client;

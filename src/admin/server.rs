@@ -86,7 +86,7 @@ async fn orders(State(control): State<Arc<Control>>, headers: HeaderMap, body: B
         Ok(request) => request,
         Err(no) => return *no,
     };
-    match control.order(&request).await {
+    match to_the_end(async move { control.order(&request).await }).await {
         Ok(applied) => Json(json!({ "applied": applied })).into_response(),
         Err(mistake) => no(&mistake),
     }
@@ -97,10 +97,18 @@ async fn signals(State(control): State<Arc<Control>>, headers: HeaderMap, body: 
         Ok(request) => request,
         Err(no) => return *no,
     };
-    match control.signal(&request).await {
+    match to_the_end(async move { control.signal(&request).await }).await {
         Ok(heard) => Json(heard).into_response(),
         Err(mistake) => no(&mistake),
     }
+}
+
+/// What has begun to take effect is written into the journal too, though whoever asked for it has hung up.
+async fn to_the_end<T: Send + 'static>(
+    act: impl Future<Output = Result<T, Mistake>> + Send + 'static,
+) -> Result<T, Mistake> {
+    let lost = |_| Err(Mistake::NotKept("it was cut short: look at `sluss status`".into()));
+    tokio::spawn(act).await.unwrap_or_else(lost)
 }
 
 /// A browser can post forms and plain text across sites without asking; it asks before it posts JSON. So an

@@ -4,6 +4,8 @@ mod fixed;
 mod knee;
 #[cfg(test)]
 mod plant;
+#[cfg(test)]
+pub(crate) mod saturate;
 mod witness;
 
 use std::fmt;

@@ -11,8 +11,10 @@ use std::num::NonZeroU32;
 use super::room::MOST_LEAVING;
 use super::settings::ListenSettings;
 
+/// Connections to the admin address at once: a few scrapers, balancers that ask for health, and people.
+pub(crate) const OPERATORS: usize = 32;
 /// For the journal, the log, the admin address and those who ask there.
-const OWN: u64 = 64;
+const OWN: u64 = 32 + OPERATORS as u64;
 /// A worker's runtime and listening socket.
 const OF_WORKER: u64 = 8;
 /// Fewer connections than this are no service.

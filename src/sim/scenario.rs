@@ -62,6 +62,9 @@ pub struct Scenario {
     pub admission: admission::Settings,
     /// Knees that were found before the story begins, by resource: what a start reads from the journal.
     pub carried: Vec<(usize, f64)>,
+    /// Stations that tell, with each answer of a request whose way leads there, how many requests a budget takes now: each
+    /// with the budget's place among the resources of `admission`.
+    pub hints: Vec<(usize, usize)>,
     /// Who comes.
     pub crowds: Vec<Crowd>,
     /// Events with betting stops, in the order in which steps name them.

@@ -146,21 +146,55 @@ fn ten_times_as_many_connections_as_descriptors_allow_hurt_nobody_who_is_inside(
     assert!(running.terminate().success());
 }
 
+/// Whether the other side has closed it.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("a socket");
+    !matches!(stream.read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+#[test]
+fn thousands_of_connections_to_the_admin_address_shut_out_neither_customers_nor_operators() {
+    /// Connections that the admin address holds.
+    const PLACES: usize = 32;
+    rlimit::increase_nofile_limit(8192).expect("descriptors for the crowd");
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Sluss::start_with(400, &configured(folder.path(), ""));
+    let customer = Customer::at(&running.address, &[200]);
+    let mut floods: Vec<TcpStream> = (0..4).flat_map(|_| crowd(&running.admin, 500)).collect();
+    assert!(floods.len() > 1000, "{} came in", floods.len());
+    until("an operator is heard", || get(&running.admin, "/livez").is_ok_and(|answer| answer.ends_with("alive\n")));
+    until("the silent have left", || floods.iter().filter(|one| !is_closed(one)).count() <= PLACES);
+    let open = metric(&running, "process_open_fds");
+    assert!(open < 150.0, "{open} descriptors in use, of which 32 are operators'");
+    // Who speaks keeps their place, though three times as many come as there are places.
+    let mut operator = Connection::to(&running.admin);
+    for _ in 0..12 {
+        assert_eq!(operator.ask("/livez"), 200);
+        floods.extend(crowd(&running.admin, PLACES / 4));
+    }
+    assert_eq!(operator.ask("/livez"), 200);
+    let mut others: Vec<_> = (0..100).map(|_| Connection::to(&running.address)).collect();
+    assert!(others.iter_mut().all(|other| other.ask("/horse/odds") == 200));
+    customer.goes_on("a crowd at the admin address");
+    assert!(running.log().contains("the admin address is full"), "{}", running.log());
+    assert!(running.terminate().success());
+}
+
 #[test]
 fn without_a_descriptor_left_those_inside_are_served_and_others_as_soon_as_there_is_one() {
     rlimit::increase_nofile_limit(8192).expect("descriptors for the crowd");
     let folder = tempfile::tempdir().expect("a folder");
     let running = Sluss::start_with(400, &configured(folder.path(), ""));
     let customer = Customer::at(&running.address, &[200]);
-    // Whatever eats them up: here it is somebody at the admin address, which has no bound of its own.
-    let eaters = crowd(&running.admin, 420);
+    // Whatever eats them up: here it is the system that gives no more.
+    running.may_open_files_below(10);
     // More than a worker's backlog would take from the first: at least one of these waits to be accepted.
     let mut waiting: Vec<Connection> = (0..8).map(|_| Connection::to(&running.address)).collect();
     for connection in &mut waiting {
         write!(connection.0.get_mut(), "GET /horse/odds HTTP/1.1\r\nhost: h\r\n\r\n").expect("a socket");
     }
     thread::sleep(Duration::from_millis(300));
-    drop(eaters);
+    running.may_open_files_below(400);
     for connection in &mut waiting {
         assert!(matches!(connection.answer(), 200 | 503), "who waited in the backlog is answered");
     }

@@ -79,6 +79,13 @@ impl Sluss {
         self.log.lock().expect("no reader panics").clone()
     }
 
+    /// From now on it opens no file with a higher number. What it has open, it keeps.
+    pub(crate) fn may_open_files_below(&self, number: u32) {
+        let (process, limit) = (self.child.id().to_string(), format!("--nofile={number}:"));
+        let told = Command::new("prlimit").args(["--pid", &process, &limit]).status();
+        assert!(told.expect("prlimit, of util-linux").success());
+    }
+
     /// SIGTERM, and wait.
     pub(crate) fn terminate(mut self) -> ExitStatus {
         let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();

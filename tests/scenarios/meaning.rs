@@ -63,6 +63,7 @@ fn products_on_one_station_share_its_pool_and_budgets_come_behind_the_pools() {
     assert_eq!((story.products[0].pool, story.products[1].pool), (0, 0));
     let budgets: Vec<bool> = story.admission.resources.iter().map(|resource| resource.budget).collect();
     assert_eq!(budgets, [false, true]);
+    assert_eq!(story.hints, [(1, 1)], "what the wallet says is of the account");
     let needs = |product: usize, class: Class| -> Vec<usize> {
         story.admission.products[product].needs[class.index()].iter().collect()
     };

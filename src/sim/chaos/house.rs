@@ -28,6 +28,7 @@ pub(super) fn scenario(dice: &mut Dice, lasts: Duration) -> Scenario {
         plant: backend::Settings { stations, routes: Vec::new() },
         admission,
         carried: Vec::new(),
+        hints: Vec::new(),
         crowds: Vec::new(),
         events,
         happenings: Vec::new(),

@@ -26,7 +26,7 @@ struct Candidate {
 }
 
 const CANDIDATES: [Candidate; 3] = [
-    Candidate { name: "climb", build: |range| Box::new(Climb::new(range.clone())) },
+    Candidate { name: "climb", build: |range| Box::new(Climb::new(range)) },
     Candidate { name: "power", build: |range| Box::new(Power::new(range)) },
     Candidate { name: "slope", build: |range| Box::new(Slope::new(range)) },
 ];
@@ -42,6 +42,13 @@ pub(super) fn instead(settings: &Settings, name: &str) -> Result<Settings, Strin
         }
     }
     Ok(settings)
+}
+
+/// The fewest seats, those to begin with, and the most. Who has them upside down means the most.
+fn bounds(range: &Range) -> [u32; 3] {
+    let most = range.most.get();
+    let least = range.least.get().min(most);
+    [least, range.initial.get().clamp(least, most), most]
 }
 
 fn unknown(name: &str) -> String {

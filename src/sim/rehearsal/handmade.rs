@@ -30,6 +30,7 @@ pub(crate) fn story() -> Story {
             at_once_per_address: NonZeroU32::MIN,
         },
         carried: Vec::new(),
+        hints: Vec::new(),
         crowds: vec![crowd_of("bettors", 0), crowd_of("fans", 1)],
         events: Vec::new(),
         happenings: Vec::new(),

@@ -40,6 +40,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Scenario> {
     let capacity_per_s = values::real(check, "capacity", &file.capacity, 0.001..=MOST_PER_S);
     let mut plant = plant::check(check, &file.station);
     let products::Checked { products, admission, carried } = products::check(check, file, &mut plant);
+    let hints = products::hints(check, file, &admission);
     let events = happenings::events(check, &file.event, &products);
     let event_names = names(file.event.iter().map(|event| &event.get_ref().name));
     let around = crowds::Around { products: &products, events: &events, event_names: &event_names, lasts };
@@ -69,6 +70,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Scenario> {
         plant: backend::Settings { stations: plant.stations, routes: plant.routes },
         admission,
         carried,
+        hints,
         crowds,
         events: events.into_iter().collect::<Option<_>>()?,
         happenings,

@@ -66,6 +66,7 @@ pub(super) struct Station {
     pub(super) backlog: Opt<i64>,
     pub(super) cold: Opt<Cold>,
     pub(super) outlives_caller: Opt<bool>,
+    pub(super) hint: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]

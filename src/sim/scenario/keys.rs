@@ -34,6 +34,7 @@ pub const SCENARIO: &[Key] = &[
     key("station.cold.completions", Real, "5000"),
     key("station.cold.lasts", Duration, r#""15s""#),
     key("station.outlives_caller", Switch, "true"),
+    key("station.hint", Text, r#""wallet""#),
     key("product", Sections, "[[product]]"),
     key("product.name", Text, r#""horse-racing""#),
     key("product.station", Text, r#""backend""#),

@@ -103,6 +103,27 @@ fn carried(check: &mut Check<'_>, drafts: &[Draft], pools: &[Pool]) -> Vec<(usiz
     carried
 }
 
+/// Which station tells of which budget: see [`Scenario::hints`](crate::sim::scenario::Scenario::hints).
+pub(super) fn hints(check: &mut Check<'_>, file: &file::File, admission: &Admission) -> Vec<(usize, usize)> {
+    let names = file.budget.iter().map(|budget| budget.get_ref().name.as_ref());
+    let names: Vec<&str> = names.map(|name| name.map_or("", |name| name.get_ref().as_str())).collect();
+    let mut hints = Vec::new();
+    for (station, written) in file.station.iter().enumerate() {
+        let Some(written) = &written.get_ref().hint else { continue };
+        let Some(budget) = values::index(check, "budget", written, &names) else { continue };
+        // Behind the pools, unless something is wrong with them, which has been told.
+        let Some(resource) = admission.resources.iter().enumerate().filter(|(_, one)| one.budget).nth(budget) else {
+            continue;
+        };
+        if let LimitSettings::Fixed(seats) = resource.1.limit {
+            let what = format!("`limit` is {seats} whatever the station says, so this hint would never count");
+            check.wrong(written.span(), what, "take out `hint`, or the budget's `limit`");
+        }
+        hints.push((station, resource.0));
+    }
+    hints
+}
+
 impl Draft {
     fn sharer(&self) -> Sharer<'_> {
         let (at, guarantee_at) = (self.at.clone(), self.guarantee_at.clone());

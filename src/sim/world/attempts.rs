@@ -5,7 +5,7 @@ use super::{Due, World, happen};
 use crate::admission::{Arrival, Customer, Outcome};
 use crate::sim::backend::{Answer, Ask, JobId};
 use crate::sim::clients::{Ended, Next};
-use crate::sim::law::{Knock, No, RequestId, Said, Word};
+use crate::sim::law::{Knock, No, Notice, RequestId, Said, Word};
 
 impl World<'_> {
     /// A device makes an attempt at its step.
@@ -137,6 +137,7 @@ impl World<'_> {
         let outcome = if answer == Answer::Done { Outcome::Answered } else { Outcome::Failed };
         self.record.finished(request.heard, now);
         self.record.given_back(request.crowd);
+        self.hint(&request);
         if !request.heard {
             self.law.finish_unheard(id, outcome, now);
             return self.hear();
@@ -155,6 +156,19 @@ impl World<'_> {
             Answer::Failed => {
                 self.record.count(request.crowd, now).failed += 1;
                 self.ended(request.device, Ended::Failed);
+            }
+        }
+    }
+
+    /// What stations on the way of a request say, with its answer, of the budgets that stand for them. It is heard before
+    /// the seat is free: a proxy reads the head of an answer before its end.
+    fn hint(&mut self, request: &Request) {
+        let scenario = self.scenario;
+        let legs = &scenario.plant.routes[scenario.step(request.crowd, request.step).route].legs;
+        for (station, resource) in &scenario.hints {
+            if legs.iter().any(|leg| leg.station == *station) {
+                let seats = self.plant.knee(*station).round() as u32;
+                self.law.notice(Notice::Hint { resource: *resource, seats }, self.now);
             }
         }
     }

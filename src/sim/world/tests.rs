@@ -100,6 +100,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
             at_once_per_address: n(256),
         },
         carried: Vec::new(),
+        hints: Vec::new(),
         crowds: vec![crowd],
         events: Vec::new(),
         happenings: Vec::new(),
@@ -174,6 +175,34 @@ fn a_parked_product_serves_nobody_and_a_reopened_one_does() {
     assert_eq!(reached[4..8], [0, 0, 0, 0]);
     assert!(reached[3] > 400 && reached[10] > 400, "{reached:?}");
     assert_eq!(run.looks[0][60].state, "parked");
+}
+
+#[test]
+fn what_is_seen_in_observe_only_is_for_those_who_wait_at_once() {
+    // Fourteen are under way where eight seats are known of: lines fill until it was seen that more is worth it.
+    let mut scenario = scenario(vec![(secs(0), 700.0)], secs(6));
+    scenario.happenings = vec![Happening { at: Duration::ZERO, what: What::Observe(true) }];
+    let run = ours(&scenario, 1);
+    let limits: Vec<f64> = run.looks[0].iter().filter_map(|look| look.limit).collect();
+    assert!(limits[0] == 8.0 && limits.last().is_some_and(|seen| *seen > 14.0), "{limits:?}");
+    assert!(run.violations.is_empty(), "{:#?}", run.violations);
+}
+
+#[test]
+fn a_budget_that_is_hinted_follows_the_station_that_it_stands_for() {
+    let mut scenario = scenario(vec![(secs(0), 1_500.0)], secs(12));
+    scenario.admission.resources.push(ResourceSettings { budget: true, ..scenario.admission.resources[0].clone() });
+    scenario.admission.resources[0].limit = LimitSettings::Fixed(n(100));
+    scenario.admission.products[0].needs = [Needs::new(&[0, 1]).expect("two"); Class::COUNT];
+    scenario.hints = vec![(0, 1)];
+    let capacity = |at, part| Happening { at: secs(at), what: What::Fault(0, Fault::Capacity(part)) };
+    scenario.happenings = vec![capacity(4, 0.5), capacity(8, 1.0)];
+    let run = ours(&scenario, 1);
+    for (from, to, knee) in [(2, 4, 20), (5, 8, 10), (10, 12, 20)] {
+        let most = run.most_in_flight[0][from..to].iter().max();
+        assert_eq!(most, Some(&knee), "from {from} to {to} s");
+    }
+    assert!(run.violations.is_empty(), "{:#?}", run.violations);
 }
 
 #[test]

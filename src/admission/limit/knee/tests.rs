@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::Fixed;
 use super::super::plant::{Plant, SLOW_BY_NATURE, Shape, WALLET_OF_THREE};
+use super::super::saturate::{Saturated, mean_of_last, tell};
 use super::*;
 use crate::admission::Outcome;
 use crate::admission::random::Random;
@@ -53,31 +54,9 @@ fn a_backend_that_is_late_by_nature_is_not_starved() {
     assert!(got.0 >= 0.7 && got.1 >= 0.6, "{got:?}");
 }
 
-/// A backend of `knee` seats, 20 ms each, that loses a tenth of its pace for every knee's worth of
-/// work above it; exponential service, always more work waiting; so many in a hundred fail. Returns the level
-/// over time.
+/// Always more work waiting, of which so many in a hundred fail. Returns the level over time.
 fn saturate(law: &mut Knee, knee: f64, failing: u64, from_ms: u64, seconds: u64, random: &mut Random) -> Vec<f64> {
-    let mut now = Timestamp::after(Duration::from_millis(from_ms));
-    let end = now + Duration::from_secs(seconds);
-    let mut in_flight = f64::from(law.seats());
-    let mut levels = Vec::new();
-    while now < end {
-        let over = (in_flight / knee - 1.0).max(0.0);
-        let rate = in_flight.min(knee) / 0.020 / (1.0 + 0.1 * over);
-        let uniform = (random.below(1 << 30) as f64 + 1.0) / f64::from(1 << 30);
-        now += Duration::from_secs_f64(-uniform.ln() / rate);
-        let slow = in_flight / rate > 0.250;
-        let outcome = if random.below(100) < failing { Outcome::Failed } else { Outcome::Answered };
-        law.observe(&Sample { outcome, slow, saturated: true }, now);
-        in_flight = (in_flight - 1.0).max(f64::from(law.seats()));
-        levels.push(law.base);
-    }
-    levels
-}
-
-fn mean_of_last(levels: &[f64], n: usize) -> f64 {
-    let last = &levels[levels.len().saturating_sub(n)..];
-    last.iter().sum::<f64>() / last.len() as f64
+    Saturated { knee, failing, from_ms, seconds }.run(law, |law| law.base, random)
 }
 
 #[test]
@@ -150,14 +129,6 @@ fn a_quiet_hour_teaches_nothing() {
         law.observe(&sample, Timestamp::after(Duration::from_millis(ms)));
     }
     assert_eq!((law.seats(), law.knee()), (8, None));
-}
-
-/// Answers `apart` from `start` on; says when the next would come.
-fn tell(law: &mut Knee, start: Timestamp, apart: Duration, answers: u32, saturated: bool) -> Timestamp {
-    (0..answers).fold(start, |now, _| {
-        law.observe(&Sample { outcome: Outcome::Answered, slow: false, saturated }, now);
-        now + apart
-    })
 }
 
 #[test]

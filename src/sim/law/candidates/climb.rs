@@ -29,6 +29,7 @@
 
 use std::time::Duration;
 
+use super::bounds;
 use super::window::Window;
 use crate::admission::Timestamp;
 use crate::admission::limit::{Limit, Sample};
@@ -94,10 +95,8 @@ const BRAKE: f64 = 0.15;
 
 impl Climb {
     /// A limit that knows nothing yet.
-    pub(super) fn new(settings: Range) -> Climb {
-        let most = settings.most.get();
-        let least = settings.least.get().min(most);
-        let seats = settings.initial.get().clamp(least, most);
+    pub(super) fn new(range: &Range) -> Climb {
+        let [least, seats, most] = bounds(range);
         Climb {
             least: f64::from(least),
             most: f64::from(most),
@@ -196,7 +195,7 @@ impl Limit for Climb {
             Mode::Search { .. } => (FEWEST.max(self.seats), SHORTEST),
             Mode::Track { .. } => (FEWEST.max(self.seats.saturating_mul(3)), SHORTEST_AROUND),
         };
-        if self.window.done >= fewest && self.window.age(now) >= shortest {
+        if self.window.is_full(fewest, shortest, now) {
             let window = self.window;
             self.close(&window, now);
         }

@@ -14,6 +14,7 @@
 
 use std::time::Duration;
 
+use super::bounds;
 use super::window::Window;
 use crate::admission::Timestamp;
 use crate::admission::limit::{Limit, Sample};
@@ -47,9 +48,7 @@ const BRAKE: f64 = 0.7;
 impl Power {
     /// A limit that knows nothing yet.
     pub(super) fn new(range: &Range) -> Power {
-        let most = range.most.get();
-        let least = range.least.get().min(most);
-        let seats = range.initial.get().clamp(least, most);
+        let [least, seats, most] = bounds(range);
         Power {
             least: f64::from(least),
             most: f64::from(most),

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use super::bounds;
 use super::window::Window;
 use crate::admission::Timestamp;
 use crate::admission::limit::{Limit, Sample};
@@ -67,9 +68,7 @@ const ENOUGH: usize = 12;
 impl Slope {
     /// A limit that knows nothing yet.
     pub(super) fn new(range: &Range) -> Slope {
-        let most = range.most.get();
-        let least = range.least.get().min(most);
-        let seats = range.initial.get().clamp(least, most);
+        let [least, seats, most] = bounds(range);
         Slope {
             least: f64::from(least),
             most: f64::from(most),
@@ -120,8 +119,8 @@ impl Limit for Slope {
 
     fn observe(&mut self, sample: &Sample, now: Timestamp) {
         self.window.count(sample, now);
-        let enough = self.window.done >= FEWEST.max(self.seats.saturating_mul(2));
-        if enough && self.window.age(now) >= SHORTEST {
+        let fewest = FEWEST.max(self.seats.saturating_mul(2));
+        if self.window.is_full(fewest, SHORTEST, now) {
             let window = self.window;
             self.close(&window, now);
         }

@@ -1,5 +1,7 @@
 //! What a stretch under one limit showed.
 
+use std::time::Duration;
+
 use crate::admission::limit::Sample;
 use crate::admission::{Outcome, Timestamp};
 
@@ -36,8 +38,13 @@ impl Window {
         }
     }
 
+    /// Whether it has shown enough: so many answers, over so long.
+    pub(super) fn is_full(&self, fewest: u32, shortest: Duration, now: Timestamp) -> bool {
+        self.done >= fewest && self.age(now) >= shortest
+    }
+
     /// How long it has lasted.
-    pub(super) fn age(&self, now: Timestamp) -> std::time::Duration {
+    pub(super) fn age(&self, now: Timestamp) -> Duration {
         now.since(self.since)
     }
 

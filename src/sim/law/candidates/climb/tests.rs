@@ -2,39 +2,18 @@
 
 use std::num::NonZeroU32;
 
+use super::super::testing;
 use super::*;
-use crate::admission::Outcome;
-use crate::sim::random::Random;
+use crate::admission::limit::saturate::{Saturated, mean_of_last, tell};
+use crate::admission::random::Random;
 
 fn from(initial: u32) -> Climb {
-    Climb::new(Range { initial: NonZeroU32::new(initial).expect("not zero"), ..Range::default() })
+    Climb::new(&testing::from(initial))
 }
 
-/// A backend of `knee` seats, 20 ms each, that loses a tenth of its pace for every knee's worth of
-/// work above it; exponential service, always more work waiting; so many in a hundred fail. Returns the level
-/// over time.
+/// Always more work waiting, of which so many in a hundred fail. Returns the level over time.
 fn saturate(climb: &mut Climb, knee: f64, failing: u64, from_ms: u64, seconds: u64, random: &mut Random) -> Vec<f64> {
-    let mut now = Timestamp::after(Duration::from_millis(from_ms));
-    let end = now + Duration::from_secs(seconds);
-    let mut in_flight = f64::from(climb.seats());
-    let mut levels = Vec::new();
-    while now < end {
-        let over = (in_flight / knee - 1.0).max(0.0);
-        let rate = in_flight.min(knee) / 0.020 / (1.0 + 0.1 * over);
-        let uniform = (random.below(1 << 30) as f64 + 1.0) / f64::from(1 << 30);
-        now += Duration::from_secs_f64(-uniform.ln() / rate);
-        let slow = in_flight / rate > 0.250;
-        let outcome = if random.below(100) < failing { Outcome::Failed } else { Outcome::Answered };
-        climb.observe(&Sample { outcome, slow, saturated: true }, now);
-        in_flight = (in_flight - 1.0).max(f64::from(climb.seats()));
-        levels.push(climb.level);
-    }
-    levels
-}
-
-fn mean_of_last(levels: &[f64], n: usize) -> f64 {
-    let last = &levels[levels.len().saturating_sub(n)..];
-    last.iter().sum::<f64>() / last.len() as f64
+    Saturated { knee, failing, from_ms, seconds }.run(climb, |climb| climb.level, random)
 }
 
 #[test]
@@ -86,14 +65,6 @@ fn an_outage_is_not_remembered_as_a_knee() {
     assert!(climb.level > 100.0, "{}", climb.level);
 }
 
-/// Answers `apart` from `start` on; says when the next would come.
-fn tell(climb: &mut Climb, start: Timestamp, apart: Duration, answers: u32, saturated: bool) -> Timestamp {
-    (0..answers).fold(start, |now, _| {
-        climb.observe(&Sample { outcome: Outcome::Answered, slow: false, saturated }, now);
-        now + apart
-    })
-}
-
 #[test]
 fn a_closure_in_the_middle_of_a_window_is_not_taken_for_a_slow_backend() {
     let (mut climb, apart) = (from(8), Duration::from_millis(2));
@@ -110,7 +81,7 @@ fn a_closure_in_the_middle_of_a_window_is_not_taken_for_a_slow_backend() {
 #[test]
 fn the_limit_stays_within_its_bounds() {
     let most = NonZeroU32::new(16).expect("not zero");
-    let mut climb = Climb::new(Range { most, ..Range::default() });
+    let mut climb = Climb::new(&Range { most, ..Range::default() });
     saturate(&mut climb, 500.0, 0, 0, 20, &mut Random::new(1));
     assert!(climb.seats() <= 16 && climb.level <= 16.0);
     // Nothing but failures: down to the least, and no further.
@@ -122,7 +93,7 @@ fn the_limit_stays_within_its_bounds() {
 fn a_range_of_one_number_and_one_that_is_upside_down_hold_still() {
     let n = |n| NonZeroU32::new(n).expect("not zero");
     for (least, most) in [(4, 4), (9, 4)] {
-        let mut climb = Climb::new(Range { initial: n(8), least: n(least), most: n(most) });
+        let mut climb = Climb::new(&Range { initial: n(8), least: n(least), most: n(most) });
         saturate(&mut climb, 20.0, 0, 0, 20, &mut Random::new(1));
         assert_eq!((climb.seats(), climb.level), (4, 4.0));
     }

@@ -71,9 +71,9 @@ enum Probe {
 }
 
 /// What one part more seats must bring, in parts more answers: latency is not for nothing.
-const PRICE: f64 = 0.2;
+const PRICE: f64 = 0.25;
 /// The same while the latency objective is missed.
-const PRICE_SLOW: f64 = 0.3;
+const PRICE_SLOW: f64 = 0.4;
 /// The same while most answers miss it.
 const PRICE_LATE: f64 = 0.6;
 /// The same while the pace changes all the time: little is known then, and idle capacity must not outweigh that.
@@ -81,7 +81,7 @@ const PRICE_RESTLESS: f64 = 0.5;
 /// The fewest answers in a window; twice the seats if that is more.
 const FEWEST: u32 = 20;
 /// So many answers are remembered, for no shorter and no longer than this many seconds.
-const MEMORY: f64 = 10_000.0;
+const MEMORY: f64 = 20_000.0;
 const MEMORY_S: (f64, f64) = (20.0, 120.0);
 /// What a surprise of three standard deviations takes off what is remembered.
 const DOUBTED: f64 = 0.2;

@@ -73,7 +73,7 @@ enum Probe {
 /// What one part more seats must bring, in parts more answers: latency is not for nothing.
 const PRICE: f64 = 0.25;
 /// The same while the latency objective is missed.
-const PRICE_SLOW: f64 = 0.4;
+const PRICE_SLOW: f64 = 0.3;
 /// The same while most answers miss it.
 const PRICE_LATE: f64 = 0.6;
 /// The same while the pace changes all the time: little is known then, and idle capacity must not outweigh that.
@@ -95,7 +95,7 @@ const RECALLED: f64 = 0.25;
 /// A level moves up and down by at most this at a time.
 const LEAP: (f64, f64) = (0.6, 2.0);
 /// Whether more would be better is asked once in so many windows.
-const ABOVE_EVERY: u32 = 12;
+const ABOVE_EVERY: u32 = 8;
 /// The same while it is as likely as this that more is better.
 const ABOVE_SOON: u32 = 2;
 const HOPE: f64 = 0.02;
@@ -103,8 +103,8 @@ const HOPE: f64 = 0.02;
 const TELLING: f64 = 1.5;
 /// More answers than expected by so many standard deviations are worth a second look.
 const SURPRISING: f64 = 0.5;
-/// A window that surprises by more standard deviations than the first counts less, and by the second not at all: half of
-/// it may lie before a change.
+/// Soon after a change, a window that surprises by more standard deviations than the first counts less, and by the second not
+/// at all: half of it may lie before another.
 const DOUBTFUL: (f64, f64) = (3.0, 5.0);
 /// What stays of what is believed of the knee when the pace has changed.
 const KEPT: f64 = 0.9;
@@ -126,7 +126,7 @@ impl Knee {
             base: f64::from(seats),
             belief: Belief::around(f64::from(seats), Lean::Either),
             probe: Probe::Base,
-            alarm: Alarm::default(),
+            alarm: Alarm::new(),
             turn: 0,
             counted: f64::from(FEWEST),
             allowance: SAVED,
@@ -138,7 +138,7 @@ impl Knee {
         }
     }
 
-    fn close(&mut self, window: &Window) {
+    fn close(&mut self, window: &Window, now: Timestamp) {
         self.slow += (window.slow() - self.slow) * 0.3;
         self.counted = f64::from(window.done());
         if window.failed() > 0.5 {
@@ -157,7 +157,7 @@ impl Knee {
         }
         let surprise = self.belief.surprise(seats, good, seconds).unwrap_or_default();
         // The window that gave an alarm may lie half before the change: it is not learned from.
-        match self.alarm.add(self.probe, surprise, seconds) {
+        match self.alarm.add(self.probe, surprise, now) {
             Some(Change::World(lean)) => {
                 return self.begin_anew(self.base.min(seats * 1.1).max(seats * 0.9), lean);
             }
@@ -166,7 +166,10 @@ impl Knee {
         }
         let memory = (MEMORY * seconds / good.max(1.0)).clamp(MEMORY_S.0, MEMORY_S.1);
         let keep = (-seconds / memory).exp() * (1.0 - DOUBTED * (surprise.abs() - 2.0).clamp(0.0, 2.0));
-        let part = ((DOUBTFUL.1 - surprise.abs()) / (DOUBTFUL.1 - DOUBTFUL.0)).clamp(0.0, 1.0);
+        let part = match self.alarm.is_calm() {
+            true => 1.0,
+            false => ((DOUBTFUL.1 - surprise.abs()) / (DOUBTFUL.1 - DOUBTFUL.0)).clamp(0.0, 1.0),
+        };
         self.belief.learn(seats, good * part, seconds * part, keep);
         let leapt = self.move_base();
         let probe = match self.probe {
@@ -288,7 +291,7 @@ impl Limit for Knee {
         self.window.count(sample, now);
         if self.window.is_full() {
             let window = self.window;
-            self.close(&window);
+            self.close(&window, now);
         }
     }
 

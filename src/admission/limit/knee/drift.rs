@@ -1,5 +1,6 @@
 //! Whether surprises add up to a change, and of what.
 
+use super::super::Timestamp;
 use super::{Lean, Probe};
 
 /// What has changed.
@@ -12,25 +13,33 @@ pub(super) enum Change {
 }
 
 /// Surprises so far: of all windows, and of those below and those above by themselves.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Alarm {
     all: Drift,
     below: Drift,
     above: Drift,
-    /// Changes of late.
+    /// Changes of late, as of the latest window.
     changes: f64,
+    latest: Timestamp,
 }
 
 /// So many changes in so many seconds are the nature of the work.
-const OFTEN: f64 = 2.5;
+const OFTEN: f64 = 3.5;
 const OFTEN_S: f64 = 30.0;
 /// Then one surprise of so many standard deviations is a change of pace.
 const STARTLING: f64 = 4.0;
 
 impl Alarm {
-    /// A window of so many seconds came as a surprise of so many standard deviations. What has changed, if anything.
-    pub(super) fn add(&mut self, probe: Probe, surprise: f64, seconds: f64) -> Option<Change> {
-        self.changes *= (-seconds / OFTEN_S).exp();
+    /// Nothing was a surprise yet.
+    pub(super) fn new() -> Alarm {
+        let quiet = Drift::default();
+        Alarm { all: quiet, below: quiet, above: quiet, changes: 0.0, latest: Timestamp::ZERO }
+    }
+
+    /// A window that ended now came as a surprise of so many standard deviations. What has changed, if anything.
+    pub(super) fn add(&mut self, probe: Probe, surprise: f64, now: Timestamp) -> Option<Change> {
+        self.changes *= (-now.since(self.latest).as_secs_f64() / OFTEN_S).exp();
+        self.latest = now;
         let startling = self.is_restless() && surprise.abs() > STARTLING;
         let lean = if startling { Lean::Either } else { self.add_up(probe, surprise)? };
         self.forget();
@@ -50,7 +59,7 @@ impl Alarm {
 
     /// What was expected until now is not any more.
     pub(super) fn forget(&mut self) {
-        *self = Alarm { changes: self.changes, ..Alarm::default() };
+        *self = Alarm { changes: self.changes, latest: self.latest, ..Alarm::new() };
     }
 
     /// Whether the pace changes all the time.
@@ -91,6 +100,8 @@ impl Drift {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -105,15 +116,15 @@ mod tests {
 
     #[test]
     fn a_change_now_and_then_is_of_the_world_and_one_after_another_is_of_the_pace() {
-        let changed = |alarm: &mut Alarm, seconds: f64| loop {
-            if let Some(change) = alarm.add(Probe::Base, 5.0, seconds) {
-                return change;
-            }
+        let (mut alarm, mut now) = (Alarm::new(), Timestamp::ZERO);
+        let mut add = |apart_ms: u64| {
+            now += Duration::from_millis(apart_ms);
+            alarm.add(Probe::Base, 5.0, now)
         };
-        let mut alarm = Alarm::default();
-        assert!((0..10).all(|_| changed(&mut alarm, 20.0) == Change::World(Lean::Up)), "one in forty seconds");
-        let changes: Vec<Change> = (0..4).map(|_| changed(&mut alarm, 0.1)).collect();
-        assert_eq!(changes[3], Change::Pace, "{changes:?}");
-        assert_eq!(alarm.add(Probe::Base, 5.0, 0.1), Some(Change::Pace), "by then one such surprise is enough");
+        let rare: Vec<Change> = (0..20).filter_map(|_| add(10_000)).collect();
+        assert_eq!(rare, [Change::World(Lean::Up); 10], "one in twenty seconds");
+        let often: Vec<Change> = (0..6).filter_map(|_| add(100)).collect();
+        assert_eq!(often.last(), Some(&Change::Pace), "{often:?}");
+        assert_eq!(add(100), Some(Change::Pace), "by then one such surprise is enough");
     }
 }

@@ -6,10 +6,12 @@ use super::{Limit, Sample, Timestamp};
 use crate::admission::Outcome;
 use crate::admission::random::Random;
 
-/// A backend of `knee` seats, 20 ms each, that loses a tenth of its pace for every knee's worth of work above it;
+/// A backend of `knee` seats that loses a tenth of its pace for every knee's worth of work above it;
 /// exponential service, always more work waiting.
 pub(crate) struct Saturated {
     pub(crate) knee: f64,
+    /// For how long a request keeps a seat, on average.
+    pub(crate) work_ms: f64,
     /// So many in a hundred fail.
     pub(crate) failing: u64,
     pub(crate) from_ms: u64,
@@ -25,7 +27,7 @@ impl Saturated {
         let mut levels = Vec::new();
         while now < end {
             let over = (in_flight / self.knee - 1.0).max(0.0);
-            let rate = in_flight.min(self.knee) / 0.020 / (1.0 + 0.1 * over);
+            let rate = in_flight.min(self.knee) * 1000.0 / self.work_ms / (1.0 + 0.1 * over);
             let uniform = (random.below(1 << 30) as f64 + 1.0) / f64::from(1 << 30);
             now += Duration::from_secs_f64(-uniform.ln() / rate);
             let slow = in_flight / rate > 0.250;

@@ -56,7 +56,7 @@ fn a_backend_that_is_late_by_nature_is_not_starved() {
 
 /// Always more work waiting, of which so many in a hundred fail. Returns the level over time.
 fn saturate(law: &mut Knee, knee: f64, failing: u64, from_ms: u64, seconds: u64, random: &mut Random) -> Vec<f64> {
-    Saturated { knee, failing, from_ms, seconds }.run(law, |law| law.base, random)
+    Saturated { knee, work_ms: 20.0, failing, from_ms, seconds }.run(law, |law| law.base, random)
 }
 
 #[test]
@@ -119,6 +119,33 @@ fn an_outage_is_not_remembered_as_a_knee() {
     assert_eq!(law.knee(), None);
     saturate(&mut law, 200.0, 0, 90_000, 6, &mut random);
     assert!(law.base > 100.0, "{}", law.base);
+}
+
+#[test]
+fn after_an_outage_the_knee_of_a_backend_that_fails_now_and_then_is_told_again() {
+    let (mut law, mut random) = (from(8), Random::new(1));
+    saturate(&mut law, 20.0, 20, 0, 30, &mut random);
+    saturate(&mut law, 20.0, 100, 30_000, 30, &mut random);
+    assert_eq!(law.knee(), None, "nothing is known of what answers nothing");
+    saturate(&mut law, 20.0, 20, 60_000, 30, &mut random);
+    let knee = law.knee().expect("it answers four in five again");
+    assert!((14.0..28.0).contains(&knee), "{knee}");
+}
+
+#[test]
+fn work_that_changes_its_kind_every_second_does_not_run_the_limit_up() {
+    for seed in 0..4 {
+        let (mut law, mut random) = (from(8), Random::new(seed));
+        let mut second = |second: u64| {
+            let work_ms = if second % 2 == 0 { 5.0 } else { 50.0 };
+            let plant = Saturated { knee: 8.0, work_ms, failing: 0, from_ms: second * 1000, seconds: 1 };
+            let levels = plant.run(&mut law, |law| law.base, &mut random);
+            levels.iter().sum::<f64>() / levels.len() as f64
+        };
+        let levels: Vec<f64> = (0..90).map(&mut second).collect();
+        let level = mean_of_last(&levels, 60);
+        assert!((6.0..16.0).contains(&level), "seed {seed}: {level}, of {levels:?}");
+    }
 }
 
 #[test]

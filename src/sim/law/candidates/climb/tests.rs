@@ -13,7 +13,7 @@ fn from(initial: u32) -> Climb {
 
 /// Always more work waiting, of which so many in a hundred fail. Returns the level over time.
 fn saturate(climb: &mut Climb, knee: f64, failing: u64, from_ms: u64, seconds: u64, random: &mut Random) -> Vec<f64> {
-    Saturated { knee, failing, from_ms, seconds }.run(climb, |climb| climb.level, random)
+    Saturated { knee, work_ms: 20.0, failing, from_ms, seconds }.run(climb, |climb| climb.level, random)
 }
 
 #[test]

@@ -80,13 +80,14 @@ impl Domain {
         let resources = settings.resources.iter().enumerate();
         let needs: Vec<Needs> = settings.products.iter().flat_map(|product| product.needs).collect();
         let always_needed = Needs::in_common(&needs);
+        let customers = Customers::new(&settings);
         Domain {
             resources: resources.map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, &terms(i))).collect(),
             products: settings.products.into_iter().map(|product| Product::new(product, now)).collect(),
             always_needed,
             waiters: Waiters::new(),
             kept: vec![NOBODYS; settings.resources.len()],
-            customers: Customers::new(settings.at_once_per_customer, settings.at_once_per_address),
+            customers,
             schedule: Schedule::default(),
             outputs: VecDeque::with_capacity(BATCH),
             random: Random::new(seed),

@@ -80,13 +80,14 @@ impl Domain {
         let resources = settings.resources.iter().enumerate();
         let needs: Vec<Needs> = settings.products.iter().flat_map(|product| product.needs).collect();
         let always_needed = Needs::in_common(&needs);
+        let customers = Customers::new(&settings);
         Domain {
             resources: resources.map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, &terms(i))).collect(),
             products: settings.products.into_iter().map(|product| Product::new(product, now)).collect(),
             always_needed,
             waiters: Waiters::new(),
             kept: vec![NOBODYS; settings.resources.len()],
-            customers: Customers::new(settings.at_once_per_customer, settings.at_once_per_address),
+            customers,
             schedule: Schedule::default(),
             outputs: VecDeque::with_capacity(BATCH),
             random: Random::new(seed),
@@ -314,7 +315,13 @@ impl Domain {
         let deadlines = waiters.filter_map(|line| self.waiters.front(line)).map(|waiter| waiter.until);
         let ramps = self.products.iter().filter_map(|product| product.ramp.as_ref()).map(Ramp::idle_at);
         let hints = self.resources.iter().filter_map(Resource::hint_ends);
-        deadlines.chain(ramps).chain(hints).min()
+        deadlines.chain(self.next_change()).chain(ramps).chain(hints).min()
+    }
+
+    /// Whether [`next_wake`](Self::next_wake) may be earlier than before the last call, were that no order and nobody has
+    /// begun to wait: for a driver that would rather not ask after every end.
+    pub fn may_be_due_earlier(&self) -> bool {
+        self.more || self.waiters.any_wants_several()
     }
 
     /// Do what has become due: expire, turn away, let through.
@@ -344,8 +351,15 @@ impl Domain {
 
     /// Drivers read the clock before they take the lock, so a call may be told an earlier time than the one before it.
     /// Here time does not go back: lines are in the order of their deadlines, and a window has no negative length.
+    ///
+    /// And they may wake late: what a wake was due for may have made it somebody's turn, who goes before a newcomer.
     fn tick(&mut self, now: Timestamp) -> Timestamp {
+        let overdue = || self.next_wake().is_some_and(|due| due <= now);
+        let look = now > self.latest && self.waiters.any_wants_several() && overdue();
         self.latest = self.latest.max(now);
+        if look {
+            self.look_again(now);
+        }
         self.latest
     }
 

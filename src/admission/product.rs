@@ -153,6 +153,13 @@ impl Product {
         class.newest_first_once_behind() && self.stands(class, now)
     }
 
+    /// When the line of `class` began to be [newest first](Self::is_newest_first), or will; `None` when nobody waits in it
+    /// or it never is.
+    pub(crate) fn newest_first_from(&self, class: Class) -> Option<Timestamp> {
+        let waits = class.newest_first_once_behind() && self.waiting(class) > 0;
+        waits.then(|| self.line_since[class.index()] + BURST)
+    }
+
     /// One more is about to wait in the line of `class`.
     pub(crate) fn joined(&mut self, class: Class, now: Timestamp) {
         if self.lines[class.index()].is_empty() {

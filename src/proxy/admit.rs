@@ -120,7 +120,7 @@ impl Gate {
                 Verdict::Wait(place) => Asked::Waiting(self.waiting(&mut inner, place, false)),
             }
         };
-        let earlier = waits && inner.plan_earlier();
+        let earlier = (waits || inner.domain.may_be_due_earlier()) && inner.plan_earlier();
         drop(inner);
         tell(news);
         self.notify(earlier);
@@ -150,7 +150,12 @@ impl Gate {
 
     /// The no that a request would hear now, before the rest of it is waited for.
     pub fn would_refuse(&self, arrival: &Arrival, now: Timestamp) -> Option<Refused> {
-        self.lock().domain.would_refuse(arrival, now)
+        let mut inner = self.lock();
+        let refused = inner.domain.would_refuse(arrival, now);
+        let earlier = inner.domain.may_be_due_earlier() && inner.plan_earlier();
+        drop(inner);
+        self.notify(earlier);
+        refused
     }
 
     /// Do something to the domain, under the lock, and act on what came of it. For orders and looking.
@@ -250,8 +255,8 @@ impl Gate {
     /// Take what the domain has to say, let go of the lock, and say it.
     fn release(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, now: Timestamp) {
         let news = self.news(&mut inner, now);
-        // Who says one thing or nothing has left nothing over, and a seat that comes back sets no deadline.
-        let earlier = news.len() > 1 && inner.plan_earlier();
+        // A seat that comes back sets no deadline.
+        let earlier = inner.domain.may_be_due_earlier() && inner.plan_earlier();
         drop(inner);
         tell(news);
         self.notify(earlier);

@@ -40,12 +40,33 @@ impl Domain {
         }
     }
 
-    /// Who came, or what was told of an event, may have changed for whom something is kept, and so who may go: the next
-    /// wake sees to it, for a call that has an answer of its own to give must not speak for its own waiter too.
+    /// Who came, what was told of an event, or the time may have changed for whom something is kept, and so who may go: the
+    /// next wake sees to it, for a call that has an answer of its own to give must not speak for its own waiter too.
     pub(super) fn look_again(&mut self, now: Timestamp) {
         if self.waiters.any_wants_several() && self.next_turn(now).is_some() {
             self.more = true;
         }
+    }
+
+    /// When time alone next changes who may go, while anybody wants several seats: the newest go first in a line from
+    /// then on, or betting stops on the event of a head, and nothing is kept any more for whoever was first. Where all
+    /// want one seat, nothing is kept, and one head is as good as another.
+    pub(super) fn next_change(&self) -> Option<Timestamp> {
+        if !self.waiters.any_wants_several() {
+            return None;
+        }
+        let products = self.products.iter().enumerate().filter(|(_, product)| product.waiting > 0);
+        let changes = products.flat_map(|(index, product)| {
+            let turns = Class::ALL.into_iter().filter_map(|class| product.newest_first_from(class));
+            turns.chain(self.head_stops(index)).filter(|at| *at > self.latest)
+        });
+        changes.min()
+    }
+
+    /// When betting stops on the event of the next bet of a product.
+    fn head_stops(&self, index: usize) -> Option<Timestamp> {
+        let event = self.head(index, Class::Commit)?.arrival.event?;
+        self.schedule.get(event).map(|entry| entry.stop)
     }
 
     /// Whether an arrival that finds all it needs has to leave it to somebody who waits.

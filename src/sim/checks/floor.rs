@@ -2,6 +2,7 @@
 //!
 //! Of what a product has let through since they began to wait they may have taken the floor, in per cent, before others
 //! who could have gone; and since one of them last went, no more may have gone to others than what one turn is owed for.
+//! `protected` and `settle` go before them at any time, and are not among those others.
 
 use super::House;
 use super::books::Low;
@@ -21,14 +22,15 @@ impl House {
             return;
         }
         let floor = self.settings.products[product].queue.floor;
-        let missed = self.who_misses_a_turn(product).filter(|_| !class.has_floor());
+        let after_them = !class.has_floor() && !class.passes_in_every_state();
+        let missed = self.who_misses_a_turn(product).filter(|_| after_them);
         let low = &mut self.books.products[product].low;
         low.overtook += if jumps { seats } else { 0 };
         let taken = *low;
         low.passed += seats;
         if class.has_floor() {
             (low.missed, low.most) = (0, 0);
-        } else if let Some(next) = missed.filter(|_| !class.passes_in_every_state()) {
+        } else if let Some(next) = missed {
             low.most = low.most.max(next);
             low.missed += seats;
         }

@@ -29,6 +29,29 @@ impl House {
         if let Some(promised) = self.wakes.promised.filter(|at| *at < now) {
             self.report.add("wake", format_args!("it was not woken at {:?}", promised.since_start()));
         }
+        if self.was_at_rest() {
+            self.check_slept();
+        }
+    }
+
+    /// The law has slept until now: in all that time nobody has come to wait for nothing, for somebody whom more was kept
+    /// for than was free may have lost their turn by the time alone.
+    fn check_slept(&mut self) {
+        for product in 0..self.books.products.len() {
+            if self.books.products[product].waiting == 0 {
+                continue;
+            }
+            for class in Class::ALL {
+                let Some((request, stay)) = self.head(product, class) else { continue };
+                let (request, arrival) = (request.0, stay.arrival);
+                if self.lacks(&arrival) == Lack::Nothing && !self.may_be_held_back(product, class, arrival.seats) {
+                    self.report.add(
+                        "wake",
+                        format_args!("it slept while request {request}, {class:?} of product {product}, could go"),
+                    );
+                }
+            }
+        }
     }
 
     /// A wake is over; `silent` when it said nothing.

@@ -147,3 +147,47 @@ fn under_a_ramp_a_heavy_request_costs_at_most_the_ceiling_and_is_held_up_by_it()
     assert_eq!(story.ends(first, 2_700).admitted_places(), [heavy]);
     assert_eq!(story.domain.product(HORSE).in_flight(), 4);
 }
+
+/// One of two seats is free, and kept for odds that cost two; behind them somebody waits for odds that cost one.
+fn heavy_odds_wait() -> (Story, Place) {
+    let mut story = Story::horses_on(2);
+    let _bet = story.passes(HORSE, Class::Commit, 0);
+    place(story.asks_for(2, HORSE, Class::Read, 1));
+    let light = story.waits(HORSE, Class::Read, 2);
+    (story, light)
+}
+
+#[test]
+fn once_a_line_is_newest_first_what_was_kept_for_its_oldest_is_for_whoever_is_first_now() {
+    let (mut story, light) = heavy_odds_wait();
+    assert_eq!(story.domain.next_wake(), Some(at(101)));
+    assert_eq!(story.sleeps_until(101).admitted_places(), [light]);
+    assert_eq!(story.domain.next_wake(), Some(at(1_001)));
+}
+
+#[test]
+fn a_newcomer_leaves_a_seat_to_whose_turn_it_has_become_by_time_alone() {
+    let (mut story, light) = heavy_odds_wait();
+    let image = story.waits(HORSE, Class::Background, 150);
+    assert_eq!(story.sleeps_until(150).admitted_places(), [light]);
+    assert_eq!(story.domain.product(HORSE).waiting(Class::Background), 1, "{image:?} comes after the odds");
+}
+
+#[test]
+fn a_heavy_bet_is_told_when_betting_stops_and_what_was_kept_for_it_is_free() {
+    const RACE: EventKey = EventKey(75);
+    let stop = at(50);
+    let mut story = Story::horses_on(4);
+    let state = super::super::super::schedule::EventState::Open;
+    let believed_before_stop = Duration::from_secs(60);
+    let entry = super::super::super::schedule::Entry { product: HORSE, stop, believed_before_stop, state };
+    story.domain.schedule(RACE, entry);
+    let _seats: Vec<Seat> = (0..3).map(|_| story.passes(HORSE, Class::Read, 0)).collect();
+    let (class, customer) = (Class::Commit, Customer::Account(77));
+    let seats = NonZeroU8::new(3).expect("not zero");
+    let bet = place(story.domain.arrive(Arrival { product: HORSE, class, customer, event: Some(RACE), seats }, at(1)));
+    let odds = story.waits(HORSE, Class::Read, 2);
+    let told = story.sleeps_until(50);
+    assert_eq!(told.refused, [(bet, Refusal::PastBettingStop)]);
+    assert_eq!(told.admitted_places(), [odds]);
+}

@@ -45,6 +45,25 @@ fn the_lowest_are_forgotten() {
 }
 
 #[test]
+fn who_passes_in_every_state_goes_first_whatever_the_lowest_are_owed() {
+    for (class, sound) in [(Class::Settle, true), (Class::Commit, false)] {
+        let mut scene = Scene::full();
+        let _reserve = [0, 1].map(|_| scene.passes(HORSES, Class::Protected, 1));
+        scene.waits(HORSES, Class::Read, 1);
+        let mut last = RequestId(0);
+        for nth in 0..11 {
+            let bet = scene.waits(HORSES, Class::Commit, 2);
+            scene.ends_and_lets(last, &[Said::Pass(bet)], 3 + nth);
+            last = bet;
+        }
+        let next = scene.waits(HORSES, class, 20);
+        scene.is_silent();
+        scene.ends_and_lets(last, &[Said::Pass(next)], 21);
+        if sound { scene.is_silent() } else { scene.speaks_of("floor") }
+    }
+}
+
+#[test]
 fn the_newest_first() {
     let mut scene = Scene::full();
     scene.waits(SPORT, Class::Read, 1);

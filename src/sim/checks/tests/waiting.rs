@@ -74,3 +74,18 @@ fn somebody_who_waits_for_nothing() {
     scene.waits(SPORT, Class::Read, 1);
     scene.speaks_of("work conservation");
 }
+
+#[test]
+fn a_sleep_in_which_another_comes_to_have_the_next_turn() {
+    // One seat is free, and kept for who reads and wants two; a tenth of a second later it is the newest who goes first.
+    for (ms, sound) in [(100, true), (101, false)] {
+        let mut scene = Scene::new();
+        let _bets = [0; 3].map(|_| scene.passes(HORSES, Class::Commit, 0));
+        scene.who_comes_wants(2);
+        scene.waits(HORSES, Class::Read, 1);
+        scene.who_comes_wants(1);
+        scene.waits(HORSES, Class::Read, 2);
+        scene.wakes(&[], ms);
+        if sound { scene.is_silent() } else { scene.speaks_of("wake") }
+    }
+}

@@ -48,7 +48,7 @@ fn three_products_over_one_wallet_are_one_domain() {
     let [domain] = config.proxy.domains.as_slice() else { panic!("one wallet, one domain") };
     assert_eq!(domain.products, [0, 1, 2]);
     assert_eq!(domain.resources, ["horse-racing", "sport", "casino", "wallet"]);
-    assert_eq!(guarantees(&config), [50, 25, 25]);
+    assert_eq!(guarantees(&config), [40, 30, 30]);
     assert_eq!(needs(&config, 0, Class::Commit), ["horse-racing", "wallet"]);
     assert_eq!(needs(&config, 2, Class::Start), ["casino", "wallet"]);
     assert_eq!(needs(&config, 1, Class::Read), ["sport"]);

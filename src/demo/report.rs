@@ -1,11 +1,14 @@
 //! The end of the story: was it a fair one, a table for people, a document for machines.
 
+use std::time::Duration;
+
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::figures::{Closed, Figures, Spread, rounded};
 use super::story::Run;
 use super::yardstick::Yardstick;
+use crate::sim::saturday;
 
 /// Without Sluss, sport and casino must finish less than this, or the demo proves nothing.
 const COLLAPSED_BELOW_PERCENT: f64 = 50.0;
@@ -93,8 +96,9 @@ impl Summary {
             for (name, run, share) in &runs {
                 if let Some(run) = run {
                     let figures = &run.products[product];
-                    // Horse racing is held against the yardstick, the bystanders against what was asked of them.
-                    let possible = share.filter(|_| product == 0).unwrap_or(figures.finished_percent);
+                    // Horse racing is held against what the plant can do, the bystanders against what was asked of them.
+                    let share = share.filter(|_| product == 0).map(|share| share / self.possible_part());
+                    let possible = share.unwrap_or(figures.finished_percent);
                     let title = if std::mem::take(&mut first) { figures.product.as_str() } else { "" };
                     table.add_row(row(title, name, figures, possible));
                 }
@@ -113,6 +117,10 @@ impl Summary {
              sport and casino against what was asked. Window: {} s from the reopening.",
             self.yardstick.journeys_per_s, self.window_s
         )];
+        lines.extend(self.cold.then(|| {
+            let part = 100.0 * self.possible_part();
+            format!("While horse racing is cold all it asks for takes longer: in this window {part:.0} % of the yardstick is possible.")
+        }));
         lines.extend(self.without.iter().chain(&self.with).next().map(|run| self.room_for(run)));
         lines.extend(self.without.iter().map(|run| format!("Without: {}", reached(run))));
         lines.extend(self.with.iter().map(|run| format!("With:    {}", reached(run))));
@@ -120,10 +128,15 @@ impl Summary {
         lines.join("\n")
     }
 
+    /// The part of the yardstick that can be done in the window.
+    fn possible_part(&self) -> f64 {
+        if self.cold { saturday::possible_when_cold(Duration::from_secs(self.window_s)) } else { 1.0 }
+    }
+
     /// How many of those who came could be served at all: "finished" of horse racing is to be read against it.
     fn room_for(&self, run: &Run) -> String {
         let came = run.products[0].customers;
-        let possible = self.yardstick.journeys_per_s * self.window_s as f64;
+        let possible = self.yardstick.journeys_per_s * self.possible_part() * self.window_s as f64;
         let most = (100.0 * possible / came.max(1) as f64).min(100.0);
         format!(
             "{came} horse bettors came in time to be counted; this plant can do {possible:.0} journeys in the window, \

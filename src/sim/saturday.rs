@@ -31,7 +31,15 @@ pub fn story() -> Scenario {
 
 /// What the story leaves out and may be added at the reopening: a product that was closed has lost its warm caches, so
 /// everything it asks for takes longer at first, there and in the wallet.
-pub const COLD: Cold = Cold { factor: 2.0, eases: Eases::After(Duration::from_secs(15)) };
+pub const COLD: Cold = Cold { factor: 2.0, eases: Eases::After(COLD_FOR) };
+const COLD_FOR: Duration = Duration::from_secs(15);
+
+/// The part of what the closed product's customers could do with a warm plant that is possible in so long from a reopening on
+/// when it is [`COLD`].
+pub fn possible_when_cold(window: Duration) -> f64 {
+    let cold = COLD_FOR.min(window).as_secs_f64() / window.as_secs_f64().max(f64::MIN_POSITIVE);
+    1.0 - cold * (1.0 - 1.0 / COLD.factor)
+}
 
 const TOLD: &str = include_str!("../../scenarios/saturday.toml");
 

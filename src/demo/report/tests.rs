@@ -24,7 +24,11 @@ fn run(finished_percent: [f64; 3]) -> Run {
 }
 
 fn summary(without: Run, with: Run) -> Summary {
-    let Line { args } = clap::Parser::parse_from(["demo"]);
+    summary_of(&["demo"], without, with)
+}
+
+fn summary_of(line: &[&str], without: Run, with: Run) -> Summary {
+    let Line { args } = clap::Parser::parse_from(line);
     let yardstick = Yardstick { journeys_per_s: 80.0, concurrency: 8, levels: Vec::new() };
     Summary::new(&args, yardstick, Some(without), Some(with), Vec::new())
 }
@@ -36,6 +40,16 @@ fn a_fair_run_is_ok_whoever_did_better() {
     assert_eq!(summary.horse_percent_of_yardstick.with, Some(75.0));
     let table = summary.table();
     assert!(table.contains("75.0 %") && table.contains("horse-racing"), "{table}");
+}
+
+#[test]
+fn while_cold_less_is_possible_and_that_is_said() {
+    // Half for fifteen seconds of forty-five: five sixths.
+    let summary = summary_of(&["demo", "--cold"], run([1.0, 3.0, 3.0]), run([50.0, 20.0, 20.0]));
+    assert_eq!(summary.horse_percent_of_yardstick.with, Some(62.5));
+    assert!(summary.table().contains("75.0 %"), "{}", summary.table());
+    assert!(summary.remarks().contains("83 % of the yardstick is possible"), "{}", summary.remarks());
+    assert!(summary.remarks().contains("this plant can do 3000 journeys"), "{}", summary.remarks());
 }
 
 #[test]

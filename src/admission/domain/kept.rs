@@ -21,7 +21,8 @@ enum Lack {
 }
 
 impl Domain {
-    /// While anybody wants several seats: find out for whom what is free is kept, other than from a newcomer who ranks before them in their own product.
+    /// While anybody wants several seats: find out for whom what is free is kept, other than from a newcomer who ranks before
+    /// them in their own product.
     pub(super) fn find_kept(&mut self, newcomer: Option<(usize, Class)>, now: Timestamp) {
         self.kept.fill(NOBODYS);
         for index in 0..self.products.len() {

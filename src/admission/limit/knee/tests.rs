@@ -137,7 +137,7 @@ fn work_that_changes_its_kind_every_second_does_not_run_the_limit_up() {
     for seed in 0..4 {
         let (mut law, mut random) = (from(8), Random::new(seed));
         let mut second = |second: u64| {
-            let work_ms = if second % 2 == 0 { 5.0 } else { 50.0 };
+            let work_ms = if second.is_multiple_of(2) { 5.0 } else { 50.0 };
             let plant = Saturated { knee: 8.0, work_ms, failing: 0, from_ms: second * 1000, seconds: 1 };
             let levels = plant.run(&mut law, |law| law.base, &mut random);
             levels.iter().sum::<f64>() / levels.len() as f64

@@ -148,29 +148,31 @@ impl Knee {
             // As after a closure: from half of what was known. Should that be too much still, it is half of that.
             return self.begin_anew(self.base.max(before / 2.0), Lean::Up);
         }
-        let (seats, good, seconds) = (f64::from(self.seats), window.good(), window.seconds());
-        if self.alarm.is_restless() && window.slow() > 0.5 {
-            self.belief.is_late(seats);
-        }
-        if self.alarm.is_restless() && window.is_uneven() {
+        if self.alarm.is_restless() && self.tells_nothing(window) {
             return self.change_pace(1.0);
         }
-        let surprise = self.belief.surprise(seats, good, seconds).unwrap_or_default();
+        let seats = f64::from(self.seats);
+        let surprise = self.belief.surprise(seats, window.good(), window.seconds()).unwrap_or_default();
         // The window that gave an alarm may lie half before the change: it is not learned from.
         match self.alarm.add(self.probe, surprise, now) {
-            Some(Change::World(lean)) => {
-                return self.begin_anew(self.base.min(seats * 1.1).max(seats * 0.9), lean);
-            }
-            Some(Change::Pace) => return self.change_pace(KEPT),
-            None => {}
+            Some(Change::World(lean)) => self.begin_anew(self.base.min(seats * 1.1).max(seats * 0.9), lean),
+            Some(Change::Pace) => self.change_pace(KEPT),
+            None => self.go_on(window, surprise),
         }
-        let memory = (MEMORY * seconds / good.max(1.0)).clamp(MEMORY_S.0, MEMORY_S.1);
-        let keep = (-seconds / memory).exp() * (1.0 - DOUBTED * (surprise.abs() - 2.0).clamp(0.0, 2.0));
-        let part = match self.alarm.is_calm() {
-            true => 1.0,
-            false => ((DOUBTFUL.1 - surprise.abs()) / (DOUBTFUL.1 - DOUBTFUL.0)).clamp(0.0, 1.0),
-        };
-        self.belief.learn(seats, good * part, seconds * part, keep);
+    }
+
+    /// Whether counting a window tells nothing of the knee, as the pace has changed within it. Answers that are late tell
+    /// something even so.
+    fn tells_nothing(&mut self, window: &Window) -> bool {
+        if window.slow() > 0.5 {
+            self.belief.is_late(f64::from(self.seats));
+        }
+        window.is_uneven()
+    }
+
+    /// All is as it was: one more window is known, and what to ask next.
+    fn go_on(&mut self, window: &Window, surprise: f64) {
+        self.learn(window, surprise);
         let leapt = self.move_base();
         let probe = match self.probe {
             _ if leapt => Probe::Base,
@@ -179,6 +181,17 @@ impl Knee {
             _ => self.next_probe(),
         };
         self.ask(probe);
+    }
+
+    fn learn(&mut self, window: &Window, surprise: f64) {
+        let (good, seconds) = (window.good(), window.seconds());
+        let memory = (MEMORY * seconds / good.max(1.0)).clamp(MEMORY_S.0, MEMORY_S.1);
+        let keep = (-seconds / memory).exp() * (1.0 - DOUBTED * (surprise.abs() - 2.0).clamp(0.0, 2.0));
+        let part = match self.alarm.is_calm() {
+            true => 1.0,
+            false => ((DOUBTFUL.1 - surprise.abs()) / (DOUBTFUL.1 - DOUBTFUL.0)).clamp(0.0, 1.0),
+        };
+        self.belief.learn(f64::from(self.seats), good * part, seconds * part, keep);
     }
 
     /// Go to the level that is best by what is known, or as far as may be at a time. Whether that was far.

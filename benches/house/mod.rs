@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sluss::admission::limit::{Knee, Limit, Sample};
 use sluss::admission::settings::{
-    LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
+    LimitSettings, Needs, PassSettings, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
 use sluss::admission::{
     Arrival, Class, Customer, Domain, ONE_SEAT, Outcome, Output, ProductId, Seat, Timestamp, Verdict,
@@ -173,12 +173,20 @@ fn settings(queue: u32) -> Settings {
         longest_wait: Duration::from_secs(36_000),
         length: n(queue),
         floor: 2,
+        near_stop: Duration::from_secs(3),
         retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
     };
     // A line that stands may hold what drains in a quarter of it: as long as anybody may wait.
     let latency_objective = 4 * queue.longest_wait;
-    let product =
-        ProductSettings { needs, guarantee: 33, latency_objective, queue, reserve: n(8), reserve_per_customer: n(2) };
+    let product = ProductSettings {
+        needs,
+        guarantee: 33,
+        latency_objective,
+        queue,
+        reserve: n(8),
+        reserve_per_customer: n(2),
+        passes: Some(PassSettings::default()),
+    };
     let resource = |id| ResourceSettings { budget: id == WALLET, limit: LimitSettings::Found(range()) };
     Settings {
         products: vec![product; usize::from(PRODUCTS)],

@@ -126,7 +126,7 @@ impl Tally {
 
 /// Keys are keyed hashes already; hashing them again would only cost time on the way of a request.
 #[derive(Default)]
-struct AlreadyHashed(u64);
+pub(crate) struct AlreadyHashed(u64);
 
 impl Hasher for AlreadyHashed {
     fn finish(&self) -> u64 {

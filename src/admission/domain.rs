@@ -7,12 +7,13 @@ use super::limit;
 use super::queue::Waiters;
 use super::ramp::Ramp;
 use super::random::Random;
+use super::rank::Rank;
 use super::resource::{Hinted, Resource, Terms};
 use super::schedule::{Entry, EventState, Schedule, Signalled};
 use super::settings::Needs;
 use super::{
-    Arrival, Class, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Refused, Seat,
-    Settings, State, Timestamp, Verdict,
+    Arrival, Class, Customer, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Refused,
+    Seat, Settings, State, Timestamp, Verdict,
 };
 
 mod seats;
@@ -22,6 +23,7 @@ mod next;
 mod kept;
 mod life;
 mod observe;
+mod stops;
 
 /// See the [module](super).
 #[derive(Debug)]
@@ -103,13 +105,14 @@ impl Domain {
     /// A request asks to pass.
     pub fn arrive(&mut self, arrival: Arrival, now: Timestamp) -> Verdict {
         let now = self.tick(now);
-        let verdict = match self.door(&arrival, now) {
-            Door::Open => self.let_in(&arrival, now),
-            Door::Shut(refusal) => self.refuse(&arrival, refusal, now),
-            Door::Queue if self.make_room(arrival.product.index(), arrival.class, now) => {
-                Verdict::Wait(self.join(&arrival, now))
+        let (rank, turn) = self.rank(&arrival, now);
+        let verdict = match self.door(&arrival, rank, turn, now) {
+            Door::Open => self.let_in(&arrival, rank, now),
+            Door::Shut(refusal) => self.refuse(&arrival, rank, refusal, now),
+            Door::Queue if self.make_room(arrival.product.index(), rank, turn, now) => {
+                Verdict::Wait(self.join(&arrival, rank, turn, now))
             }
-            Door::Queue => self.refuse(&arrival, Refusal::QueueFull, now),
+            Door::Queue => self.refuse(&arrival, rank, Refusal::QueueFull, now),
         };
         self.look_again(now);
         verdict
@@ -122,33 +125,42 @@ impl Domain {
         if self.observe_only {
             return None;
         }
-        let Door::Shut(refusal) = self.door(arrival, now) else { return None };
-        let product = &mut self.products[arrival.product.index()];
-        Some(product.refuse(refusal, arrival.class, now, &mut self.random))
+        let (rank, turn) = self.rank(arrival, now);
+        let Door::Shut(refusal) = self.door(arrival, rank, turn, now) else { return None };
+        Some(self.no(arrival, rank, refusal, now))
+    }
+
+    /// Somebody who was known as `from` is known as `to` from now on: they have logged in, or a session goes on under
+    /// another name. What they hold and what they were promised goes with them.
+    pub fn becomes(&mut self, from: Customer, to: Customer, now: Timestamp) {
+        let now = self.tick(now);
+        for passes in self.products.iter_mut().filter_map(|product| product.passes.as_mut()) {
+            passes.becomes(from, to, now);
+        }
     }
 
     /// What stands before an arrival.
-    fn door(&mut self, arrival: &Arrival, now: Timestamp) -> Door {
+    fn door(&mut self, arrival: &Arrival, rank: Rank, turn: u64, now: Timestamp) -> Door {
         if self.bypass {
             return Door::Open;
         }
         if let Some(refusal) = self.forbids(arrival, now) {
             return Door::Shut(refusal);
         }
-        let (product, class) = (arrival.product.index(), arrival.class);
+        let product = arrival.product.index();
         // While a call has put off those whose turn it was, a free seat is theirs.
-        let newest_first = self.products[product].is_newest_first(class, now);
-        let nobody_before = self.products[product].waiting(class) == 0 || newest_first;
+        let newest_first = self.products[product].is_newest_first(rank, now);
+        let nobody_before = self.products[product].waiting_as(rank) == 0 || newest_first;
         let first = !self.more && (nobody_before || self.is_next_at_reserve(arrival));
-        if first && self.can_start(arrival) && !self.is_kept_from_newcomer(arrival, now) {
+        if first && self.can_start(arrival) && !self.is_kept_from_newcomer(arrival, rank, now) {
             return Door::Open;
         }
         if self.customers.is_over_share(arrival.customer) {
             return Door::Shut(Refusal::OverCustomerShare);
         }
-        match self.is_line_full(product, class, now) {
-            // There the oldest makes room.
-            true if !newest_first => Door::Shut(Refusal::QueueFull),
+        match self.is_line_full(product, rank, now) {
+            // There somebody else makes room.
+            true if !newest_first && !self.is_before_the_last(product, rank, turn) => Door::Shut(Refusal::QueueFull),
             _ => Door::Queue,
         }
     }
@@ -162,7 +174,11 @@ impl Domain {
         if seat.reserved {
             product.reserve.give_back(seat.customer, seat.seats);
         } else {
-            let slow = now.since(seat.started) > product.settings.latency_objective;
+            let took = now.since(seat.started);
+            let slow = took > product.settings.latency_objective;
+            if seat.class == Class::Commit && outcome == Outcome::Answered {
+                product.bet_time.observe(took);
+            }
             self.release(&seat, outcome, slow, now);
         }
         self.settle_state(index, now);
@@ -174,7 +190,7 @@ impl Domain {
         let now = self.tick(now);
         let Some(waiter) = self.waiters.get(place).copied() else { return };
         let product = &mut self.products[waiter.arrival.product.index()];
-        self.waiters.take(&mut product.lines[waiter.arrival.class.index()], place);
+        self.waiters.take(&mut product.lines[waiter.rank.index()], place);
         product.waiting -= 1;
         self.customers.leave(waiter.arrival.customer);
         // Whoever stood behind may be of no use to what held this one up.
@@ -236,6 +252,7 @@ impl Domain {
     /// Put in an event, or replace what is known about it.
     pub fn schedule(&mut self, key: EventKey, entry: Entry) {
         self.schedule.put(key, entry);
+        self.review(entry.product);
         self.look_again(self.latest);
     }
 
@@ -251,7 +268,8 @@ impl Domain {
         let told = self.schedule.close_signal(key, now);
         self.look_again(now);
         // A source that repeats itself changes nothing.
-        if let Some(entry) = self.schedule.get(key).filter(|entry| Some(entry.state) != before) {
+        if let Some(entry) = self.schedule.get(key).copied().filter(|entry| Some(entry.state) != before) {
+            self.review(entry.product);
             self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to: entry.state }));
         }
         told
@@ -266,6 +284,7 @@ impl Domain {
             return Some(false);
         }
         self.schedule.set(key, to);
+        self.review(entry.product);
         self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to }));
         let index = entry.product.index();
         if to == EventState::Open && self.products[index].state == State::Open {
@@ -312,10 +331,11 @@ impl Domain {
             return Some(Timestamp::ZERO);
         }
         let waiters = self.products.iter().filter(|product| product.waiting > 0).flat_map(|product| &product.lines);
-        let deadlines = waiters.filter_map(|line| self.waiters.front(line)).map(|waiter| waiter.until);
+        let deadlines = waiters.filter_map(|line| self.waiters.oldest(line)).map(|waiter| waiter.until);
+        let stops = self.next_stop();
         let ramps = self.products.iter().filter_map(|product| product.ramp.as_ref()).map(Ramp::idle_at);
         let hints = self.resources.iter().filter_map(Resource::hint_ends);
-        deadlines.chain(self.next_change()).chain(ramps).chain(hints).min()
+        deadlines.chain(stops).chain(self.next_change()).chain(ramps).chain(hints).min()
     }
 
     /// Whether [`next_wake`](Self::next_wake) may be earlier than before the last call, were that no order and nobody has
@@ -332,8 +352,9 @@ impl Domain {
         let mut left = BATCH;
         for index in 0..self.products.len() {
             self.settle_state(index, now);
-            for class in Class::ALL {
-                self.clear_line(index, class, &mut left, now);
+            self.tell_of_events(index, &mut left, now);
+            for rank in Rank::ALL {
+                self.clear_line(index, rank, &mut left, now);
             }
         }
         self.dispatch(now);

@@ -31,6 +31,9 @@ pub mod settings;
 pub mod lifecycle;
 pub mod schedule;
 pub mod customers;
+pub(crate) mod rank;
+pub(crate) mod passes;
+pub(crate) mod answer_time;
 pub(crate) mod reserve;
 pub mod queue;
 pub mod limit;
@@ -107,6 +110,11 @@ impl Class {
     /// Whether this is one of the lowest classes, which are owed a floor.
     pub const fn has_floor(self) -> bool {
         matches!(self, Class::Read | Class::Background)
+    }
+
+    /// Whether this is a step of a journey, which takes a pass.
+    pub const fn is_of_a_journey(self) -> bool {
+        matches!(self, Class::Commit | Class::Continue | Class::Start)
     }
 
     /// Whether this class is served whatever state its product is in.
@@ -194,8 +202,12 @@ pub enum Refusal {
     EventParked,
     /// The event's betting stop has passed.
     PastBettingStop,
+    /// The event's betting stop is so near that the bet would not be answered before it.
+    StopTooNear,
     /// So many wait already that this one would have waited too long.
     QueueFull,
+    /// Others are before this customer, whose turn is kept until the time told.
+    NotYourTurn,
     /// Waited as long as anybody may.
     WaitedTooLong,
     /// This customer has as many requests running and waiting as one may have while others wait.
@@ -208,7 +220,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// How many refusals there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 13;
     /// Every refusal.
     pub const ALL: [Refusal; Refusal::COUNT] = [
         Refusal::Closed,
@@ -217,7 +229,9 @@ impl Refusal {
         Refusal::EventClosed,
         Refusal::EventParked,
         Refusal::PastBettingStop,
+        Refusal::StopTooNear,
         Refusal::QueueFull,
+        Refusal::NotYourTurn,
         Refusal::WaitedTooLong,
         Refusal::OverCustomerShare,
         Refusal::ShuttingDown,
@@ -238,7 +252,9 @@ impl Refusal {
             Refusal::EventClosed => "event_closed",
             Refusal::EventParked => "event_parked",
             Refusal::PastBettingStop => "past_betting_stop",
+            Refusal::StopTooNear => "stop_too_near",
             Refusal::QueueFull => "queue_full",
+            Refusal::NotYourTurn => "not_your_turn",
             Refusal::WaitedTooLong => "waited_too_long",
             Refusal::OverCustomerShare => "over_customer_share",
             Refusal::ShuttingDown => "shutting_down",

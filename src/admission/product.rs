@@ -4,15 +4,18 @@
 
 use std::time::Duration;
 
+use super::answer_time::AnswerTime;
 use super::floor::Floor;
+use super::passes::{self, Passes, Standing};
 use super::queue::Line;
 use super::ramp::Ramp;
 use super::random::Random;
+use super::rank::Rank;
 use super::rate::Rate;
 use super::reserve::Reserve;
 use super::retry_after::Calendar;
 use super::settings::{Needs, ProductSettings};
-use super::{Class, Refusal, Refused, State, Timestamp};
+use super::{Class, Customer, Refusal, Refused, State, Timestamp};
 
 /// A line that has been waited in for longer stands, and is kept short.
 const BURST: Duration = Duration::from_millis(100);
@@ -28,18 +31,24 @@ pub struct Product {
     /// What those of each class need beside that.
     pub(crate) also_needed: [Needs; Class::COUNT],
     pub(crate) state: State,
-    pub(crate) lines: [Line; Class::COUNT],
+    pub(crate) lines: [Line; Rank::COUNT],
     pub(crate) waiting: u32,
     pub(crate) in_flight: u32,
     pub(crate) reserve: Reserve,
     pub(crate) ramp: Option<Ramp>,
     pub(crate) floor: Floor,
+    /// Who holds a pass and who has been promised a turn, where that counts.
+    pub(crate) passes: Option<Passes>,
+    /// How long bets take to be answered.
+    pub(crate) bet_time: AnswerTime,
+    /// Somebody who waits may have to be told of their event.
+    pub(crate) review: bool,
     /// When each line began to be waited in; it says nothing while the line is empty.
-    line_since: [Timestamp; Class::COUNT],
+    line_since: [Timestamp; Rank::COUNT],
     /// How long a line may take to drain, and one that stands.
     longest_wait_s: f64,
     standing_wait_s: f64,
-    let_through: [Rate; Class::COUNT],
+    let_through: [Rate; Rank::COUNT],
     calendars: [Calendar; Class::COUNT],
 }
 
@@ -48,6 +57,7 @@ impl Product {
         let always_needed = Needs::in_common(&settings.needs);
         let longest = settings.queue.longest_wait;
         let standing = longest.min(settings.latency_objective / STANDING);
+        let passes = settings.passes.clone().map(|settings| Passes::new(settings, now));
         Product {
             longest_wait_s: longest.as_secs_f64(),
             standing_wait_s: standing.as_secs_f64(),
@@ -57,12 +67,15 @@ impl Product {
             also_needed: settings.needs.map(|needs| needs.without(&always_needed)),
             settings,
             state: State::Open,
-            lines: [Line::default(); Class::COUNT],
+            lines: [Line::default(); Rank::COUNT],
             waiting: 0,
             in_flight: 0,
             ramp: None,
             floor: Floor::default(),
-            line_since: [now; Class::COUNT],
+            passes,
+            bet_time: AnswerTime::default(),
+            review: false,
+            line_since: [now; Rank::COUNT],
             let_through: std::array::from_fn(|_| Rate::new(now)),
         }
     }
@@ -70,6 +83,19 @@ impl Product {
     /// Where it is in its life.
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// In which line somebody waits who asks for a step of `class`, and what their turn in it is. Who holds no pass and has
+    /// been promised none has a turn after all who were.
+    pub(crate) fn rank(&mut self, class: Class, customer: Customer, now: Timestamp) -> (Rank, u64) {
+        let Some(passes) = self.passes.as_mut().filter(|_| class.is_of_a_journey()) else {
+            return (Rank::of(class), 0);
+        };
+        match passes.standing(customer, now) {
+            Standing::Holder => (Rank::of(class), 0),
+            Standing::Promised(turn) => (Rank::of_newcomer(class), turn),
+            Standing::Stranger => (Rank::of_newcomer(class), u64::MAX),
+        }
     }
 
     /// Seats it holds under the limits.
@@ -84,12 +110,26 @@ impl Product {
 
     /// How many wait in a class.
     pub fn waiting(&self, class: Class) -> u32 {
-        self.lines[class.index()].len()
+        Rank::all_of(class).map(|rank| self.waiting_as(rank)).sum()
+    }
+
+    /// Customers who hold a pass.
+    pub fn passes(&self) -> u32 {
+        self.passes.as_ref().map_or(0, Passes::held)
+    }
+
+    /// Customers who were told when to come back and whose turn is kept.
+    pub fn promised_turns(&self) -> u32 {
+        self.passes.as_ref().map_or(0, Passes::promised)
+    }
+
+    pub(crate) fn waiting_as(&self, rank: Rank) -> u32 {
+        self.lines[rank.index()].len()
     }
 
     /// Whether anybody waits who may be served from the reserve.
     pub(crate) fn reserve_is_waited_for(&self) -> bool {
-        self.waiting(Class::Protected) + self.waiting(Class::Settle) > 0
+        self.waiting_as(Rank::Protected) + self.waiting_as(Rank::Settle) > 0
     }
 
     /// The ramp's ceiling, while there is one.
@@ -117,7 +157,7 @@ impl Product {
         self.state.refuses().is_none() && self.free_under_ramp() >= cost
     }
 
-    /// Whether one more of `class` is too many; never said of a line shorter than `short`, which is what keeps the seats
+    /// Whether one more of `rank` is too many; never said of a line shorter than `short`, which is what keeps the seats
     /// busy.
     ///
     /// A burst may wait as long as anybody may, to go by what passes now. A line that has not been empty for a while is
@@ -125,70 +165,125 @@ impl Product {
     /// their clients have hung up when it is their turn. So a standing queue is kept to a quarter of the latency
     /// objective: who is served in overload is served within it (Nichols, Jacobson: "Controlling Queue Delay", 2012;
     /// Facebook: "Fail at Scale", 2015).
-    pub(crate) fn is_line_full(&mut self, class: Class, short: u32, now: Timestamp) -> bool {
-        let ahead = self.lines[class.index()].len();
-        ahead >= short && f64::from(ahead) >= self.let_through[class.index()].per_s(now) * self.wait_s(class, now)
+    pub(crate) fn is_line_full(&mut self, rank: Rank, short: u32, now: Timestamp) -> bool {
+        let ahead = self.lines[rank.index()].len();
+        ahead >= short && f64::from(ahead) >= self.let_through[rank.index()].per_s(now) * self.wait_s(rank, now)
     }
 
-    /// Whether the line of `class` is not [full](Self::is_line_full), however long a short one may be. That costs next to
+    /// Whether the line of `rank` is not [full](Self::is_line_full), however long a short one may be. That costs next to
     /// nothing to find and is so of nearly every line; when it is not said, the line may be full or not.
-    pub(crate) fn surely_drains(&self, class: Class, now: Timestamp) -> bool {
-        let least_per_s = self.let_through[class.index()].surely_per_s(now);
-        f64::from(self.waiting(class)) < least_per_s * self.wait_s(class, now)
+    pub(crate) fn surely_drains(&self, rank: Rank, now: Timestamp) -> bool {
+        let least_per_s = self.let_through[rank.index()].surely_per_s(now);
+        f64::from(self.waiting_as(rank)) < least_per_s * self.wait_s(rank, now)
     }
 
-    /// How long the line of `class` may take to drain, in seconds.
-    fn wait_s(&self, class: Class, now: Timestamp) -> f64 {
-        if self.stands(class, now) { self.standing_wait_s } else { self.longest_wait_s }
+    /// How long the line of `rank` may take to drain, in seconds.
+    fn wait_s(&self, rank: Rank, now: Timestamp) -> f64 {
+        // Bets near their stop are told at once when they have no hope; with hope they may wait as long as anybody.
+        let short = rank != Rank::NearStop && self.stands(rank, now);
+        if short { self.standing_wait_s } else { self.longest_wait_s }
     }
 
-    /// Whether the line of `class` has not been empty for a while.
-    fn stands(&self, class: Class, now: Timestamp) -> bool {
-        self.waiting(class) > 0 && now >= self.line_since[class.index()] + BURST
+    /// Whether the line of `rank` has not been empty for a while.
+    fn stands(&self, rank: Rank, now: Timestamp) -> bool {
+        self.waiting_as(rank) > 0 && now >= self.line_since[rank.index()] + BURST
     }
 
-    /// Whether whoever came last has the next turn in the line of `class`: those who have waited longest in a line that
+    /// Whether whoever came last has the next turn in the line of `rank`: those who have waited longest in a line that
     /// stands are the ones least likely to be there still when they are served.
-    pub(crate) fn is_newest_first(&self, class: Class, now: Timestamp) -> bool {
-        class.newest_first_once_behind() && self.stands(class, now)
+    pub(crate) fn is_newest_first(&self, rank: Rank, now: Timestamp) -> bool {
+        rank.class().newest_first_once_behind() && self.stands(rank, now)
     }
 
-    /// When the line of `class` began to be [newest first](Self::is_newest_first), or will; `None` when nobody waits in it
+    /// When the line of `rank` began to be [newest first](Self::is_newest_first), or will; `None` when nobody waits in it
     /// or it never is.
-    pub(crate) fn newest_first_from(&self, class: Class) -> Option<Timestamp> {
-        let waits = class.newest_first_once_behind() && self.waiting(class) > 0;
-        waits.then(|| self.line_since[class.index()] + BURST)
+    pub(crate) fn newest_first_from(&self, rank: Rank) -> Option<Timestamp> {
+        let waits = rank.class().newest_first_once_behind() && self.waiting_as(rank) > 0;
+        waits.then(|| self.line_since[rank.index()] + BURST)
     }
 
-    /// One more is about to wait in the line of `class`.
-    pub(crate) fn joined(&mut self, class: Class, now: Timestamp) {
-        if self.lines[class.index()].is_empty() {
-            self.line_since[class.index()] = now;
+    /// One more is about to wait in the line of `rank`.
+    pub(crate) fn joined(&mut self, rank: Rank, now: Timestamp) {
+        if self.lines[rank.index()].is_empty() {
+            self.line_since[rank.index()] = now;
         }
-        if class.has_floor() && Class::ALL.into_iter().filter(|low| low.has_floor()).all(|low| self.waiting(low) == 0) {
+        if rank.class().has_floor()
+            && Class::ALL.into_iter().filter(|low| low.has_floor()).all(|low| self.waiting(low) == 0)
+        {
             self.floor.forgiven();
         }
         self.waiting += 1;
     }
 
-    pub(crate) fn counted(&mut self, class: Class, now: Timestamp) {
-        self.let_through[class.index()].count(now);
+    /// The turn of somebody who joins a line. Who holds no pass has it kept from now on, whatever becomes of this request.
+    pub(crate) fn turn_of_who_joins(&mut self, rank: Rank, turn: u64, customer: Customer, now: Timestamp) -> u64 {
+        match &mut self.passes {
+            Some(passes) if rank.is_newcomers() && turn == u64::MAX => passes.promise(customer, now).unwrap_or(turn),
+            _ => turn,
+        }
     }
 
-    /// `refusal`, with a time to come back.
-    pub(crate) fn refuse(&mut self, refusal: Refusal, class: Class, now: Timestamp, random: &mut Random) -> Refused {
-        let calendar = &mut self.calendars[class.index()];
-        let retry_after = match refusal {
-            Refusal::QueueFull | Refusal::WaitedTooLong => {
-                let drain = self.let_through[class.index()].per_s(now);
+    /// One of `rank` is let through.
+    pub(crate) fn counted(&mut self, rank: Rank, customer: Customer, now: Timestamp) {
+        self.let_through[rank.index()].count(now);
+        if let Some(passes) = self.passes.as_mut().filter(|_| rank.class().is_of_a_journey()) {
+            passes.let_through(customer, now);
+        }
+    }
+
+    /// `refusal`, with a time to come back. Who holds no pass, and may come back for their turn, has it kept for them.
+    pub(crate) fn refuse(
+        &mut self,
+        refusal: Refusal,
+        rank: Rank,
+        customer: Customer,
+        now: Timestamp,
+        random: &mut Random,
+    ) -> Refused {
+        let comes_back = !matches!(
+            refusal,
+            Refusal::OverCustomerShare | Refusal::EventClosed | Refusal::PastBettingStop | Refusal::StopTooNear
+        );
+        let turn = match &mut self.passes {
+            Some(passes) if rank.is_newcomers() && comes_back => passes.promise(customer, now),
+            _ => None,
+        };
+        let waits = matches!(refusal, Refusal::QueueFull | Refusal::WaitedTooLong);
+        let (refusal, retry_after) = match turn.filter(|_| waits) {
+            Some(turn) => (Refusal::NotYourTurn, self.until_turn(turn, rank, now, random)),
+            None => (refusal, self.retry_after(refusal, rank, now, random)),
+        };
+        if let (Some(passes), Some(_)) = (&mut self.passes, turn) {
+            passes.told(customer, retry_after, now);
+        }
+        Refused { refusal, retry_after }
+    }
+
+    /// When whoever has this turn is told to come back for it.
+    fn until_turn(&mut self, turn: u64, rank: Rank, now: Timestamp, random: &mut Random) -> Duration {
+        let wait = self.passes.as_mut().and_then(|passes| passes.wait(turn, now));
+        let Some(wait) = wait else { return self.retry_after(Refusal::QueueFull, rank, now, random) };
+        let (soonest, latest) = self.settings.queue.retry_after;
+        let latest = latest.max(soonest);
+        // Farther ahead nothing is told; any time in the later half, so that those return level too.
+        if wait > latest {
+            return random.between((latest / 2).max(soonest), latest);
+        }
+        passes::come_back(wait, random).clamp(soonest, latest)
+    }
+
+    fn retry_after(&mut self, refusal: Refusal, rank: Rank, now: Timestamp, random: &mut Random) -> Duration {
+        let calendar = &mut self.calendars[rank.class().index()];
+        match refusal {
+            Refusal::QueueFull | Refusal::WaitedTooLong | Refusal::NotYourTurn => {
+                let drain = self.let_through[rank.index()].per_s(now);
                 calendar.promise(drain, now, random)
             }
             Refusal::Closed | Refusal::Parked | Refusal::EventParked => calendar.shut(now, random),
             Refusal::NoBackend => calendar.gone(now, random),
             Refusal::OverCustomerShare | Refusal::ShuttingDown | Refusal::ProxyOverloaded => calendar.soon(random),
             // What is over does not come back.
-            Refusal::EventClosed | Refusal::PastBettingStop => Duration::ZERO,
-        };
-        Refused { refusal, retry_after }
+            Refusal::EventClosed | Refusal::PastBettingStop | Refusal::StopTooNear => Duration::ZERO,
+        }
     }
 }

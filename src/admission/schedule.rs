@@ -96,7 +96,8 @@ impl Schedule {
 
     /// Why a request that names `key` must not reach a backend now, if so. Only bets are refused: the
     /// receipt of an earlier one, or the odds of a closed race, are nobody's loss.
-    pub(crate) fn forbids(&self, key: EventKey, class: Class, now: Timestamp) -> Option<Refusal> {
+    /// A bet `takes` so long to be answered.
+    pub(crate) fn forbids(&self, key: EventKey, class: Class, now: Timestamp, takes: Duration) -> Option<Refusal> {
         if class != Class::Commit {
             return None;
         }
@@ -105,7 +106,7 @@ impl Schedule {
             EventState::Closed => Some(Refusal::EventClosed),
             _ if now >= entry.stop => Some(Refusal::PastBettingStop),
             EventState::Parked => Some(Refusal::EventParked),
-            EventState::Open => None,
+            EventState::Open => (now + takes > entry.stop).then_some(Refusal::StopTooNear),
         }
     }
 }
@@ -116,6 +117,7 @@ mod tests {
 
     const RACE: EventKey = EventKey(75);
     const OTHER: EventKey = EventKey(86);
+    const AT_ONCE: Duration = Duration::ZERO;
 
     fn clock(hh: u64, mm: u64) -> Timestamp {
         Timestamp::after(Duration::from_secs((hh * 60 + mm) * 60))
@@ -137,10 +139,10 @@ mod tests {
         let mut schedule = bergsaker();
         let told = schedule.close_signal(RACE, clock(16, 6));
         assert_eq!(told, Signalled::Implausible { before_stop: Duration::from_secs(14 * 60) });
-        let bet = |schedule: &Schedule, event| schedule.forbids(event, Class::Commit, clock(16, 7));
+        let bet = |schedule: &Schedule, event| schedule.forbids(event, Class::Commit, clock(16, 7), AT_ONCE);
         assert_eq!(bet(&schedule, RACE), Some(Refusal::EventParked));
         assert_eq!(bet(&schedule, OTHER), None);
-        assert_eq!(schedule.forbids(RACE, Class::Read, clock(16, 7)), None);
+        assert_eq!(schedule.forbids(RACE, Class::Read, clock(16, 7), AT_ONCE), None);
         assert!(schedule.set(RACE, EventState::Open));
         assert_eq!(bet(&schedule, RACE), None);
     }
@@ -149,10 +151,10 @@ mod tests {
     fn a_close_near_the_stop_is_believed_and_one_for_an_unknown_race_changes_nothing() {
         let mut schedule = bergsaker();
         assert_eq!(schedule.close_signal(RACE, clock(16, 19)), Signalled::Closed);
-        assert_eq!(schedule.forbids(RACE, Class::Commit, clock(16, 19)), Some(Refusal::EventClosed));
+        assert_eq!(schedule.forbids(RACE, Class::Commit, clock(16, 19), AT_ONCE), Some(Refusal::EventClosed));
         assert_eq!(schedule.close_signal(EventKey(1), clock(16, 19)), Signalled::Unknown);
         assert!(!schedule.set(EventKey(1), EventState::Closed));
-        assert_eq!(schedule.forbids(OTHER, Class::Commit, clock(16, 19)), None);
+        assert_eq!(schedule.forbids(OTHER, Class::Commit, clock(16, 19), AT_ONCE), None);
     }
 
     #[test]
@@ -163,9 +165,18 @@ mod tests {
     }
 
     #[test]
+    fn a_bet_that_would_be_answered_after_its_stop_is_too_late_already() {
+        let schedule = bergsaker();
+        let asks = |takes| schedule.forbids(RACE, Class::Commit, clock(16, 19), Duration::from_secs(takes));
+        assert_eq!(asks(60), None);
+        assert_eq!(asks(61), Some(Refusal::StopTooNear));
+        assert_eq!(schedule.forbids(RACE, Class::Read, clock(16, 19), Duration::from_secs(61)), None);
+    }
+
+    #[test]
     fn nothing_passes_after_its_stop_and_unknown_events_are_the_backends_business() {
         let schedule = bergsaker();
-        assert_eq!(schedule.forbids(RACE, Class::Commit, clock(16, 20)), Some(Refusal::PastBettingStop));
-        assert_eq!(schedule.forbids(EventKey(1), Class::Commit, clock(23, 0)), None);
+        assert_eq!(schedule.forbids(RACE, Class::Commit, clock(16, 20), AT_ONCE), Some(Refusal::PastBettingStop));
+        assert_eq!(schedule.forbids(EventKey(1), Class::Commit, clock(23, 0), AT_ONCE), None);
     }
 }

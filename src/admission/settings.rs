@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Class;
 use super::limit::Limit;
+pub use super::passes::PassSettings;
 
 /// One domain: the products that share pools or budgets, decided under one lock.
 #[derive(Clone, Debug)]
@@ -38,6 +39,9 @@ pub struct ProductSettings {
     /// customer have all of it. An address, which many may share, holds at most what this leaves of the reserve, and at
     /// least as much as one customer.
     pub reserve_per_customer: NonZeroU32,
+    /// How long customers in the middle of a journey go before others, and for how long a turn is kept for who is sent
+    /// away. `None`: nobody does, and none is.
+    pub passes: Option<PassSettings>,
 }
 
 /// Bounds of a product's queue.
@@ -52,6 +56,10 @@ pub struct QueueSettings {
     /// What the lowest classes, `read` and `background` together, are owed while they wait of what the product lets
     /// through, in per cent of seats. 0 lets them starve while there is anything better to do.
     pub floor: u32,
+    /// A bet whose betting stop is nearer than this goes before all others, earliest stop first, and one that would not
+    /// be answered before its stop is refused. Too long, and under overload everybody is served at the last moment, or
+    /// after it. Zero: bets are not told apart by their stops.
+    pub near_stop: Duration,
     /// The earliest and latest `Retry-After` told to those who are refused.
     pub retry_after: (Duration, Duration),
 }

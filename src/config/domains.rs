@@ -126,6 +126,7 @@ fn admitted(parts: &Parts<'_>, members: &Members, product: usize) -> Admitted {
         queue: draft.queue.clone(),
         reserve: draft.reserve,
         reserve_per_customer: draft.reserve_per_customer,
+        passes: draft.passes.clone(),
     }
 }
 

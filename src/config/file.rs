@@ -131,6 +131,8 @@ pub(super) struct Product {
     pub(super) idle_connections: Opt<i64>,
     #[serde(default)]
     pub(super) queue: Queue,
+    #[serde(default)]
+    pub(super) passes: Passes,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,7 +165,18 @@ pub(crate) struct Queue {
     pub(crate) longest_wait: Opt<String>,
     pub(crate) length: Opt<i64>,
     pub(crate) floor: Opt<i64>,
+    pub(crate) near_stop: Opt<String>,
     pub(crate) retry_after: List<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Passes {
+    pub(crate) keep: Opt<bool>,
+    pub(crate) idle: Opt<String>,
+    pub(crate) longest: Opt<String>,
+    pub(crate) hold: Opt<String>,
+    pub(crate) customers: Opt<i64>,
 }
 
 pub(crate) type Limit = NumberOr<LimitRange>;

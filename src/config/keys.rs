@@ -200,7 +200,14 @@ pub const CONFIG: &[Key] = &[
     key("product.queue.longest_wait", Duration, r#""1s""#),
     key("product.queue.length", Number, "1000"),
     key("product.queue.floor", Number, "2"),
+    key("product.queue.near_stop", Duration, r#""3s""#),
     key("product.queue.retry_after", Texts, r#"["1s", "30s"]"#),
+    key("product.passes", Section, "[product.passes]"),
+    key("product.passes.keep", Switch, "true"),
+    key("product.passes.idle", Duration, r#""10m""#),
+    key("product.passes.longest", Duration, r#""30m""#),
+    key("product.passes.hold", Duration, r#""2m""#),
+    key("product.passes.customers", Number, "100000"),
 ];
 
 /// The keys of the schedule.

@@ -24,6 +24,7 @@ pub(crate) mod names;
 pub(crate) mod limits;
 mod backends;
 pub(crate) mod budgets;
+pub(crate) mod passes;
 mod domains;
 mod schedule;
 pub(crate) mod surroundings;

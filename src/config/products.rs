@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::admission::settings::QueueSettings;
+use crate::admission::settings::{PassSettings, QueueSettings};
 use crate::admission::{Class, ONE_SEAT};
 
 use super::backends::Backend;
@@ -13,7 +13,7 @@ use super::budgets::Sharer;
 use super::check::{Check, Span};
 use super::file::{ClassRules, Opt, Product, Queue};
 use super::rules::{self, Placed, covers, in_words, meet};
-use super::{backends, names};
+use super::{backends, names, passes};
 
 /// A product that is checked by itself, but not yet in a pool and a domain.
 pub(super) struct Draft<'f> {
@@ -29,6 +29,7 @@ pub(super) struct Draft<'f> {
     pub(super) reserve: NonZeroU32,
     pub(super) reserve_per_customer: NonZeroU32,
     pub(super) queue: QueueSettings,
+    pub(super) passes: Option<PassSettings>,
 }
 
 /// The rules of a class, and what it costs.
@@ -91,6 +92,7 @@ fn draft<'f>(check: &mut Check<'_>, spanned: &'f Spanned<Product>) -> Draft<'f> 
         reserve,
         reserve_per_customer,
         queue: queue(check, &written.queue),
+        passes: passes::check(check, &written.passes),
         written,
         name,
         at,
@@ -212,7 +214,16 @@ pub(crate) fn queue(check: &mut Check<'_>, written: &Queue) -> QueueSettings {
         longest_wait: check.duration("longest_wait", &written.longest_wait, Duration::from_secs(1)),
         length: check.count("length", &written.length, 1_000_000, LENGTH),
         floor: floor(check, &written.floor),
+        near_stop: near_stop(check, &written.near_stop),
         retry_after: retry_after(check, written),
+    }
+}
+
+/// The only time that may be none: then bets are not told apart by their stops.
+fn near_stop(check: &mut Check<'_>, written: &Opt<String>) -> Duration {
+    match written {
+        Some(text) if text.get_ref() == "0s" => Duration::ZERO,
+        _ => check.duration("near_stop", written, NEAR_STOP),
     }
 }
 
@@ -257,6 +268,7 @@ pub(crate) const LATENCY_OBJECTIVE: Duration = Duration::from_millis(250);
 pub(crate) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 /// In per cent: enough for a page to fill, too little for bets to feel it.
 const FLOOR: u32 = 2;
+const NEAR_STOP: Duration = Duration::from_secs(3);
 const MOST_FLOOR: u32 = 20;
 const LENGTH: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 const RESERVE: NonZeroU32 = NonZeroU32::new(8).unwrap();

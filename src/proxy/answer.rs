@@ -111,12 +111,13 @@ fn whole_seconds(wait: Duration) -> usize {
 const fn status(refusal: Refusal) -> StatusCode {
     match refusal {
         Refusal::OverCustomerShare => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::EventClosed | Refusal::PastBettingStop => StatusCode::FORBIDDEN,
+        Refusal::EventClosed | Refusal::PastBettingStop | Refusal::StopTooNear => StatusCode::FORBIDDEN,
         Refusal::Closed
         | Refusal::Parked
         | Refusal::NoBackend
         | Refusal::EventParked
         | Refusal::QueueFull
+        | Refusal::NotYourTurn
         | Refusal::WaitedTooLong
         | Refusal::ShuttingDown
         | Refusal::ProxyOverloaded => StatusCode::SERVICE_UNAVAILABLE,
@@ -134,7 +135,13 @@ const fn detail(refusal: Refusal) -> (&'static str, &'static str) {
             ("Betting paused", "Betting on this event is paused while we check a signal. It may go on; please wait.")
         }
         Refusal::PastBettingStop => ("Betting closed", "The betting stop of this event has passed."),
+        Refusal::StopTooNear => {
+            ("Too late", "The betting stop of this event is too near for a bet to be placed in time.")
+        }
         Refusal::QueueFull => ("Very busy", "Many customers are here just now. Please come back at the time given."),
+        Refusal::NotYourTurn => {
+            ("Your turn is kept", "Others are before you. Your turn is kept: please come back at the time given.")
+        }
         Refusal::WaitedTooLong => ("Very busy", "It was not your turn in time. Please come back at the time given."),
         Refusal::OverCustomerShare => ("Too many at once", "You have many requests under way. Let some finish first."),
         Refusal::ShuttingDown => ("Restarting", "This server is restarting. Please try again at once."),

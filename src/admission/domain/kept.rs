@@ -6,6 +6,7 @@
 //! others are; else a full wallet would keep the odds waiting.
 
 use super::super::queue::Waiter;
+use super::super::rank::Rank;
 use super::super::settings::Needs;
 use super::super::{Arrival, Class, ONE_SEAT, Timestamp};
 use super::{Domain, NOBODYS, Turn};
@@ -23,17 +24,17 @@ enum Lack {
 impl Domain {
     /// While anybody wants several seats: find out for whom what is free is kept, other than from a newcomer who ranks before
     /// them in their own product.
-    pub(super) fn find_kept(&mut self, newcomer: Option<(usize, Class)>, now: Timestamp) {
+    pub(super) fn find_kept(&mut self, newcomer: Option<(usize, Rank)>, now: Timestamp) {
         self.kept.fill(NOBODYS);
         for index in 0..self.products.len() {
-            let Some((class, head)) = self.keeper(index, now) else { continue };
+            let Some((keeps, head)) = self.keeper(index, now) else { continue };
             let before =
-                |rank| self.ranks(index).into_iter().take_while(|other| *other != class).any(|other| other == rank);
+                |rank| self.ranks(index).into_iter().take_while(|other| *other != keeps).any(|other| other == rank);
             if newcomer.is_some_and(|(product, rank)| product == index && before(rank)) {
                 continue;
             }
             let (turn, cost) = (self.turn(&head.arrival, head.until, now), self.cost(&head.arrival));
-            for need in self.products[index].settings.needs[class.index()].iter() {
+            for need in self.products[index].settings.needs[keeps.class().index()].iter() {
                 if self.resources[need].free() < cost {
                     self.kept[need] = self.kept[need].min(turn);
                 }
@@ -58,7 +59,7 @@ impl Domain {
         }
         let products = self.products.iter().enumerate().filter(|(_, product)| product.waiting > 0);
         let changes = products.flat_map(|(index, product)| {
-            let turns = Class::ALL.into_iter().filter_map(|class| product.newest_first_from(class));
+            let turns = Rank::ALL.into_iter().filter_map(|rank| product.newest_first_from(rank));
             turns.chain(self.head_stops(index)).filter(|at| *at > self.latest)
         });
         changes.min()
@@ -66,31 +67,31 @@ impl Domain {
 
     /// When betting stops on the event of the next bet of a product.
     fn head_stops(&self, index: usize) -> Option<Timestamp> {
-        let event = self.head(index, Class::Commit)?.arrival.event?;
-        self.schedule.get(event).map(|entry| entry.stop)
+        let heads = Rank::all_of(Class::Commit).filter_map(|rank| self.head(index, rank)?.arrival.event);
+        heads.filter_map(|event| Some(self.schedule.get(event)?.stop)).min()
     }
 
     /// Whether an arrival that finds all it needs has to leave it to somebody who waits.
-    pub(super) fn is_kept_from_newcomer(&mut self, arrival: &Arrival, now: Timestamp) -> bool {
+    pub(super) fn is_kept_from_newcomer(&mut self, arrival: &Arrival, rank: Rank, now: Timestamp) -> bool {
         if !self.waiters.any_wants_several() {
             return false;
         }
         let index = arrival.product.index();
-        self.find_kept(Some((index, arrival.class)), now);
+        self.find_kept(Some((index, rank)), now);
         let until = now + self.products[index].settings.queue.longest_wait;
         let turn = self.turn(arrival, until, now);
-        self.is_kept_from(arrival, turn, now)
+        self.is_kept_from(arrival, rank, turn, now)
     }
 
     /// Whether what is free is kept for somebody whose turn comes before this one.
-    pub(super) fn is_kept_from(&self, arrival: &Arrival, turn: Turn, now: Timestamp) -> bool {
+    pub(super) fn is_kept_from(&self, arrival: &Arrival, rank: Rank, turn: Turn, now: Timestamp) -> bool {
         if !self.waiters.any_wants_several() || self.bypass || self.reserve_for(arrival).is_some() {
             return false;
         }
-        let (index, class) = (arrival.product.index(), arrival.class);
-        let needs = &self.products[index].settings.needs[class.index()];
-        let mut before = self.ranks(index).into_iter().take_while(|rank| *rank != class);
-        needs.iter().any(|need| self.kept[need] < turn) || before.any(|rank| self.keeps(index, rank, needs, now))
+        let index = arrival.product.index();
+        let needs = &self.products[index].settings.needs[arrival.class.index()];
+        let mut before = self.ranks(index).into_iter().take_while(|other| *other != rank);
+        needs.iter().any(|need| self.kept[need] < turn) || before.any(|other| self.keeps(index, other, needs, now))
     }
 
     /// Whether a waiter is in the way of others without a hope: forbidden by now, or too late. Only of who wants several
@@ -101,23 +102,23 @@ impl Domain {
 
     /// Who of a product comes first and lacks the rest of what is partly there; nobody while somebody before them can
     /// start.
-    fn keeper(&self, index: usize, now: Timestamp) -> Option<(Class, &Waiter)> {
-        let heads = self.ranks(index).into_iter().filter_map(|class| {
-            let head = self.head(index, class)?;
-            Some((class, head, self.lack(head, now)))
+    fn keeper(&self, index: usize, now: Timestamp) -> Option<(Rank, &Waiter)> {
+        let heads = self.ranks(index).into_iter().filter_map(|rank| {
+            let head = self.head(index, rank)?;
+            Some((rank, head, self.lack(head, now)))
         });
         let mut lacking = heads.filter(|(.., lack)| *lack != Lack::All);
-        lacking.next().filter(|(.., lack)| *lack == Lack::Rest).map(|(class, head, _)| (class, head))
+        lacking.next().filter(|(.., lack)| *lack == Lack::Rest).map(|(rank, head, _)| (rank, head))
     }
 
-    /// Whether the head of `class` keeps anything of what one of the same product needs who ranks below it.
-    fn keeps(&self, index: usize, class: Class, wanted: &Needs, now: Timestamp) -> bool {
+    /// Whether the head of `rank` keeps anything of what one of the same product needs who ranks below it.
+    fn keeps(&self, index: usize, rank: Rank, wanted: &Needs, now: Timestamp) -> bool {
         let product = &self.products[index];
-        let Some(head) = self.head(index, class) else { return false };
+        let Some(head) = self.head(index, rank) else { return false };
         if self.lack(head, now) != Lack::Rest {
             return false;
         }
-        let (needs, cost) = (&product.settings.needs[class.index()], self.cost(&head.arrival));
+        let (needs, cost) = (&product.settings.needs[rank.class().index()], self.cost(&head.arrival));
         let short = |need: usize| self.resources[need].free() < cost;
         product.free_under_ramp() < cost
             || needs.iter().any(|need| short(need) && wanted.iter().any(|other| other == need))

@@ -6,9 +6,10 @@
 //! is asked. Both ways come to the same, which debug builds check at every turn.
 
 use super::super::queue::Waiter;
+use super::super::rank::Rank;
 use super::super::resource::as_claim;
 use super::super::settings::Needs;
-use super::super::{Arrival, Class, Product, Timestamp};
+use super::super::{Arrival, Product, Timestamp};
 use super::{Domain, Turn};
 
 impl Domain {
@@ -16,7 +17,7 @@ impl Domain {
     /// Of two that are as far, the one whose head must be told first. Within a product the highest class (or a low one
     /// that is owed its floor) whose needs are free: a head blocked on a budget is passed over, and what is kept for
     /// somebody is left to them.
-    pub(super) fn next_turn(&mut self, now: Timestamp) -> Option<(usize, Class)> {
+    pub(super) fn next_turn(&mut self, now: Timestamp) -> Option<(usize, Rank)> {
         if self.waiters.any_wants_several() {
             self.find_kept(None, now);
         }
@@ -25,20 +26,20 @@ impl Domain {
             if product.waiting == 0 {
                 continue;
             }
-            let Some((claim, class)) = self.first_ready(product, index, least, now) else { continue };
-            if claim < least || next.is_none_or(|next| self.is_told_before((index, class), next, now)) {
-                (next, least) = (Some((index, class)), claim);
+            let Some((claim, rank)) = self.first_ready(product, index, least, now) else { continue };
+            if claim < least || next.is_none_or(|next| self.is_told_before((index, rank), next, now)) {
+                (next, least) = (Some((index, rank)), claim);
             }
         }
         next
     }
 
     /// Of two lines, whether the head of the one must be told before that of the other.
-    fn is_told_before(&self, one: (usize, Class), other: (usize, Class), now: Timestamp) -> bool {
+    fn is_told_before(&self, one: (usize, Rank), other: (usize, Rank), now: Timestamp) -> bool {
         // At once when it is in the way of others without a hope.
         let until = |head: &Waiter| if self.is_stale(head, now) { Timestamp::ZERO } else { head.until };
         let first =
-            |(index, class)| Some(self.passer(index, class).map_or(self.head(index, class)?, |(_, waiter)| waiter));
+            |(index, rank)| Some(self.passer(index, rank).map_or(self.head(index, rank)?, |(_, waiter)| waiter));
         let told = |line| first(line).map_or(Timestamp::NEVER, until);
         told(one) < told(other)
     }
@@ -64,7 +65,7 @@ impl Domain {
 
     /// The first class of a product whose head can start or must be told no, with what it claims. Nobody, too, when that
     /// is more than `least`.
-    fn first_ready(&self, product: &Product, index: usize, least: u64, now: Timestamp) -> Option<(u64, Class)> {
+    fn first_ready(&self, product: &Product, index: usize, least: u64, now: Timestamp) -> Option<(u64, Rank)> {
         if self.must_ask_heads() || product.reserve_is_waited_for() {
             return self.first_ready_head(index, now).filter(|(claim, _)| *claim <= least);
         }
@@ -87,7 +88,7 @@ impl Domain {
         index: usize,
         least: u64,
         now: Timestamp,
-    ) -> Option<(u64, Class)> {
+    ) -> Option<(u64, Rank)> {
         if !product.has_room(1) {
             return None;
         }
@@ -96,18 +97,18 @@ impl Domain {
         if claim_of_all > least {
             return None;
         }
-        let ready = |class: &Class| {
-            let distance = self.farthest(&product.also_needed[class.index()], of_all, index, 1, now)?;
-            Some((if distance > of_all { as_claim(distance) } else { claim_of_all }, *class))
+        let ready = |rank: &Rank| {
+            let distance = self.farthest(&product.also_needed[rank.class().index()], of_all, index, 1, now)?;
+            Some((if distance > of_all { as_claim(distance) } else { claim_of_all }, *rank))
         };
-        let ranks = if product.floor.is_due(1) { self.ranks_with_floor(index) } else { Class::ALL };
-        let first = ranks.iter().filter(|class| product.waiting(**class) > 0).find_map(ready);
+        let ranks = if product.floor.is_due(1) { self.ranks_with_floor(index) } else { Rank::ALL };
+        let first = ranks.iter().filter(|rank| product.waiting_as(**rank) > 0).find_map(ready);
         first.filter(|(claim, _)| *claim <= least)
     }
 
     /// The same whoever they are: each head is asked.
-    fn first_ready_head(&self, index: usize, now: Timestamp) -> Option<(u64, Class)> {
-        self.ranks(index).into_iter().find_map(|class| Some((self.ready(index, class, now)?, class)))
+    fn first_ready_head(&self, index: usize, now: Timestamp) -> Option<(u64, Rank)> {
+        self.ranks(index).into_iter().find_map(|rank| Some((self.ready(index, rank, now)?, rank)))
     }
 
     /// How far a product would be from its due of what of `needs` it is farthest from, with so many more seats of each;
@@ -124,12 +125,12 @@ impl Domain {
 
     /// What the head of a line claims, if it can start or must be told no: whether all is there and what it claims of it
     /// is found in one pass.
-    fn ready(&self, index: usize, class: Class, now: Timestamp) -> Option<u64> {
-        let head = self.head(index, class)?;
+    fn ready(&self, index: usize, rank: Rank, now: Timestamp) -> Option<u64> {
+        let head = self.head(index, rank)?;
         if self.is_stale(head, now) {
             return Some(0);
         }
-        if self.passer(index, class).is_some() {
+        if self.passer(index, rank).is_some() {
             return Some(0);
         }
         if self.bypass || self.reserve_for(&head.arrival).is_some() {
@@ -139,8 +140,8 @@ impl Domain {
         if !product.has_room(cost) {
             return None;
         }
-        let claim = as_claim(self.farthest(&product.settings.needs[class.index()], 0.0, index, cost, now)?);
-        (!self.is_kept_from(&head.arrival, (claim, head.until), now)).then_some(claim)
+        let claim = as_claim(self.farthest(&product.settings.needs[rank.class().index()], 0.0, index, cost, now)?);
+        (!self.is_kept_from(&head.arrival, rank, (claim, head.until), now)).then_some(claim)
     }
 
     pub(super) fn turn(&self, arrival: &Arrival, until: Timestamp, now: Timestamp) -> Turn {

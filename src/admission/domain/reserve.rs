@@ -5,7 +5,8 @@
 //! request of theirs has ended it is their turn again, before everybody behind them.
 
 use super::super::queue::Waiter;
-use super::super::{Arrival, Class, Place};
+use super::super::rank::Rank;
+use super::super::{Arrival, Place};
 use super::Domain;
 
 /// So many places of a line are looked at for somebody who may have a seat of the reserve. Who stands further back waits
@@ -25,11 +26,11 @@ impl Domain {
 
     /// Who takes a seat of the reserve before the head of a line, because everybody before them has as much of it as one
     /// may have. Nobody while the head is under their cap, or the first who is would have to wait too.
-    pub(super) fn passer(&self, index: usize, class: Class) -> Option<(Place, &Waiter)> {
-        if !class.passes_in_every_state() || self.bypass || self.products[index].reserve.is_full() {
+    pub(super) fn passer(&self, index: usize, rank: Rank) -> Option<(Place, &Waiter)> {
+        if rank >= Rank::FIRST_WITHOUT_RESERVE || self.bypass || self.products[index].reserve.is_full() {
             return None;
         }
-        let line = self.waiters.in_line(&self.products[index].lines[class.index()]).take(PLACES_LOOKED_AT);
+        let line = self.waiters.in_line(&self.products[index].lines[rank.index()]).take(PLACES_LOOKED_AT);
         let (at, (place, waiter)) = line.enumerate().find(|(_, (_, waiter))| !self.is_over_cap(&waiter.arrival))?;
         (at > 0 && self.reserve_for(&waiter.arrival).is_some()).then_some((place, waiter))
     }
@@ -40,7 +41,7 @@ impl Domain {
         if self.reserve_for(arrival).is_none() {
             return false;
         }
-        let line = &self.products[arrival.product.index()].lines[arrival.class.index()];
+        let line = &self.products[arrival.product.index()].lines[Rank::of(arrival.class).index()];
         let all_over = || self.waiters.in_line(line).all(|(_, waiter)| self.is_over_cap(&waiter.arrival));
         (line.len() as usize) < PLACES_LOOKED_AT && all_over()
     }

@@ -1,8 +1,9 @@
 //! Who may start, and what a start takes and gives back.
 
 use super::super::limit::Sample;
+use super::super::rank::Rank;
 use super::super::settings::Needs;
-use super::super::{Arrival, Class, Event, ONE_SEAT, Outcome, Output, Refusal, Seat, Timestamp, Verdict};
+use super::super::{Arrival, Event, ONE_SEAT, Outcome, Output, Refusal, Seat, Timestamp, Verdict};
 use super::Domain;
 
 impl Domain {
@@ -16,7 +17,7 @@ impl Domain {
         let refuses = self.products[arrival.product.index()].state.refuses();
         match refuses.filter(|_| !arrival.class.passes_in_every_state()) {
             Some(refusal) => Some(refusal),
-            None => arrival.event.and_then(|event| self.schedule.forbids(event, arrival.class, now)),
+            None => self.event_forbids(arrival, now),
         }
     }
 
@@ -56,32 +57,32 @@ impl Domain {
         if product.ramp.is_none() {
             return false;
         }
-        let heads = Class::ALL.into_iter().filter_map(|class| {
-            let head = self.head(index, class)?;
+        let heads = Rank::ALL.into_iter().filter_map(|rank| {
+            let head = self.head(index, rank)?;
             Some(self.cost(&head.arrival))
         });
         product.free_under_ramp() < heads.max().unwrap_or(1)
     }
 
     /// Counted at the door, and until they leave the house: waiting and running are one stay.
-    pub(super) fn let_in(&mut self, arrival: &Arrival, now: Timestamp) -> Verdict {
+    pub(super) fn let_in(&mut self, arrival: &Arrival, rank: Rank, now: Timestamp) -> Verdict {
         self.customers.enter(arrival.customer);
-        Verdict::Proceed(self.seat(arrival, now))
+        Verdict::Proceed(self.seat(arrival, rank, now))
     }
 
     /// Take the seats. Whether they are free has been asked before (bypass does not ask).
-    pub(super) fn seat(&mut self, arrival: &Arrival, now: Timestamp) -> Seat {
+    pub(super) fn seat(&mut self, arrival: &Arrival, rank: Rank, now: Timestamp) -> Seat {
         let Arrival { product, class, customer, .. } = *arrival;
         let reserve_for = self.reserve_for(arrival);
         let seats = reserve_for.unwrap_or_else(|| self.cost(arrival));
         let reserved = reserve_for.is_some();
         let held = &mut self.products[product.index()];
-        held.counted(class, now);
+        held.counted(rank, customer, now);
         if reserved {
             held.reserve.take(customer, seats);
         } else {
             if !self.bypass {
-                self.count_floor(product.index(), class, seats);
+                self.count_floor(product.index(), rank, seats);
             }
             let held = &mut self.products[product.index()];
             held.in_flight += seats;
@@ -140,8 +141,8 @@ impl Domain {
         let held_up =
             |needs: &Needs| needs.iter().any(|need| need == resource) && (budget || !self.needs_full_budget(*needs));
         self.products.iter().filter(|product| product.waiting > 0).any(|product| {
-            let lines = product.lines.iter().zip(&product.settings.needs);
-            lines.filter(|(line, _)| !line.is_empty()).any(|(_, needs)| held_up(needs))
+            let waited_in = Rank::ALL.into_iter().filter(|rank| product.waiting_as(*rank) > 0);
+            waited_in.map(|rank| &product.settings.needs[rank.class().index()]).any(held_up)
         })
     }
 }

@@ -55,10 +55,12 @@ pub(super) fn product(guarantee: u32, needs: &[usize]) -> ProductSettings {
             longest_wait: Duration::from_secs(1),
             length: n(100),
             floor: 0,
+            near_stop: Duration::ZERO,
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         },
         reserve: n(2),
         reserve_per_customer: n(2),
+        passes: None,
     }
 }
 

@@ -136,10 +136,12 @@ fn product_settings(dice: &mut Dice, guarantee: u32, pool: usize, budgets: std::
             longest_wait: dice.time(30, 2_000),
             length: dice.one_of(&[1, 4, 20, 50, 200, 1_000, 10_000]).try_into().expect("not zero"),
             floor: dice.one_of(&[0, 2, 2, 5, 20]),
+            near_stop: std::time::Duration::ZERO,
             retry_after: (soonest, soonest + dice.time(0, 10_000)),
         },
         reserve: dice.seats(1, 6),
         reserve_per_customer: NonZeroU32::MIN,
+        passes: None,
     }
 }
 

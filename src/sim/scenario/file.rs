@@ -10,7 +10,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
 
-use crate::config::file::{Budget, Limit, List, Opt, Queue, TextOr};
+use crate::config::file::{Budget, Limit, List, Opt, Passes, Queue, TextOr};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +98,8 @@ pub(super) struct Product {
     pub(super) reserve_per_customer: Opt<i64>,
     #[serde(default)]
     pub(super) queue: Queue,
+    #[serde(default)]
+    pub(super) passes: Passes,
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,12 +8,13 @@ use toml::Spanned;
 use super::plant::{MOST_KNEE, Plant};
 use super::{file, values};
 use crate::admission::settings::{
-    LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings as Admission,
+    LimitSettings, Needs, PassSettings, ProductSettings, QueueSettings, ResourceSettings, Settings as Admission,
 };
 use crate::admission::{Class, ProductId};
 use crate::config::budgets::{self, Budget, Sharer};
 use crate::config::check::{Check, Span};
 use crate::config::limits::{self, Seats};
+use crate::config::passes;
 use crate::config::products::{self, FIRST_BYTE_TIMEOUT, Guarantee, LATENCY_OBJECTIVE, MOST_PRODUCTS, who};
 use crate::config::{customer, names};
 use crate::sim::scenario::Product;
@@ -32,6 +33,7 @@ struct Draft {
     reserve: NonZeroU32,
     reserve_per_customer: NonZeroU32,
     queue: QueueSettings,
+    passes: Option<PassSettings>,
 }
 
 /// The backends of one station, with the products that share them.
@@ -151,6 +153,7 @@ fn draft(check: &mut Check<'_>, spanned: &Spanned<file::Product>, plant: &mut Pl
         reserve,
         reserve_per_customer,
         queue: products::queue(check, &written.queue),
+        passes: passes::check(check, &written.passes),
         name,
         at,
     }
@@ -203,6 +206,7 @@ fn admitted(draft: &Draft, budgets: &[Budget], share: u32, index: usize, pools: 
         queue: draft.queue.clone(),
         reserve: draft.reserve,
         reserve_per_customer: draft.reserve_per_customer,
+        passes: draft.passes.clone(),
     }
 }
 

@@ -35,7 +35,13 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         outlives_caller: true,
     };
     let route = Route { legs: vec![Leg { station: 0, work: ms(20), spread: Spread::Exponential }] };
-    let queue = QueueSettings { longest_wait: ms(500), length: n(10_000), floor: 2, retry_after: (secs(1), secs(30)) };
+    let queue = QueueSettings {
+        longest_wait: ms(500),
+        length: n(10_000),
+        floor: 2,
+        near_stop: Duration::ZERO,
+        retry_after: (secs(1), secs(30)),
+    };
     let product = ProductSettings {
         needs: [Needs::new(&[0]).expect("one"); Class::COUNT],
         guarantee: 100,
@@ -43,6 +49,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         queue,
         reserve: n(8),
         reserve_per_customer: n(2),
+        passes: None,
     };
     let found = ResourceSettings { budget: false, limit: LimitSettings::Found(Range::default()) };
     let step = Step {

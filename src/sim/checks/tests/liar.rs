@@ -343,10 +343,12 @@ fn settings() -> Settings {
             longest_wait: Duration::from_secs(1),
             length: n(10),
             floor: 20,
+            near_stop: Duration::ZERO,
             retry_after: (Duration::from_secs(1), Duration::from_secs(30)),
         },
         reserve: n(2),
         reserve_per_customer: n(2),
+        passes: None,
     };
     Settings {
         products: vec![product; 2],

@@ -58,10 +58,12 @@ fn one_product(pools: usize, budgets: usize, random: &mut Random) -> ProductSett
             longest_wait: MS(5 + random.below(1000)),
             length: n(1 + random.below(if roomy { 300 } else { 30 }) as u32),
             floor: 0,
+            near_stop: Duration::ZERO,
             retry_after: (MS(1000), MS(30_000)),
         },
         reserve: n(reserve as u32),
         reserve_per_customer: n(1 + random.below(part) as u32),
+        passes: None,
     }
 }
 

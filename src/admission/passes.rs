@@ -1,0 +1,231 @@
+//! Who may go on, and who has been promised a turn.
+//!
+//! Refusing half of all requests lets one in thirty of five-step journeys through; admitting half of all customers lets
+//! half of them through. So whoever has been let through to a step of a journey holds a *pass* from then on, and their
+//! next steps go before those who hold none. A pass is renewed by the steps of a journey only, ends when its customer has
+//! been idle, and lasts no longer than a bound while others wait, or whoever plays on for ever would hold the door for
+//! ever. Passes are kept while all is well too, so that at the moment of a closure it is known who is mid-journey.
+//!
+//! New passes are handed out on free seats: to whom a seat is free for that nobody with a pass asks for. No number of
+//! passes is aimed at, so a wrong guess of what a pass uses cannot leave seats empty
+//! (`docs/decisions/0014-passes-on-free-seats.md`).
+//!
+//! Whoever has to be sent away without a pass is told when to come back, and their turn is kept meanwhile: turns are
+//! [numbered](turns), those who wait at the door go in the order of their numbers, and the time told is how long those
+//! with lower numbers will take, at the pace at which new customers are let in. So who comes back as told loses nothing
+//! to who tries again every half second, and who stays away holds nobody up.
+
+mod book;
+mod pace;
+mod turns;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::random::Random;
+use super::{Customer, Timestamp};
+use book::{Book, Holding, Swept};
+use pace::Pace;
+use turns::Turns;
+
+/// How long passes and promised turns are kept.
+#[derive(Clone, Debug)]
+pub struct PassSettings {
+    /// A pass ends when its customer has taken no step of a journey for so long. Shorter than people think about a bet,
+    /// they lose their place in the middle of it.
+    pub idle: Duration,
+    /// The longest life of a pass while others wait; then its customer has to wait like everybody.
+    pub longest: Duration,
+    /// How long after the time told a promised turn is kept for who does not come.
+    pub hold: Duration,
+    /// The most customers whose passes and turns are kept; who comes on top of them has neither. 100 bytes each.
+    pub most: NonZeroU32,
+}
+
+impl Default for PassSettings {
+    fn default() -> Self {
+        PassSettings {
+            idle: Duration::from_secs(600),
+            longest: Duration::from_secs(1800),
+            hold: Duration::from_secs(120),
+            most: const { NonZeroU32::new(100_000).unwrap() },
+        }
+    }
+}
+
+/// The passes and promised turns of a product.
+#[derive(Debug)]
+pub(crate) struct Passes {
+    settings: PassSettings,
+    book: Book,
+    turns: Turns,
+    pace: Pace,
+    held: u32,
+}
+
+/// How somebody stands who asks for a step of a journey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// They hold a pass.
+    Holder,
+    /// They hold none, but have been promised a turn: the lower the number, the earlier.
+    Promised(u64),
+    /// Nobody knows them.
+    Stranger,
+}
+
+/// The most of what has ended that one call clears away.
+const SWEEP: usize = 32;
+
+impl Passes {
+    pub(crate) fn new(settings: PassSettings, now: Timestamp) -> Passes {
+        let book = Book::new(settings.most.get() as usize, now);
+        Passes { settings, book, turns: Turns::default(), pace: Pace::new(now), held: 0 }
+    }
+
+    /// Passes held now.
+    pub(crate) fn held(&self) -> u32 {
+        self.held
+    }
+
+    /// Customers who were promised a turn and have not had it yet.
+    pub(crate) fn promised(&self) -> u32 {
+        self.turns.len()
+    }
+
+    /// How `customer` stands. Who asks for a step of a journey shows that they are there still.
+    pub(crate) fn standing(&mut self, customer: Customer, now: Timestamp) -> Standing {
+        self.sweep(now);
+        let Some(entry) = self.book.get_mut(key(customer), now) else { return Standing::Stranger };
+        match entry.holding {
+            Holding::Turn(number) => Standing::Promised(number),
+            Holding::Pass { since } if self.turns.len() > 0 && now.since(since) >= self.settings.longest => {
+                self.book.remove(key(customer));
+                self.held -= 1;
+                Standing::Stranger
+            }
+            Holding::Pass { .. } => {
+                entry.until = now + self.settings.idle;
+                Standing::Holder
+            }
+        }
+    }
+
+    /// `customer` has been let through to a step of a journey: they hold a pass from now on, or still. An address, which
+    /// many may share, gets none, but its turn is over.
+    pub(crate) fn let_through(&mut self, customer: Customer, now: Timestamp) {
+        self.pace.step(now);
+        let until = now + self.settings.idle;
+        let pass = Holding::Pass { since: now };
+        if let Some(entry) = self.book.get_mut(key(customer), now) {
+            match entry.holding {
+                Holding::Pass { .. } => return entry.until = until,
+                Holding::Turn(number) => {
+                    (entry.holding, entry.until) = (pass, until);
+                    self.turns.had(number);
+                }
+            }
+            if !may_hold(customer) {
+                self.book.remove(key(customer));
+            }
+        } else if may_hold(customer) && !self.book.put(key(customer), pass, until) {
+            return;
+        }
+        self.held += u32::from(may_hold(customer));
+        self.pace.pass();
+    }
+
+    /// The turn that is kept for `customer` from now on, or was before; `None` when no more are kept.
+    pub(crate) fn promise(&mut self, customer: Customer, now: Timestamp) -> Option<u64> {
+        if let Some(entry) = self.book.get_mut(key(customer), now) {
+            return match entry.holding {
+                Holding::Turn(number) => Some(number),
+                Holding::Pass { .. } => None,
+            };
+        }
+        let number = self.turns.next();
+        let kept = self.book.put(key(customer), Holding::Turn(number), now + self.settings.hold);
+        kept.then(|| self.turns.join())
+    }
+
+    /// `customer` has been told to come back after `wait`: their turn is kept until then, and a while longer.
+    pub(crate) fn told(&mut self, customer: Customer, wait: Duration, now: Timestamp) {
+        let until = now + wait + self.settings.hold;
+        if let Some(entry) = self.book.get_mut(key(customer), now) {
+            entry.until = entry.until.max(until);
+        }
+    }
+
+    /// How long it takes until the turn of `number` has come, as far as can be told; `None` while nothing passes.
+    pub(crate) fn wait(&mut self, number: u64, now: Timestamp) -> Option<Duration> {
+        let per_s = self.pace.customers_per_s(now);
+        let ahead = self.turns.ahead(number) * self.turns.who_come();
+        (per_s > 0.0).then(|| Duration::from_secs_f64((ahead / per_s).min(LONGEST_WAIT_S)))
+    }
+
+    /// Whoever was known as `from` is known as `to` from now on: of two passes the elder counts, of two turns the earlier,
+    /// and a pass more than a turn.
+    pub(crate) fn becomes(&mut self, from: Customer, to: Customer, now: Timestamp) {
+        let Some((holding, until)) = self.book.get_mut(key(from), now).map(|entry| (entry.holding, entry.until)) else {
+            return;
+        };
+        if key(from) == key(to) {
+            return;
+        }
+        self.book.remove(key(from));
+        let lost = if let Some(entry) = self.book.get_mut(key(to), now) {
+            entry.until = entry.until.max(until);
+            let keep = holding.counts_more_than(entry.holding);
+            if keep { std::mem::replace(&mut entry.holding, holding) } else { holding }
+        } else if self.book.put(key(to), holding, until) {
+            return;
+        } else {
+            holding
+        };
+        self.ended(lost);
+    }
+
+    fn ended(&mut self, holding: Holding) {
+        match holding {
+            Holding::Pass { .. } => self.held -= 1,
+            Holding::Turn(number) => self.turns.left(number),
+        }
+    }
+
+    /// Clear away some of what has ended.
+    fn sweep(&mut self, now: Timestamp) {
+        for _ in 0..SWEEP {
+            match self.book.sweep(now) {
+                Swept::Nothing => return,
+                Swept::Kept => {}
+                Swept::Ended(Holding::Pass { .. }) => self.held -= 1,
+                Swept::Ended(Holding::Turn(number)) => self.turns.lapsed(number),
+            }
+        }
+    }
+}
+
+/// Longer than anybody is told to wait.
+const LONGEST_WAIT_S: f64 = 86_400.0;
+
+/// When somebody who has so long to wait is told to come back. Who comes too early is told again, and who comes too late
+/// has left a seat empty if everybody else does too: so rather early than late, and not all at the same moment.
+pub(crate) fn come_back(wait: Duration, random: &mut Random) -> Duration {
+    random.between(wait - wait / 7, wait)
+}
+
+/// Whether one customer, and no more, is behind this.
+fn may_hold(customer: Customer) -> bool {
+    matches!(customer, Customer::Account(_))
+}
+
+/// Customers as the book knows them: of an account and an address that are the same number it keeps both.
+fn key(customer: Customer) -> u64 {
+    match customer {
+        Customer::Account(key) => key,
+        Customer::Address(key) => key.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15,
+    }
+}
+
+#[cfg(test)]
+mod tests;

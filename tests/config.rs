@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use sluss::config::{self, Config, ConfigError, Surroundings};
 
 #[path = "config/bad.rs"]
@@ -54,6 +55,10 @@ impl Surroundings for MadeUp {
 
     fn memory(&self) -> u64 {
         8 << 30
+    }
+
+    fn time_zone(&self, name: &str) -> Option<TimeZone> {
+        (name == "Europe/Helsinki").then(|| TimeZone::posix("EET-2EEST,M3.5.0/3,M10.5.0/4").expect("a sound rule"))
     }
 }
 

@@ -26,6 +26,10 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "a word and no curve: `sluss status` says it beside the limit that the board shows",
     ),
     ("sluss_admission_hints_total", "for whoever sets up hints and asks why none is taken: few have any"),
+    (
+        "sluss_proxy_preflights_total",
+        "for whoever sets up [cors] and asks whether it answers: it costs and refuses nothing",
+    ),
 ];
 
 #[test]

@@ -30,6 +30,9 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) event: Event,
     pub(super) schedule: Opt<Schedule>,
+    pub(super) cors: Opt<Cors>,
+    #[serde(default)]
+    pub(super) pages: Pages,
     #[serde(default)]
     pub(super) budget: Vec<Spanned<Budget>>,
     #[serde(default)]
@@ -96,6 +99,32 @@ pub(super) struct EventSource {
 #[serde(deny_unknown_fields)]
 pub(super) struct Schedule {
     pub(super) file: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cors {
+    pub(super) origins: List<String>,
+    pub(super) credentials: Opt<bool>,
+    pub(super) methods: List<String>,
+    pub(super) headers: List<String>,
+    pub(super) max_age: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pages {
+    pub(super) language: Opt<String>,
+    pub(super) time_zone: Opt<String>,
+    pub(super) links: List<Link>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    pub(super) href: Opt<String>,
+    pub(super) sv: Opt<String>,
+    pub(super) en: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]

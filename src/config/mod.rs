@@ -27,6 +27,8 @@ pub(crate) mod budgets;
 pub(crate) mod passes;
 mod domains;
 mod schedule;
+mod cors;
+mod pages;
 pub(crate) mod surroundings;
 pub(crate) mod error;
 

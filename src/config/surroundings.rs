@@ -6,6 +6,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
+
 use super::error::Wrong;
 
 /// Where a configuration is read: files beside it, a resolver, a machine.
@@ -20,6 +22,8 @@ pub trait Surroundings {
     fn cores(&self) -> NonZeroU32;
     /// How many bytes of memory this process may use; much where nobody says.
     fn memory(&self) -> u64;
+    /// The time zone of this name, if it is known.
+    fn time_zone(&self, name: &str) -> Option<TimeZone>;
 }
 
 /// The machine this runs on.
@@ -61,6 +65,10 @@ impl Surroundings for ThisMachine {
             kib.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.checked_mul(1024)
         });
         container.into_iter().chain(machine).min().unwrap_or(UNKNOWN_MEMORY)
+    }
+
+    fn time_zone(&self, name: &str) -> Option<TimeZone> {
+        TimeZone::get(name).ok()
     }
 }
 

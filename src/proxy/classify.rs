@@ -11,9 +11,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 
-use http::header::{COOKIE, HOST};
+use http::Method;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST};
 use http::request::Parts;
 
+use super::answer::Reader;
 use super::fault::{BadRequest, Fault};
 use super::headers::{self, Peer, Seen};
 use super::settings::{CustomerSource, EventSource, ProductSettings, Rule, Settings};
@@ -30,6 +32,8 @@ pub(crate) struct Classified {
     pub(crate) seats: NonZeroU8,
     /// What was seen in its headers.
     pub(crate) seen: Seen,
+    /// Who reads the answer if it is ours.
+    pub(crate) reader: Reader,
 }
 
 impl Classified {
@@ -70,29 +74,46 @@ pub(crate) fn classify(
     hashes: &Hashes,
     request: &Parts,
     seen: Seen,
+    reader: Reader,
     peer: &Peer,
 ) -> Result<Classified, Fault> {
     let path = as_served(request.uri.path()).ok_or(Fault::BadRequest(BadRequest::Target))?;
-    let found = settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path));
-    let (product, found) = found.ok_or(Fault::NoProduct)?;
-    let (class, seats) = class_of(found, request, &path);
+    let preflight = seen.wishes.is_preflight(&request.method);
+    let asked = if preflight { Cow::Owned(asked_leave_for(request)) } else { Cow::Borrowed(&request.method) };
+    let found = settings.products.iter().enumerate();
+    let mut found = found.filter(|(_, product)| matches_any(&product.rules, request, &asked, &path));
+    let (product, found) = found.next().ok_or(Fault::NoProduct)?;
+    let (class, seats) = class_of(found, request, &asked, &path);
+    let (class, seats) = if preflight { (class_of_preflight(class), ONE_SEAT) } else { (class, seats) };
     let customer = customer(settings, hashes, request, seen, peer);
     let event = if class == Class::Commit { event(settings, hashes, request, &path) } else { None };
-    Ok(Classified { product, class, customer, event, seats, seen })
+    Ok(Classified { product, class, customer, event, seats, seen, reader })
 }
 
-fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> (Class, NonZeroU8) {
-    let matched = product.classes.iter().find(|class| matches_any(&class.rules, request, path));
+/// The method that a browser asks leave for: its preflight belongs where the request behind it does.
+fn asked_leave_for(request: &Parts) -> Method {
+    let method = request.headers.get(ACCESS_CONTROL_REQUEST_METHOD).map(|method| Method::from_bytes(method.as_bytes()));
+    method.and_then(Result::ok).unwrap_or(Method::OPTIONS)
+}
+
+/// A preflight is no step of a journey: no bet is in it, and a pass is not earned by asking whether one may ask. What is
+/// served in every state is asked leave for in every state too, or a browser could not send it.
+fn class_of_preflight(class: Class) -> Class {
+    if class.is_of_a_journey() { Class::Read } else { class }
+}
+
+fn class_of(product: &ProductSettings, request: &Parts, method: &Method, path: &str) -> (Class, NonZeroU8) {
+    let matched = product.classes.iter().find(|class| matches_any(&class.rules, request, method, path));
     matched.map_or((product.default_class, ONE_SEAT), |found| (found.class, found.seats))
 }
 
-fn matches_any(rules: &[Rule], request: &Parts, path: &str) -> bool {
-    rules.iter().any(|rule| matches(rule, request, path))
+fn matches_any(rules: &[Rule], request: &Parts, method: &Method, path: &str) -> bool {
+    rules.iter().any(|rule| matches(rule, request, method, path))
 }
 
-fn matches(rule: &Rule, request: &Parts, path: &str) -> bool {
+fn matches(rule: &Rule, request: &Parts, method: &Method, path: &str) -> bool {
     rule.path.as_ref().is_none_or(|prefix| path.starts_with(prefix.as_str()))
-        && rule.method.as_ref().is_none_or(|method| request.method == *method)
+        && rule.method.as_ref().is_none_or(|wanted| method == wanted)
         && rule.host.as_ref().is_none_or(|host| host_is(request, host))
         && rule.header.as_ref().is_none_or(|(name, value)| match (request.headers.get(name), value) {
             (Some(found), Some(value)) => found == value,

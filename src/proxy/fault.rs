@@ -125,7 +125,7 @@ impl Fault {
             Fault::Unreachable => "The service behind this proxy cannot be reached just now.",
             Fault::BrokenAnswer => "The service behind this proxy broke off before it answered.",
             Fault::NoAnswer(_) => "The service behind this proxy did not answer in time.",
-            Fault::OutOfDescriptors => "This server has more to do than it can. Please come back at the time given.",
+            Fault::OutOfDescriptors => "This server has more to do than it can.",
         }
     }
 

@@ -16,6 +16,8 @@ use http::header::{
 use http::{HeaderValue, StatusCode, Version};
 use ipnet::IpNet;
 
+use super::answer::Wishes;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -148,6 +150,8 @@ pub(crate) struct Seen {
     pub(crate) forwarding: bool,
     /// There are cookies.
     pub(crate) cookie: bool,
+    /// What is said of whoever reads the answer.
+    pub(crate) wishes: Wishes,
 }
 
 impl Seen {
@@ -167,11 +171,11 @@ impl Seen {
             // With an underscore: applications behind CGI or WSGI take `x_customer` for `x-customer`.
             name if is_claim(name) || name.contains('_') => self.forwarding = true,
             "cookie" => self.cookie = true,
-            _ => {}
+            name => self.wishes.note(name, value),
         }
     }
 
-    fn look(headers: &HeaderMap) -> Seen {
+    pub(crate) fn look(headers: &HeaderMap) -> Seen {
         let mut seen = Seen::default();
         for (name, value) in headers {
             seen.note(name, value);

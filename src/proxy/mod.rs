@@ -42,7 +42,7 @@ use body::AnswerBody;
 use classify::Classified;
 use exchange::Answered;
 use fault::Fault;
-use headers::Peer;
+use headers::{Peer, Seen};
 use upload::RequestBody;
 use watch::Watch;
 
@@ -64,14 +64,19 @@ async fn serve(
     let mut answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
         Err(bad) => {
             watch.leave_unread();
-            worker.fault(Fault::BadRequest(bad), None)
+            let reader = worker.answers().reader(&Seen::look(&parts.headers).wishes, &parts);
+            worker.fault(Fault::BadRequest(bad), None, reader)
         }
         Ok(seen) => {
             let body = RequestBody::new(incoming, &parts.headers, &worker, &watch);
-            // 2  which product, class, customer, event
-            match worker.classify(&parts, seen, &peer) {
-                Err(fault) => worker.fault(fault, None),
-                Ok(what) => handle(&worker, &peer, what, parts, body).await,
+            let reader = worker.answers().reader(&seen.wishes, &parts);
+            match worker.preflight(&parts, &seen, reader) {
+                Some(answer) => answer,
+                // 2  which product, class, customer, event
+                None => match worker.classify(&parts, seen, reader, &peer) {
+                    Err(fault) => worker.fault(fault, None, reader),
+                    Ok(what) => handle(&worker, &peer, what, parts, body).await,
+                },
             }
         }
     };
@@ -94,25 +99,25 @@ async fn handle(
     // A seat is asked for when the request is there, but a no is told before the rest of it is waited for.
     if !body.is_empty() {
         if let Some(refused) = refused_already(worker, what) {
-            return worker.answers().refuse(what.product, what.class, refused);
+            return worker.answers().refuse(what.product, what.class, refused, what.reader);
         }
         let most = worker.settings.listen.limits.waiting_body_bytes;
         match body.read_first(most, || worker.strain.keeps(what.class)).await {
             Ok(None) => {}
             Ok(Some(refused)) => return overloaded(worker, what, refused),
-            Err(broken) => return worker.fault(broken.into(), Some(what.class)),
+            Err(broken) => return worker.fault(broken.into(), Some(what.class), what.reader),
         }
     }
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
     let admitted = match admitted(worker, what, arrived).await {
         Ok(admitted) => admitted,
-        Err(refused) => return worker.answers().refuse(what.product, what.class, refused),
+        Err(refused) => return worker.answers().refuse(what.product, what.class, refused, what.reader),
     };
     let waited = admitted.since().since(arrived);
     // 6-7  a backend, a connection, the answer
     match forward(worker, peer, what, parts, body, admitted).await {
-        Err(fault) => worker.fault(fault, Some(what.class)),
+        Err(fault) => worker.fault(fault, Some(what.class), what.reader),
         Ok(answered) => {
             let mut answer = worker.relay(what.product, answered);
             if !waited.is_zero() {
@@ -126,7 +131,7 @@ async fn handle(
 /// The no of a proxy that must look after itself, before admission is asked.
 fn overloaded(worker: &Worker, what: Classified, refused: Refused) -> Response<AnswerBody> {
     refused_at_once(worker, what, refused);
-    worker.answers().refuse(what.product, what.class, refused)
+    worker.answers().refuse(what.product, what.class, refused, what.reader)
 }
 
 /// The no that a request hears whose body has still to come.

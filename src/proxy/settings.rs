@@ -10,6 +10,9 @@ use ipnet::IpNet;
 use super::ledger;
 use crate::admission::{self, Class, ProductId};
 
+mod answers;
+pub use answers::{CorsSettings, Language, Link, Origins, PageSettings};
+
 /// Everything the proxy needs to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -17,6 +20,10 @@ pub struct Settings {
     pub observe_only: bool,
     /// Where clients come in.
     pub listen: ListenSettings,
+    /// Which pages of other origins may read what we say; `None` says nothing to any of them.
+    pub cors: Option<CorsSettings>,
+    /// What people see who navigate to a refusal or a fault.
+    pub pages: PageSettings,
     /// Where a request's customer is looked for; the first that is present wins.
     pub customer: Vec<CustomerSource>,
     /// Where a bet's event is looked for; the first that is present wins.

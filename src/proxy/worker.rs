@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use super::admit::Gate;
-use super::answer::Answers;
+use super::answer::{Answers, Pages, Reader};
 use super::body::AnswerBody;
 use super::classify::{self, Classified, Hashes};
 use super::clock::Clock;
@@ -52,6 +52,7 @@ pub struct Shared {
     pub(crate) open: Arc<AtomicUsize>,
     ledger: Arc<Ledger>,
     metrics: Arc<ProxyMetrics>,
+    pages: Arc<Pages>,
 }
 
 /// One thread's part.
@@ -105,6 +106,7 @@ impl Shared {
             open: Arc::new(AtomicUsize::new(0)),
             ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
             metrics: Arc::new(ProxyMetrics::new(registry, names(), settings.listen.workers.get())),
+            pages: Arc::new(Pages::new(&settings.pages)),
             settings: Arc::new(settings),
         }
     }
@@ -222,14 +224,24 @@ impl Worker {
             draining: Cell::new(false),
             identities: settings.customer.iter().filter_map(identity).collect(),
             pools: settings.pools.iter().enumerate().map(pool).collect(),
-            answers: Answers::new(settings.products.iter().map(|product| product.name.as_str())),
+            answers: Answers::new(&settings, shared.pages.clone()),
             settings,
             shared,
         })
     }
 
-    pub(crate) fn classify(&self, parts: &Parts, seen: Seen, peer: &Peer) -> Result<Classified, Fault> {
-        classify::classify(&self.settings, &self.shared.hashes, parts, seen, peer)
+    pub(crate) fn classify(&self, parts: &Parts, seen: Seen, reader: Reader, peer: &Peer) -> Result<Classified, Fault> {
+        classify::classify(&self.settings, &self.shared.hashes, parts, seen, reader, peer)
+    }
+
+    /// The answer to a browser that asks what its script may do, where that is ours to give.
+    pub(crate) fn preflight(&self, parts: &Parts, seen: &Seen, reader: Reader) -> Option<Response<AnswerBody>> {
+        if !seen.wishes.is_preflight(&parts.method) {
+            return None;
+        }
+        let answer = self.answers.preflight(reader)?;
+        self.metrics.preflights.increment(1);
+        Some(answer)
     }
 
     pub(crate) fn gate(&self, product: usize) -> (&Arc<Gate>, ProductId) {
@@ -246,9 +258,9 @@ impl Worker {
     }
 
     /// Our own answer where a backend's should have been.
-    pub(crate) fn fault(&self, fault: Fault, class: Option<Class>) -> Response<AnswerBody> {
+    pub(crate) fn fault(&self, fault: Fault, class: Option<Class>, reader: Reader) -> Response<AnswerBody> {
         self.metrics.fault(fault);
-        self.answers().fault(fault, class)
+        self.answers().fault(fault, class, reader)
     }
 
     /// The backend's answer, as the client gets it.

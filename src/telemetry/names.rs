@@ -41,6 +41,8 @@ table! {
         "Requests that asked to pass.";
     FAULTS = "sluss_proxy_faults_total", Counter, ["fault"],
         "Requests answered with an error that is not a refusal, by whose fault and where.";
+    PREFLIGHTS = "sluss_proxy_preflights_total", Counter, [],
+        "Browsers that asked what a script of another origin may do, and were answered here.";
     CONNECTIONS = "sluss_proxy_connections", Gauge, [],
         "Client connections open now.";
     CONNECTIONS_ACCEPTED = "sluss_proxy_connections_accepted_total", Counter, [],

@@ -17,6 +17,8 @@ pub struct ProxyMetrics {
     /// By product, in the order of the settings.
     pub products: Vec<ProductMetrics>,
     faults: [Counter; Fault::NAMES.len()],
+    /// Browsers that asked what a script of another origin may do.
+    pub preflights: Counter,
     /// Client connections open now.
     pub connections: Gauge,
     /// Client connections accepted.
@@ -79,6 +81,7 @@ impl ProxyMetrics {
         ProxyMetrics {
             products: products.map(|name| ProductMetrics::new(registry, name)).collect(),
             faults: Fault::NAMES.map(|name| registry.counter(names::FAULTS, &[name])),
+            preflights: registry.counter(names::PREFLIGHTS, &[]),
             connections: registry.gauge(names::CONNECTIONS, &[]),
             accepted: registry.counter(names::CONNECTIONS_ACCEPTED, &[]),
             too_many: closed("too_many"),

@@ -81,6 +81,8 @@ fn configuration(value: &dyn Fn(&str, &str) -> Option<String>) -> String {
         section("[admin]", "admin", &one),
         section("[customer]", "customer", &one),
         section("[event]", "event", &one),
+        section("[cors]", "cors", &one),
+        section("[pages]", "pages", &one),
         section("[[product]]", "product", &one),
         section("[product.queue]", "product.queue", &one),
     ];
@@ -89,6 +91,7 @@ fn configuration(value: &dyn Fn(&str, &str) -> Option<String>) -> String {
 
 fn least(section: &str, name: &str) -> Option<String> {
     let value = match (section, name) {
+        ("cors", "origins") => "[\"https://www.example.com\"]",
         ("product", "name") => "\"horse-racing\"",
         ("product", "match") => "[{ path = \"/horse/\" }]",
         ("product", "backends") => "[\"http://127.0.0.1:9101\"]",

@@ -10,6 +10,7 @@ mod proxy;
 
 mod requests;
 mod answers;
+mod browsers;
 mod bodies;
 mod connections;
 mod smuggling;

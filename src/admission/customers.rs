@@ -34,6 +34,11 @@ impl Customers {
         self.here.of(customer) >= most.get()
     }
 
+    /// How many `customer` has running and waiting.
+    pub(crate) fn requests_of(&self, customer: Customer) -> u32 {
+        self.here.of(customer)
+    }
+
     pub(crate) fn enter(&mut self, customer: Customer) {
         self.here.add(customer, 1);
     }

@@ -24,6 +24,7 @@ mod kept;
 mod life;
 mod observe;
 mod stops;
+mod again;
 
 /// See the [module](super).
 #[derive(Debug)]
@@ -252,7 +253,7 @@ impl Domain {
     /// Put in an event, or replace what is known about it.
     pub fn schedule(&mut self, key: EventKey, entry: Entry) {
         self.schedule.put(key, entry);
-        self.review(entry.product);
+        self.review(&entry);
         self.look_again(self.latest);
     }
 
@@ -269,7 +270,7 @@ impl Domain {
         self.look_again(now);
         // A source that repeats itself changes nothing.
         if let Some(entry) = self.schedule.get(key).copied().filter(|entry| Some(entry.state) != before) {
-            self.review(entry.product);
+            self.review(&entry);
             self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to: entry.state }));
         }
         told
@@ -284,7 +285,7 @@ impl Domain {
             return Some(false);
         }
         self.schedule.set(key, to);
-        self.review(entry.product);
+        self.review(&entry);
         self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to }));
         let index = entry.product.index();
         if to == EventState::Open && self.products[index].state == State::Open {

@@ -10,6 +10,7 @@
 //! - [`Domain::arrive`] once per request and acts on the [`Verdict`];
 //! - [`Domain::finish`] once per [`Seat`], when the answer has gone out or can no longer;
 //! - [`Domain::leave`] when a waiter's client has hung up;
+//! - [`Domain::name`] for who waits, and [`Domain::take_over`] before a request of somebody who waits already is refused;
 //! - [`Domain::order`] for operators and signals;
 //! - [`Domain::backends`] when backends of a pool went or came back;
 //! - [`Domain::hint`] when a backend says how much a budget takes;
@@ -212,6 +213,8 @@ pub enum Refusal {
     WaitedTooLong,
     /// This customer has as many requests running and waiting as one may have while others wait.
     OverCustomerShare,
+    /// The same customer has asked the same again, and the newer request has this one's place.
+    TakenOver,
     /// The proxy is going down; another one, or the next, will answer.
     ShuttingDown,
     /// The proxy itself has no memory or no time left. Said by the driver, never by admission.
@@ -220,7 +223,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// How many refusals there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
     /// Every refusal.
     pub const ALL: [Refusal; Refusal::COUNT] = [
         Refusal::Closed,
@@ -234,6 +237,7 @@ impl Refusal {
         Refusal::NotYourTurn,
         Refusal::WaitedTooLong,
         Refusal::OverCustomerShare,
+        Refusal::TakenOver,
         Refusal::ShuttingDown,
         Refusal::ProxyOverloaded,
     ];
@@ -257,6 +261,7 @@ impl Refusal {
             Refusal::NotYourTurn => "not_your_turn",
             Refusal::WaitedTooLong => "waited_too_long",
             Refusal::OverCustomerShare => "over_customer_share",
+            Refusal::TakenOver => "taken_over",
             Refusal::ShuttingDown => "shutting_down",
             Refusal::ProxyOverloaded => "proxy_overloaded",
         }

@@ -98,7 +98,10 @@ impl Passes {
         self.sweep(now);
         let Some(entry) = self.book.get_mut(key(customer), now) else { return Standing::Stranger };
         match entry.holding {
-            Holding::Turn(number) => Standing::Promised(number),
+            Holding::Turn(number) => {
+                entry.until = entry.until.max(now + self.settings.hold);
+                Standing::Promised(number)
+            }
             Holding::Pass { since } if self.turns.len() > 0 && now.since(since) >= self.settings.longest => {
                 self.book.remove(key(customer));
                 self.held -= 1;

@@ -111,6 +111,7 @@ fn whole_seconds(wait: Duration) -> usize {
 const fn status(refusal: Refusal) -> StatusCode {
     match refusal {
         Refusal::OverCustomerShare => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::TakenOver => StatusCode::CONFLICT,
         Refusal::EventClosed | Refusal::PastBettingStop | Refusal::StopTooNear => StatusCode::FORBIDDEN,
         Refusal::Closed
         | Refusal::Parked
@@ -144,6 +145,9 @@ const fn detail(refusal: Refusal) -> (&'static str, &'static str) {
         }
         Refusal::WaitedTooLong => ("Very busy", "It was not your turn in time. Please come back at the time given."),
         Refusal::OverCustomerShare => ("Too many at once", "You have many requests under way. Let some finish first."),
+        Refusal::TakenOver => {
+            ("Asked again", "You have asked for the same again, and that newer request is waiting for you.")
+        }
         Refusal::ShuttingDown => ("Restarting", "This server is restarting. Please try again at once."),
         Refusal::ProxyOverloaded => {
             ("Very busy", "This server has more to do than it can. Please come back at the time given.")

@@ -197,6 +197,9 @@ pub struct Step {
     pub route: usize,
     /// The event it is for: an index into [`Scenario::events`].
     pub event: Option<usize>,
+    /// In place of that: it is for an event whose betting stops so long after its customer came. An answer after the stop
+    /// is worth nothing.
+    pub stops: Option<Pause>,
     /// Whether the proxy carries it to its end when the client hangs up, as it does with everything but `GET`.
     pub carried: bool,
     /// Whether it is a bet: what a ledger counts, and what may never be sent twice.

@@ -21,6 +21,7 @@ use crate::admission::Timestamp;
 
 mod attempts;
 mod happen;
+mod races;
 mod people;
 mod recorder;
 mod requests;
@@ -76,6 +77,7 @@ struct World<'a> {
     /// Attempts that reached the plant, and bets that were begun: both are numbered.
     attempts: u64,
     bets: u64,
+    races: races::Races,
 }
 
 impl<'a> World<'a> {
@@ -102,6 +104,7 @@ impl<'a> World<'a> {
             record: Recorder::new(scenario, name, seed, look_every),
             attempts: 0,
             bets: 0,
+            races: races::Races::default(),
         };
         for (place, happening) in scenario.happenings.iter().enumerate() {
             world.agenda.put(Timestamp::after(happening.at), Due::Happens(place as u16));

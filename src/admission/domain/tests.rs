@@ -13,6 +13,9 @@ use super::super::{
 };
 
 mod queue;
+mod again;
+mod passes;
+mod stops;
 mod several;
 mod floor;
 mod shares;

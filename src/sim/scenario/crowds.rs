@@ -114,6 +114,11 @@ fn step(
     let leg = plant::leg(check, station, &written.work, &written.spread);
     let behind = written.behind.as_ref().map(|behind| behind_leg(check, behind, station, plant));
     let event = written.event.as_ref().map(|event| event_of(check, event, product, around));
+    if let Some(stops) = written.stops.as_ref().filter(|_| written.event.is_some()) {
+        let help = "leave out one of the two: an event that is named has a stop of its own";
+        check.wrong(stops.span(), "stops: this step names its event already", help);
+    }
+    let stops = written.stops.as_ref().map(|stops| manners::pause(check, "stops", stops));
     let method = written.method.as_ref().and_then(|method| check.one_of("method", method, &METHODS));
     let (class, leg) = (class?, leg?);
     let reads = matches!(class, Class::Read | Class::Background);
@@ -125,6 +130,7 @@ fn step(
         seats,
         route: plant.route([vec![leg], behind].concat()),
         event: event.map_or(Some(None), |event| event.map(Some))?,
+        stops,
         carried: !get,
         bet: written.bet.as_ref().map_or(class == Class::Commit, |bet| *bet.get_ref()),
     })

@@ -192,6 +192,7 @@ pub(super) struct Step {
     pub(super) spread: Opt<String>,
     pub(super) behind: Opt<Behind>,
     pub(super) event: Opt<String>,
+    pub(super) stops: Opt<TextOr<Pause>>,
     pub(super) method: Opt<String>,
     pub(super) bet: Opt<bool>,
 }

@@ -1,7 +1,7 @@
 //! One attempt from its sending to its end: at the law, in the plant, and back at its client.
 
 use super::requests::{Request, Ticket};
-use super::{Due, World, happen};
+use super::{Due, World, happen, races};
 use crate::admission::{Arrival, Customer, Outcome};
 use crate::sim::backend::{Answer, Ask, JobId};
 use crate::sim::clients::{Ended, Next};
@@ -16,17 +16,15 @@ impl World<'_> {
         }
         let now = self.now;
         let client = self.people.client(device);
-        let crowd = &self.scenario.crowds[usize::from(client.crowd)];
+        let (place, at) = (client.crowd, client.step);
+        let crowd = &self.scenario.crowds[usize::from(place)];
         let step = &crowd.journey[usize::from(client.step)];
         let begins = client.sends(&mut self.bets);
-        let arrival = Arrival {
-            product: crowd.product,
-            class: step.class,
-            customer: Customer::Account(client.customer),
-            event: step.event.map(happen::event_key),
-            seats: step.seats,
-        };
-        let request = Request::new(device, client.crowd, client.step, now);
+        let customer = Customer::Account(client.customer);
+        let stop = races::stop(client, step);
+        let event = step.event.map(happen::event_key).or_else(|| Some(self.race(crowd.product, stop?)));
+        let arrival = Arrival { product: crowd.product, class: step.class, customer, event, seats: step.seats };
+        let request = Request::new(device, place, at, now);
         let ticket = self.requests.begin(request);
         let word = self.law.arrive(Knock { request: ticket.id, arrival }, now);
         self.record.knocked(request.crowd, begins, word, now);
@@ -147,7 +145,7 @@ impl World<'_> {
         let crowd = &self.scenario.crowds[usize::from(request.crowd)];
         let latency = now.since(request.sent);
         match answer {
-            Answer::Done if crowd.worth.is_none_or(|worth| latency <= worth) => {
+            Answer::Done if crowd.worth.is_none_or(|worth| latency <= worth) && !self.is_past_stop(&request) => {
                 self.record.served(request.crowd, latency, now.since(request.passed), now);
                 self.ended(request.device, Ended::Served);
             }
@@ -158,6 +156,12 @@ impl World<'_> {
                 self.ended(request.device, Ended::Failed);
             }
         }
+    }
+
+    /// Whether betting on what a request is for has stopped.
+    fn is_past_stop(&mut self, request: &Request) -> bool {
+        let step = self.scenario.step(request.crowd, request.step);
+        races::stop(self.people.client(request.device), step).is_some_and(|stop| self.now > stop)
     }
 
     /// What stations on the way of a request say, with its answer, of the budgets that stand for them. It is heard before

@@ -58,6 +58,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         seats: ONE_SEAT,
         route: 0,
         event: None,
+        stops: None,
         carried: true,
         bet: true,
     };

@@ -4,8 +4,6 @@
 //! times the work. So tries beyond the first are a part of the requests, whatever else happens; a small floor is for those
 //! that come when hardly anybody else does. The shape is that of Finagle's `RetryBudget`.
 
-use std::time::Duration;
-
 use super::Timestamp;
 
 /// Requests and second tries of the last ten seconds.
@@ -78,6 +76,8 @@ fn place(number: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::random::Random;
     use super::super::time::at;
     use super::*;

@@ -7,13 +7,14 @@ use toml::Spanned;
 
 use crate::admission::settings::QueueSettings;
 use crate::admission::{Class, ONE_SEAT};
+use crate::proxy::settings::Lookup;
 
 use super::backends::Backend;
 use super::budgets::Sharer;
 use super::check::{Check, Span};
 use super::file::{ClassRules, Opt, Product, Queue};
 use super::rules::{self, Placed, covers, in_words, meet};
-use super::{backends, names};
+use super::{backends, names, once};
 
 /// A product that is checked by itself, but not yet in a pool and a domain.
 pub(super) struct Draft<'f> {
@@ -29,6 +30,7 @@ pub(super) struct Draft<'f> {
     pub(super) reserve: NonZeroU32,
     pub(super) reserve_per_customer: NonZeroU32,
     pub(super) queue: QueueSettings,
+    pub(super) lookup: Option<Lookup>,
 }
 
 /// The rules of a class, and what it costs.
@@ -91,6 +93,7 @@ fn draft<'f>(check: &mut Check<'_>, spanned: &'f Spanned<Product>) -> Draft<'f> 
         reserve,
         reserve_per_customer,
         queue: queue(check, &written.queue),
+        lookup: once::lookup(check, &written.lookup),
         written,
         name,
         at,

@@ -55,9 +55,6 @@ impl RetryBudget {
     fn second(&mut self, now: Timestamp) -> &mut Second {
         // Whoever read the clock a moment earlier counts as of now.
         let number = number(now).max(self.newest);
-        if number - self.newest >= SECONDS as u64 {
-            self.seconds = [Second::default(); SECONDS];
-        }
         for passed in (self.newest + 1..=number).take(SECONDS) {
             self.seconds[place(passed)] = Second::default();
         }

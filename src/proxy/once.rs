@@ -21,7 +21,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use tokio::sync::watch;
@@ -108,9 +108,10 @@ impl Bets {
         }
         let header = self.settings.headers.iter().find(|name| parts.headers.contains_key(*name))?;
         let name = parts.headers.get(header).filter(|name| !name.is_empty())?;
+        // Behind an address may be many, whose keys need not differ; their tokens do.
         let who = match what.customer {
-            Customer::Account(number) => (0, number),
-            Customer::Address(number) => (1, number),
+            Customer::Account(number) => (number, None),
+            Customer::Address(number) => (number, Some(parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes))),
         };
         // Several lines of it are one key, whichever of them its backend believes.
         let lines: Vec<&[u8]> = parts.headers.get_all(header).iter().map(HeaderValue::as_bytes).collect();
@@ -126,11 +127,11 @@ impl Bets {
         let now = self.clock.now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut known.once, now);
-        let (bets, bytes, unknown) = (known.once.len(), known.once.bytes(), known.once.unknown());
+        // Under the lock, so that what is told last is what was so last.
+        self.metrics.holds(known.once.len(), known.once.bytes(), known.once.unknown());
         let forgotten = known.once.take_forgotten();
         let tell = forgotten.bets > 0 && known.is_time_to_tell(now);
         drop(known);
-        self.metrics.holds(bets, bytes, unknown);
         if forgotten != Default::default() {
             self.metrics.forgotten(forgotten);
         }

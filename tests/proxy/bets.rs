@@ -28,7 +28,7 @@ fn receipts(door: &Door) -> Backend {
             door.pass();
             let receipt = format!("receipt {}", number.fetch_add(1, Ordering::SeqCst));
             connection.say(format!(
-                "HTTP/1.1 201 Created\r\nlocation: /receipts/1\r\nx-hop: 1\r\nconnection: x-hop\r\n\
+                "HTTP/1.1 201 Created\r\ndate: Sat, 24 Aug 2024 14:06:00 GMT\r\nlocation: /receipts/1\r\nx-hop: 1\r\nconnection: x-hop\r\n\
                  content-length: {}\r\n\r\n{receipt}",
                 receipt.len()
             ))?;
@@ -219,6 +219,15 @@ fn a_key_is_its_customers_and_its_products_and_means_nothing_to_others() {
     let receipts = [by("anna", "/horse/"), by("bo", "/horse/"), by("anna", "/casino/"), by("anna", "/horse/")]
         .map(|request| proxy.client().ask(request).text());
     assert_eq!(receipts, ["receipt 0", "receipt 1", "receipt 2", "receipt 0"]);
+}
+
+#[test]
+fn those_behind_one_address_are_told_apart_by_their_tokens() {
+    let backend = receipts(&open());
+    let proxy = Proxy::before(&backend);
+    let by = |token: &str| bet("1").replace("host: h", &format!("host: h\r\nauthorization: Bearer {token}"));
+    let receipts = ["anna", "bo", "anna"].map(|token| proxy.client().ask(by(token)).text());
+    assert_eq!(receipts, ["receipt 0", "receipt 1", "receipt 0"]);
 }
 
 #[test]

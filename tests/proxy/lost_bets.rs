@@ -107,14 +107,17 @@ fn those_who_wait_for_the_answer_to_a_lost_bet_hear_that_it_is_unknown() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_in_its_body_leaves_the_bet_unknown() {
-    for raw in [
-        "HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\nonly this",
-        "HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n9\r\nonly this\r\n",
+fn an_answer_that_breaks_off_or_stalls_in_its_body_leaves_the_bet_unknown() {
+    for (raw, stalls) in [
+        ("HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\nonly this", false),
+        ("HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\nonly this", true),
+        ("HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n9\r\nonly this\r\n", false),
     ] {
         let backend = Backend::new(move |connection| {
             connection.request()?;
-            connection.say(raw)
+            connection.say(raw)?;
+            // Until the proxy closes.
+            if stalls { connection.request().map(drop) } else { Ok(()) }
         });
         let proxy = Setup::new().horse(&backend, HURRIED).start();
         let mut client = proxy.client();
@@ -124,6 +127,31 @@ fn an_answer_that_breaks_off_in_its_body_leaves_the_bet_unknown() {
         is_unknown(&proxy.client().ask(bet("one")), raw);
         assert_eq!(backend.requests().len(), 1);
     }
+}
+
+#[test]
+fn bets_that_meet_a_connection_that_is_just_being_closed_are_placed_once_or_unknown() {
+    let backend = Backend::new(|connection| {
+        connection.request()?;
+        connection.say("HTTP/1.1 201 Created\r\ncontent-length: 6\r\n\r\nplaced")
+    });
+    let proxy = Setup::new().listen("workers = 1").horse(&backend, "").start();
+    let mut client = proxy.client();
+    let mut placed = 0;
+    for key in 0..300 {
+        let answer = client.ask(bet(&key.to_string()));
+        match answer.status() {
+            201 => placed += 1,
+            _ if answer.json()["fault"] == "backend_unreachable" => assert_eq!(answer.json().get("bet"), None),
+            _ => is_unknown(&answer, "closing"),
+        }
+    }
+    let mut keys: Vec<String> =
+        backend.requests().iter().filter_map(|bet| bet.header("idempotency-key").map(str::to_owned)).collect();
+    let all = keys.len();
+    keys.sort();
+    keys.dedup();
+    assert!(placed > 100 && keys.len() == all, "{placed} placed, {all} bets of {} keys", keys.len());
 }
 
 #[test]

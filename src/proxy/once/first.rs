@@ -81,9 +81,10 @@ impl First {
 
     /// The head of the answer is there, as the client gets it.
     pub(crate) fn answered(&mut self, head: &Parts) {
-        let mut headers = head.headers.clone();
-        // They are not copied.
-        headers.remove(TRAILER);
+        // A value is a part of the buffer that the head was read into, and would keep all of it.
+        let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+        let kept = head.headers.iter().filter(|(name, _)| **name != TRAILER);
+        let headers = kept.filter_map(|(name, value)| Some((name.clone(), copied(value)?))).collect();
         let meaning = Meaning::of(head.status, &head.headers, self.honoured);
         self.answer = Some(Answer { status: head.status, headers, body: BytesMut::new(), meaning });
     }

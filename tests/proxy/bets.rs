@@ -114,6 +114,23 @@ fn the_answer_is_there_for_a_duplicate_when_the_first_has_hung_up() {
 }
 
 #[test]
+fn what_has_a_key_is_carried_to_its_end_for_its_duplicates_whatever_its_method() {
+    let door = Door::default();
+    let backend = receipts(&door);
+    let proxy = Setup::new().with("[once]\nclasses = [\"read\"]").horse(&backend, "").start();
+    let request = "GET /horse/buy?horse=4 HTTP/1.1\r\nhost: h\r\nidempotency-key: one\r\n\r\n";
+    let first = asked(&proxy, 1, request);
+    backend.until_asked(1);
+    let mut second = asked(&proxy, 1, request);
+    until_duplicates_wait(&proxy, 1);
+    drop(first);
+    until("the first has gone", || proxy.status().connections == 1);
+    door.open();
+    assert_eq!(second[0].answer().text(), "receipt 0");
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
 fn when_the_first_leaves_the_queue_one_of_the_others_is_the_first() {
     let door = Door::default();
     let backend = receipts(&door);

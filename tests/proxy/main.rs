@@ -23,6 +23,7 @@ mod outage;
 mod hints;
 mod broken_answers;
 mod bets;
+mod kept_bets;
 mod lost_bets;
 mod retries;
 mod queue;

@@ -244,7 +244,7 @@ pub(crate) fn refused(
     first: Option<Box<First>>,
     refused: Refused,
 ) -> Response<AnswerBody> {
-    match first.map_or(Ok(refused), |first| first.refused(refused)) {
+    match first.map_or(Ok(refused), |mut first| first.refused(refused)) {
         Ok(refused) => worker.answers().refuse(what.product, what.class, refused),
         Err(fault) => worker.fault_of(fault, what, keyed),
     }

@@ -274,7 +274,8 @@ fn those_who_wait_for_a_bet_that_could_not_be_sent_hear_so_and_not_that_it_is_un
         assert_eq!((answer.status(), answer.json()["fault"].as_str()), (502, Some("backend_unreachable")));
         assert_eq!(answer.json().get("bet"), None);
     }
-    assert_eq!(proxy.metric("sluss_upstream_connect_failures_total{pool=\"horse-racing\"}"), 1.0, "one try for both");
+    let waited = proxy.metric("sluss_once_duplicates_total{product=\"horse-racing\",verdict=\"in_flight\"}");
+    assert_eq!(waited, 1.0, "one try for both");
     drop(held);
 }
 

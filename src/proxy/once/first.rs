@@ -54,8 +54,8 @@ impl First {
         self.sent = sent;
     }
 
-    /// Admission refuses it. What it hears: that, unless it was sent before.
-    pub(super) fn refused(mut self, refused: Refused) -> Result<Refused, Fault> {
+    /// It is refused before a byte of it has left. What it hears: that, unless it was sent before.
+    pub(crate) fn refused(&mut self, refused: Refused) -> Result<Refused, Fault> {
         if self.was_sent_before() {
             self.settle(Settled::Unsent, Some(Heard::Fault(Fault::OutcomeUnknown)));
             return Err(Fault::OutcomeUnknown);

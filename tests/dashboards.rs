@@ -25,6 +25,13 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "sluss_admission_limit_source",
         "a word and no curve: `sluss status` says it beside the limit that the board shows",
     ),
+    ("sluss_upstream_retries_total", "for whoever asks why a pool is given more than it is asked for"),
+    ("sluss_upstream_retries_withheld_total", "for an alert: its pool has lost its backends, which the board shows"),
+    ("sluss_once_duplicates_total", "for support: how often customers ask again, and what they hear"),
+    ("sluss_once_bets", "for an alert, held against `[once] bets`"),
+    ("sluss_once_unknown_bets", "for an alert: every one of them is somebody's bet to be looked up"),
+    ("sluss_once_answer_bytes", "for an alert, held against `[once] memory`"),
+    ("sluss_once_forgotten_total", "for an alert: a bet in it would be placed twice if it is asked for again"),
     ("sluss_admission_hints_total", "for whoever sets up hints and asks why none is taken: few have any"),
 ];
 

@@ -45,6 +45,8 @@ pub mod ramp;
 pub(crate) mod floor;
 pub mod product;
 pub mod domain;
+pub mod once;
+pub mod retry_budget;
 pub mod event;
 
 use std::num::NonZeroU8;

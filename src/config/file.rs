@@ -31,6 +31,8 @@ pub(super) struct File {
     pub(super) event: Event,
     pub(super) schedule: Opt<Schedule>,
     #[serde(default)]
+    pub(super) once: Once,
+    #[serde(default)]
     pub(super) budget: Vec<Spanned<Budget>>,
     #[serde(default)]
     pub(super) product: Vec<Spanned<Product>>,
@@ -98,6 +100,17 @@ pub(super) struct Schedule {
     pub(super) file: Opt<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Once {
+    pub(super) header: List<String>,
+    pub(super) classes: List<String>,
+    pub(super) keep: Opt<String>,
+    pub(super) bets: Opt<i64>,
+    pub(super) memory: Opt<String>,
+    pub(super) answer_bytes: Opt<String>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Budget {
@@ -129,6 +142,9 @@ pub(super) struct Product {
     pub(super) total_timeout: Opt<String>,
     pub(super) keep: Opt<String>,
     pub(super) idle_connections: Opt<i64>,
+    pub(super) retry_budget: Opt<i64>,
+    pub(super) honours_idempotency_key: Opt<bool>,
+    pub(super) lookup: Opt<String>,
     #[serde(default)]
     pub(super) queue: Queue,
     #[serde(default)]

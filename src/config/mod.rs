@@ -18,6 +18,7 @@ pub(crate) mod units;
 mod settings;
 mod listen;
 pub(crate) mod customer;
+mod once;
 mod rules;
 pub(crate) mod products;
 pub(crate) mod names;

@@ -7,13 +7,14 @@ use toml::Spanned;
 
 use crate::admission::settings::{PassSettings, QueueSettings};
 use crate::admission::{Class, ONE_SEAT};
+use crate::proxy::settings::Lookup;
 
 use super::backends::Backend;
 use super::budgets::Sharer;
 use super::check::{Check, Span};
 use super::file::{ClassRules, Opt, Product, Queue};
 use super::rules::{self, Placed, covers, in_words, meet};
-use super::{backends, names, passes};
+use super::{backends, names, once, passes};
 
 /// A product that is checked by itself, but not yet in a pool and a domain.
 pub(super) struct Draft<'f> {
@@ -30,6 +31,7 @@ pub(super) struct Draft<'f> {
     pub(super) reserve_per_customer: NonZeroU32,
     pub(super) queue: QueueSettings,
     pub(super) passes: Option<PassSettings>,
+    pub(super) lookup: Option<Lookup>,
 }
 
 /// The rules of a class, and what it costs.
@@ -93,6 +95,7 @@ fn draft<'f>(check: &mut Check<'_>, spanned: &'f Spanned<Product>) -> Draft<'f> 
         reserve_per_customer,
         queue: queue(check, &written.queue),
         passes: passes::check(check, &written.passes),
+        lookup: once::lookup(check, &written.lookup),
         written,
         name,
         at,

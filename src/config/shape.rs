@@ -196,6 +196,7 @@ mod tests {
             ("event", "[event]\nprobe = 1"),
             ("event.from", "[event]\nfrom = [{ probe = 1 }]"),
             ("schedule", "[schedule]\nprobe = 1"),
+            ("once", "[once]\nprobe = 1"),
             ("budget", "[[budget]]\nprobe = 1"),
             ("budget.limit", "[[budget]]\nlimit = { probe = 1 }"),
             ("product", "[[product]]\nprobe = 1"),

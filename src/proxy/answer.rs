@@ -231,6 +231,9 @@ fn every_fault() -> [Fault; Fault::NAMES.len()] {
         Fault::BrokenAnswer,
         Fault::NoAnswer(Duration::ZERO),
         Fault::OutOfDescriptors,
+        Fault::KeyReused,
+        Fault::AnsweredElsewhere,
+        Fault::OutcomeUnknown,
     ]
 }
 

@@ -17,6 +17,8 @@ mod receive;
 pub mod classify;
 pub mod admit;
 mod observe;
+mod once;
+mod lookup;
 mod balance;
 mod standing;
 mod upload;
@@ -43,6 +45,7 @@ use classify::Classified;
 use exchange::Answered;
 use fault::Fault;
 use headers::Peer;
+use once::{First, Keyed, Turn};
 use upload::RequestBody;
 use watch::Watch;
 
@@ -88,33 +91,43 @@ async fn handle(
     mut body: RequestBody,
 ) -> Response<AnswerBody> {
     // 1  our own strain comes before everything else that could be done for it
-    if let Some(refused) = worker.strain.refuses(what.class, !body.is_empty()) {
+    let keyed = worker.bets().and_then(|bets| bets.keyed(&what, &parts));
+    let keyed = keyed.as_ref();
+    if let Some(refused) = worker.strain.refuses(what.class, !body.is_empty())
+        && !once::is_known(worker, keyed)
+    {
         return overloaded(worker, what, refused);
     }
     // A seat is asked for when the request is there, but a no is told before the rest of it is waited for.
     if !body.is_empty() {
-        if let Some(refused) = refused_already(worker, what) {
+        if let Some(refused) = refused_already(worker, what, keyed) {
             return worker.answers().refuse(what.product, what.class, refused);
         }
         let most = worker.settings.listen.limits.waiting_body_bytes;
         match body.read_first(most, || worker.strain.keeps(what.class)).await {
             Ok(None) => {}
+            Ok(Some(_)) if once::is_known(worker, keyed) => {}
             Ok(Some(refused)) => return overloaded(worker, what, refused),
             Err(broken) => return worker.fault(broken.into(), Some(what.class)),
         }
     }
+    // 2½ what was asked for before is not sent again
+    let first = match once::turn(worker, what, keyed, &body).await {
+        Turn::Go(first) => first,
+        Turn::Told(answer) => return answer,
+    };
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
     let admitted = match admitted(worker, what, arrived).await {
         Ok(admitted) => admitted,
-        Err(refused) => return worker.answers().refuse(what.product, what.class, refused),
+        Err(refused) => return once::refused(worker, what, keyed, first, refused),
     };
     let waited = admitted.since().since(arrived);
     // 6-7  a backend, a connection, the answer
-    match forward(worker, peer, what, parts, body, admitted).await {
-        Err(fault) => worker.fault(fault, Some(what.class)),
+    match forward(worker, peer, what, (parts, body), admitted, first).await {
+        Err(fault) => worker.fault_of(fault, what, keyed),
         Ok(answered) => {
-            let mut answer = worker.relay(what.product, answered);
+            let mut answer = answered.relay();
             if !waited.is_zero() {
                 answer.headers_mut().append("server-timing", waiting_entry(waited));
             }
@@ -130,9 +143,12 @@ fn overloaded(worker: &Worker, what: Classified, refused: Refused) -> Response<A
 }
 
 /// The no that a request hears whose body has still to come.
-fn refused_already(worker: &Worker, what: Classified) -> Option<Refused> {
+fn refused_already(worker: &Worker, what: Classified, keyed: Option<&Keyed>) -> Option<Refused> {
     let (gate, id) = worker.gate(what.product);
     let refused = gate.would_refuse(&what.arrival(id), worker.clock.now())?;
+    if once::is_known(worker, keyed) {
+        return None;
+    }
     refused_at_once(worker, what, refused);
     Some(refused)
 }
@@ -196,16 +212,16 @@ async fn forward(
     worker: &Rc<Worker>,
     peer: &Peer,
     what: Classified,
-    parts: Parts,
-    body: RequestBody,
+    (parts, body): (Parts, RequestBody),
     admitted: Admitted,
+    first: Option<Box<First>>,
 ) -> Result<Answered, Fault> {
     let pool = worker.pool(what.product).clone();
     let request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
-    if exchange::is_carried(request.method()) {
-        exchange::Carried::new(pool, request, admitted).await
+    if exchange::is_carried(request.method(), first.as_deref()) {
+        exchange::Carried::new(pool, request, admitted, first).await
     } else {
-        pool.exchange(request, admitted).await
+        pool.exchange(request, admitted, first).await
     }
 }
 

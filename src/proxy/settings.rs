@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 
 use super::ledger;
+pub use super::lookup::Lookup;
 use crate::admission::{self, Class, ProductId};
 
 /// Everything the proxy needs to run.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub customer: Vec<CustomerSource>,
     /// Where a bet's event is looked for; the first that is present wins.
     pub event: Vec<EventSource>,
+    /// What is carried out once, however often it is asked for.
+    pub once: OnceSettings,
     /// Products in the order of the file: the first whose rules match has the request.
     pub products: Vec<ProductSettings>,
     /// Backend pools; products name them by index.
@@ -107,6 +110,23 @@ pub enum EventSource {
     PathAfter(String),
 }
 
+/// What is carried out once, however often it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnceSettings {
+    /// Where the key stands that says which requests are the same; the first that is present. Empty: nowhere.
+    pub headers: Vec<HeaderName>,
+    /// By class, whether its requests are looked at.
+    pub classes: [bool; Class::COUNT],
+    /// How long a request is known after its answer.
+    pub keep: Duration,
+    /// The most requests that are known.
+    pub bets: usize,
+    /// The most bytes of their answers that are kept.
+    pub memory: usize,
+    /// Bytes of an answer's body beyond which it is not kept.
+    pub answer_bytes: usize,
+}
+
 /// One product as the proxy sees it.
 #[derive(Clone, Debug)]
 pub struct ProductSettings {
@@ -118,6 +138,10 @@ pub struct ProductSettings {
     pub classes: Vec<ClassRules>,
     /// The class of what no rule matches; never `protected`.
     pub default_class: Class,
+    /// Whether its backends carry out what has the same idempotency key once, so that it may be sent to them again.
+    pub honours_idempotency_key: bool,
+    /// Where its customers look up what became of a bet whose answer was lost.
+    pub lookup: Option<Lookup>,
     /// Index of its backend pool.
     pub pool: usize,
     /// Index of its domain.
@@ -161,6 +185,8 @@ pub struct PoolSettings {
     pub timeouts: BackendTimeouts,
     /// The most idle connections kept to each backend by each worker.
     pub idle_connections: usize,
+    /// Second tries in a hundred requests.
+    pub retry_budget: u32,
     /// Index of the pool's domain, and of its resource there.
     pub domain: usize,
     /// See [`domain`](Self::domain).

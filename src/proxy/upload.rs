@@ -83,6 +83,22 @@ impl RequestBody {
         self.0.is_none()
     }
 
+    /// What `of` makes of all its bytes, if they are there.
+    pub(crate) fn whole<T>(&self, of: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let Some(upload) = &self.0 else { return Some(of(&[])) };
+        if upload.rest.is_some() {
+            return None;
+        }
+        let mut pieces = upload.read.iter().filter_map(Frame::data_ref);
+        match (pieces.next(), pieces.next()) {
+            (Some(only), None) => Some(of(only)),
+            _ => {
+                let all = upload.read.iter().filter_map(Frame::data_ref);
+                Some(of(&all.flat_map(|piece| piece.iter().copied()).collect::<Vec<u8>>()))
+            }
+        }
+    }
+
     /// Read it to its end, or until `most` bytes are held. A seat is asked for when this is done: a client that
     /// sends a byte a second would else hold one all that time, and ten of them a whole wallet.
     ///

@@ -20,12 +20,13 @@ use super::answer::Answers;
 use super::body::AnswerBody;
 use super::classify::{self, Classified, Hashes};
 use super::clock::Clock;
-use super::exchange::Answered;
 use super::fault::Fault;
-use super::headers::{self, Peer, Seen};
+use super::headers::{Peer, Seen};
 use super::hints::Hints;
 use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
+use super::lookup;
+use super::once::{Bets, Keyed};
 use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
 use super::standing::Standing;
@@ -33,7 +34,7 @@ use super::strain::Strain;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
-use crate::telemetry::record::{ProxyMetrics, UpstreamMetrics};
+use crate::telemetry::record::{OnceMetrics, ProxyMetrics, UpstreamMetrics};
 
 /// What all workers share.
 pub struct Shared {
@@ -51,6 +52,7 @@ pub struct Shared {
     hints: Vec<Arc<Hints>>,
     pub(crate) open: Arc<AtomicUsize>,
     ledger: Arc<Ledger>,
+    bets: Option<Arc<Bets>>,
     metrics: Arc<ProxyMetrics>,
 }
 
@@ -103,6 +105,7 @@ impl Shared {
             clock,
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
+            bets: Bets::new(&settings.once, clock, OnceMetrics::new(registry, names())),
             ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
             metrics: Arc::new(ProxyMetrics::new(registry, names(), settings.listen.workers.get())),
             settings: Arc::new(settings),
@@ -251,14 +254,21 @@ impl Worker {
         self.answers().fault(fault, class)
     }
 
-    /// The backend's answer, as the client gets it.
-    pub(crate) fn relay(&self, product: usize, answered: Answered) -> Response<AnswerBody> {
-        let Answered { response, exchange, end } = answered;
-        let idle = self.pool(product).timeouts().idle;
-        let (mut parts, incoming) = response.into_parts();
-        headers::to_client(&mut parts.headers, parts.version);
-        parts.version = http::Version::HTTP_11;
-        Response::from_parts(parts, AnswerBody::relay(incoming, exchange, idle, end))
+    /// The same to a request of which it is known what it is: where something may have come of it, with the address where
+    /// that is looked up.
+    pub(crate) fn fault_of(&self, fault: Fault, what: Classified, keyed: Option<&Keyed>) -> Response<AnswerBody> {
+        let mut answer = self.fault(fault, Some(what.class));
+        let asks = fault.can_be_looked_up() && (what.class == Class::Commit || keyed.is_some());
+        let lookup = self.settings.products[what.product].lookup.as_ref().filter(|_| asks);
+        if let Some(address) = lookup.and_then(|lookup| lookup.address(keyed.map(|keyed| keyed.name().as_bytes()))) {
+            lookup::tell(&mut answer, &address);
+        }
+        answer
+    }
+
+    /// What is known of requests that are carried out once.
+    pub(crate) fn bets(&self) -> Option<&Arc<Bets>> {
+        self.shared.bets.as_ref()
     }
 
     /// There is hardly any memory left: connections that nobody uses go, on both sides.

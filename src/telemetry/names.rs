@@ -111,6 +111,20 @@ table! {
         "Requests under way at a backend now.";
     UPSTREAM_ASIDE = "sluss_upstream_set_aside", Gauge, ["backend"],
         "1 while a backend is set aside because it does not accept connections.";
+    UPSTREAM_RETRIES = "sluss_upstream_retries_total", Counter, ["pool"],
+        "Further connections tried for requests that were never sent.";
+    UPSTREAM_RETRIES_WITHHELD = "sluss_upstream_retries_withheld_total", Counter, ["pool"],
+        "Requests that were never sent and not tried again, because the retry budget was used up.";
+    ONCE_DUPLICATES = "sluss_once_duplicates_total", Counter, ["product", "verdict"],
+        "Requests with the idempotency key of an earlier one: in_flight (it waits for the same answer), answered, unknown, or reused for another request.";
+    ONCE_BETS = "sluss_once_bets", Gauge, [],
+        "Requests with an idempotency key that are known now, in flight or kept.";
+    ONCE_UNKNOWN = "sluss_once_unknown_bets", Gauge, [],
+        "Those of them that were sent and whose answer was lost: they keep their room.";
+    ONCE_BYTES = "sluss_once_answer_bytes", Gauge, [],
+        "Memory held for their answers.";
+    ONCE_FORGOTTEN = "sluss_once_forgotten_total", Counter, ["what"],
+        "What made room before its time: an answer (who asks again hears that there was one), or a bet (it would be sent again).";
     BUILD = "sluss_build_info", Gauge, ["version"],
         "Always 1; the version is in the label.";
     RESIDENT = "process_resident_memory_bytes", Gauge, [],

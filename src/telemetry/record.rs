@@ -7,6 +7,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::export::Registry;
 use super::names;
+use crate::admission::once::Forgotten;
 use crate::admission::resource::Hinted;
 use crate::admission::{Class, Refusal};
 use crate::proxy::admit::Decided;
@@ -59,8 +60,34 @@ pub struct UpstreamMetrics {
     pub broken: Counter,
     /// Answers that did not begin in time.
     pub timed_out: Counter,
+    /// Further connections tried, and those that were not for want of budget.
+    retries: [Counter; 2],
     seconds: Histogram,
     statuses: [Counter; 5],
+}
+
+/// What is counted of requests that are carried out once.
+pub struct OnceMetrics {
+    /// By product, then by what became of them.
+    duplicates: Vec<[Counter; 4]>,
+    bets: Gauge,
+    bytes: Gauge,
+    unknown: Gauge,
+    forgotten_bets: Counter,
+    forgotten_answers: Counter,
+}
+
+/// What became of a request with the key of an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicate {
+    /// It waits for the answer to that.
+    InFlight,
+    /// It hears the answer to that.
+    Answered,
+    /// It hears that nobody knows.
+    Unknown,
+    /// It is another request.
+    Reused,
 }
 
 /// What is counted of what one pool's backends say of one budget.
@@ -180,6 +207,41 @@ impl HintMetrics {
     }
 }
 
+impl OnceMetrics {
+    /// Handles for products of these names.
+    pub fn new<'a>(registry: &Registry, products: impl Iterator<Item = &'a str>) -> OnceMetrics {
+        let verdicts = ["in_flight", "answered", "unknown", "reused"];
+        let duplicates = |name| verdicts.map(|verdict| registry.counter(names::ONCE_DUPLICATES, &[name, verdict]));
+        let forgotten = |what| registry.counter(names::ONCE_FORGOTTEN, &[what]);
+        OnceMetrics {
+            duplicates: products.map(duplicates).collect(),
+            bets: registry.gauge(names::ONCE_BETS, &[]),
+            bytes: registry.gauge(names::ONCE_BYTES, &[]),
+            unknown: registry.gauge(names::ONCE_UNKNOWN, &[]),
+            forgotten_bets: forgotten("bet"),
+            forgotten_answers: forgotten("answer"),
+        }
+    }
+
+    /// A request of this product has the key of an earlier one.
+    pub fn duplicate(&self, product: usize, duplicate: Duplicate) {
+        self.duplicates[product][duplicate as usize].increment(1);
+    }
+
+    /// So much is known now.
+    pub fn holds(&self, bets: usize, bytes: usize, unknown: usize) {
+        self.bets.set(bets as f64);
+        self.bytes.set(bytes as f64);
+        self.unknown.set(unknown as f64);
+    }
+
+    /// This made room for others.
+    pub fn forgotten(&self, forgotten: Forgotten) {
+        self.forgotten_bets.increment(forgotten.bets);
+        self.forgotten_answers.increment(forgotten.answers);
+    }
+}
+
 impl UpstreamMetrics {
     /// Handles for the pool of this name.
     pub fn new(registry: &Registry, pool: &str) -> UpstreamMetrics {
@@ -189,10 +251,16 @@ impl UpstreamMetrics {
             connect_failed: counter(names::UPSTREAM_CONNECT_FAILED),
             broken: counter(names::UPSTREAM_BROKEN),
             timed_out: counter(names::UPSTREAM_TIMEOUTS),
+            retries: [counter(names::UPSTREAM_RETRIES), counter(names::UPSTREAM_RETRIES_WITHHELD)],
             seconds: registry.histogram(names::UPSTREAM_SECONDS, &[pool]),
             statuses: ["1xx", "2xx", "3xx", "4xx", "5xx"]
                 .map(|status| registry.counter(names::UPSTREAM_ANSWERS, &[pool, status])),
         }
+    }
+
+    /// Another connection is tried for a request that was never sent, or is not for want of budget.
+    pub fn tried_again(&self, tried: bool) {
+        self.retries[usize::from(!tried)].increment(1);
     }
 
     /// The head of an answer has come.

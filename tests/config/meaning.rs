@@ -223,3 +223,31 @@ fn ports_that_the_system_chooses_do_not_clash() {
     let text = "[listen]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n";
     good(&format!("{text}{}", products(&[(9101, "")])));
 }
+
+#[test]
+fn bets_are_known_by_their_keys_unless_no_header_has_any() {
+    let once = |text: &str| good(&format!("{text}\n{}", products(&[(9101, "")]))).proxy.once;
+    let least = once("");
+    assert_eq!(least.headers, ["idempotency-key"]);
+    assert_eq!(
+        Class::ALL.into_iter().filter(|class| least.classes[class.index()]).collect::<Vec<_>>(),
+        [Class::Commit]
+    );
+    assert_eq!((least.bets, least.memory, least.answer_bytes), (100_000, 64 << 20, 64 << 10));
+    let given = once("[once]\nheader = [\"X-Bet-Id\", \"x-id\"]\nclasses = [\"settle\", \"start\"]\nkeep = \"2m\"");
+    assert_eq!((given.headers.len(), given.headers[0].as_str()), (2, "x-bet-id"));
+    assert_eq!(given.classes.map(u8::from), [0, 1, 0, 0, 1, 0, 0]);
+    assert_eq!(given.keep, Duration::from_secs(120));
+    assert!(once("[once]\nheader = []").headers.is_empty());
+}
+
+#[test]
+fn keys_are_honoured_by_a_product_and_retries_counted_by_a_pool() {
+    let text =
+        products(&[(9101, "retry_budget = 0"), (9102, "honours_idempotency_key = true"), (9101, "lookup = \"/a\"")]);
+    let proxy = good(&text).proxy;
+    assert_eq!(proxy.pools.iter().map(|pool| pool.retry_budget).collect::<Vec<_>>(), [0, 10]);
+    let products = proxy.products.iter();
+    let told: Vec<_> = products.map(|product| (product.honours_idempotency_key, product.lookup.is_some())).collect();
+    assert_eq!(told, [(false, false), (true, false), (false, true)]);
+}

@@ -81,6 +81,7 @@ fn configuration(value: &dyn Fn(&str, &str) -> Option<String>) -> String {
         section("[admin]", "admin", &one),
         section("[customer]", "customer", &one),
         section("[event]", "event", &one),
+        section("[once]", "once", &one),
         section("[[product]]", "product", &one),
         section("[product.queue]", "product.queue", &one),
     ];

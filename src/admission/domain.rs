@@ -21,6 +21,7 @@ mod reserve;
 mod next;
 mod kept;
 mod life;
+mod events;
 mod observe;
 
 /// See the [module](super).

@@ -91,7 +91,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
     let (customer, at_once) = customer::customers(check, &file.customer, &file.listen);
-    let event = customer::events(check, &file.event);
+    let (event, json_bytes) = customer::events(check, &file.event, listen.limits.waiting_body_bytes);
     let drafts = products::check(check, &file.product);
     let pools = backends::pools(check, &drafts);
     backends::no_loops(check, &drafts, &listen, &admin);
@@ -106,7 +106,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once };
     let (products, pools, domains) = domains::build(&parts);
     let observe_only = file.observe_only.as_ref().is_some_and(|on| *on.get_ref());
-    let proxy = proxy::Settings { observe_only, listen, customer, event, products, pools, domains };
+    let proxy = proxy::Settings { observe_only, listen, customer, event, json_bytes, products, pools, domains };
     Some(Config { proxy, admin, events, journal, log })
 }
 

@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use super::clock::Clock;
+use super::event::Events;
 use super::observe::{Observed, Shadow};
-use crate::admission::{Arrival, Domain, Event, Outcome, Output, Place, Refused, Seat, Timestamp, Verdict};
+use crate::admission::{Arrival, Domain, Event, EventKey, Outcome, Output, Place, Refused, Seat, Timestamp, Verdict};
 
 /// One admission domain, shared by all workers.
 pub struct Gate {
@@ -72,6 +73,7 @@ pub type Decision = Result<Admitted, Refused>;
 pub struct Admitted {
     gate: Arc<Gate>,
     hold: Option<Hold>,
+    events: Events,
 }
 
 /// What a request that goes on has.
@@ -139,7 +141,7 @@ impl Gate {
     }
 
     fn admitted(self: &Arc<Self>, hold: Hold) -> Admitted {
-        Admitted { gate: self.clone(), hold: Some(hold) }
+        Admitted { gate: self.clone(), hold: Some(hold), events: Events::None }
     }
 
     fn waiting(self: &Arc<Self>, inner: &mut Inner, place: Place, shadow: bool) -> Waiting {
@@ -156,6 +158,12 @@ impl Gate {
         drop(inner);
         self.notify(earlier);
         refused
+    }
+
+    /// Of the events that a bet names, the one that admission should know of.
+    pub(crate) fn first_to_stop(&self, events: &[EventKey]) -> Option<EventKey> {
+        let now = self.clock.now();
+        self.lock().domain.first_to_stop(events, now)
     }
 
     /// Do something to the domain, under the lock, and act on what came of it. For orders and looking.
@@ -334,6 +342,21 @@ impl Admitted {
             Some(Hold::Observed(observed)) => observed.started(),
             None => Timestamp::ZERO,
         }
+    }
+
+    /// It is for these events.
+    pub(crate) fn is_for(&mut self, events: Events) {
+        self.events = events;
+    }
+
+    /// The no that has to be told after all, just before it is sent: betting may have stopped since it was let through.
+    /// Asked of those who `waited` since, and of bets on several events, of which admission was told one.
+    pub(crate) fn forbidden_by_now(&self, waited: bool) -> Option<Refused> {
+        let events = self.events.to_ask_again(waited)?;
+        // What goes on whatever was said to it goes on.
+        let Some(Hold::Seat(seat)) = &self.hold else { return None };
+        let now = self.gate.clock.now();
+        self.gate.lock().domain.forbids_by_now(seat, events, now)
     }
 
     /// A no that is still to come to a request that goes on all the same is counted by what `count` makes.

@@ -10,12 +10,12 @@ use tokio::time::Instant;
 
 use super::admit::Admitted;
 use super::body::AnswerBody;
-use super::fault::Fault;
+use super::fault::{Fault, Unanswered};
 use super::headers;
 use super::patience::BodyError;
 use super::upload::RequestBody;
 use super::upstream::{Borrowed, Pool};
-use crate::admission::{Outcome, Timestamp};
+use crate::admission::{Outcome, Refused, Timestamp};
 
 /// A request between its sending and the end of its answer: it holds the seat and the connection.
 pub(crate) struct Exchange {
@@ -39,6 +39,14 @@ impl Exchange {
     pub(super) fn new(pool: Rc<Pool>, admitted: Admitted, method: &Method) -> Exchange {
         let carried = is_carried(method);
         Exchange { pool, admitted: Some(admitted), connection: None, outcome: Outcome::Failed, carried }
+    }
+
+    /// Whether it must not be sent after all, because betting on what it is for has stopped since it was let through; the
+    /// seat is given back then. `waited` when anything was waited for since.
+    pub(super) fn is_too_late(&mut self, waited: bool) -> Option<Refused> {
+        let refused = self.admitted.as_ref()?.forbidden_by_now(waited)?;
+        self.end(Outcome::Abandoned);
+        Some(refused)
     }
 
     /// It is sent over this connection.
@@ -131,7 +139,7 @@ pub(crate) struct Carried {
     exchange: Option<Exchanging>,
 }
 
-type Exchanging = Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>;
+type Exchanging = Pin<Box<dyn Future<Output = Result<Answered, Unanswered>>>>;
 
 impl Carried {
     pub(crate) fn new(pool: Rc<Pool>, request: Request<RequestBody>, admitted: Admitted) -> Carried {
@@ -141,7 +149,7 @@ impl Carried {
 }
 
 impl Future for Carried {
-    type Output = Result<Answered, Fault>;
+    type Output = Result<Answered, Unanswered>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let exchange = self.exchange.as_mut().expect("a future is not polled after it is ready");

@@ -15,6 +15,7 @@ mod watch;
 pub mod worker;
 mod receive;
 pub mod classify;
+pub mod event;
 pub mod admit;
 mod observe;
 mod balance;
@@ -41,7 +42,7 @@ use admit::{Admitted, Asked};
 use body::AnswerBody;
 use classify::Classified;
 use exchange::Answered;
-use fault::Fault;
+use fault::{Fault, Unanswered};
 use headers::Peer;
 use upload::RequestBody;
 use watch::Watch;
@@ -83,7 +84,7 @@ async fn serve(
 async fn handle(
     worker: &Rc<Worker>,
     peer: &Peer,
-    what: Classified,
+    mut what: Classified,
     parts: Parts,
     mut body: RequestBody,
 ) -> Response<AnswerBody> {
@@ -103,16 +104,23 @@ async fn handle(
             Err(broken) => return worker.fault(broken.into(), Some(what.class)),
         }
     }
+    // 2  what only its body says: which event, what it costs
+    let events = event::told(worker, &mut what, &parts, &body);
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
-    let admitted = match admitted(worker, what, arrived).await {
+    let mut admitted = match admitted(worker, what, arrived).await {
         Ok(admitted) => admitted,
         Err(refused) => return worker.answers().refuse(what.product, what.class, refused),
     };
+    admitted.is_for(events);
     let waited = admitted.since().since(arrived);
     // 6-7  a backend, a connection, the answer
     match forward(worker, peer, what, parts, body, admitted).await {
-        Err(fault) => worker.fault(fault, Some(what.class)),
+        Err(Unanswered::Fault(fault)) => worker.fault(fault, Some(what.class)),
+        Err(Unanswered::Refused(refused)) => {
+            worker.metrics.products[what.product].refused(what.class, refused.refusal, false);
+            worker.answers().refuse(what.product, what.class, refused)
+        }
         Ok(answered) => {
             let mut answer = worker.relay(what.product, answered);
             if !waited.is_zero() {
@@ -199,7 +207,7 @@ async fn forward(
     parts: Parts,
     body: RequestBody,
     admitted: Admitted,
-) -> Result<Answered, Fault> {
+) -> Result<Answered, Unanswered> {
     let pool = worker.pool(what.product).clone();
     let request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if exchange::is_carried(request.method()) {

@@ -1,6 +1,7 @@
 //! A request's body on its way to the backend: bounded, watched while the request waits, and read to its end
 //! when it is small and nobody wants it.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -81,6 +82,20 @@ impl RequestBody {
     /// Whether there is one.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// All of it, if it has been read to its end and is no longer than `most` bytes.
+    pub(crate) fn whole(&self, most: usize) -> Option<Cow<'_, [u8]>> {
+        let Some(upload) = &self.0 else { return Some(Cow::Borrowed(&[])) };
+        let pieces = || upload.read.iter().filter_map(Frame::data_ref);
+        if upload.rest.is_some() || pieces().map(Bytes::len).sum::<usize>() > most {
+            return None;
+        }
+        let mut all = pieces();
+        match (all.next(), all.next()) {
+            (Some(only), None) => Some(Cow::Borrowed(only)),
+            _ => Some(Cow::Owned(pieces().flatten().copied().collect())),
+        }
     }
 
     /// Read it to its end, or until `most` bytes are held. A seat is asked for when this is done: a client that

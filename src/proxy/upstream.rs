@@ -18,7 +18,7 @@ use super::balance::{self, Outstanding};
 use super::clock::Clock;
 use super::descriptors;
 use super::exchange::{Answered, Exchange};
-use super::fault::Fault;
+use super::fault::{Fault, Unanswered};
 use super::hints::Hints;
 use super::ledger::{self, Account};
 use super::settings::BackendTimeouts;
@@ -139,7 +139,7 @@ impl Pool {
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
         admitted: Admitted,
-    ) -> Result<Answered, Fault> {
+    ) -> Result<Answered, Unanswered> {
         let started = admitted.since();
         let by = |after| Instant::from_std(self.clock.instant(started + after));
         let end = by(self.timeouts.total);
@@ -147,41 +147,48 @@ impl Pool {
         let upload = request.body().fate();
         let mut exchange = Exchange::new(self.clone(), admitted, request.method());
         let mut tried = Vec::new();
+        let mut sent_before = false;
         loop {
             let mut connection = match self.connect(started, &mut tried).await {
                 Ok(connection) => connection,
                 Err(fault) => {
                     // Nobody there says nothing about how much the others can take.
                     exchange.end(Outcome::Abandoned);
-                    return Err(fault);
+                    return Err(fault.into());
                 }
             };
             let (backend, fresh) = (connection.backend, connection.fresh);
+            // A bet may have come too late while a connection was made.
+            if let Some(refused) = exchange.is_too_late(fresh || sent_before || !tried.is_empty()) {
+                self.put_back(backend, connection.sender, self.clock.now());
+                return Err(Unanswered::Refused(refused));
+            }
             let sent = connection.sender.try_send_request(request);
             exchange.over(Some(connection));
             match timeout_at(head_by, sent).await {
-                Ok(Ok(response)) => return exchange.answered(response, started, end),
+                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)?),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here, or a backend
                     // that closes what it has just accepted.
                     Some(unsent) => {
                         exchange.over(None);
+                        sent_before = true;
                         request = unsent;
                         if fresh {
                             tried.push(backend);
                         }
                     }
-                    None => return Err(exchange.broken_by(upload.error())),
+                    None => return Err(exchange.broken_by(upload.error()).into()),
                 },
                 // A request that has not come whole yet cannot have been answered.
                 Err(_) if upload.is_unfinished() => {
                     exchange.end(Outcome::Abandoned);
-                    return Err(Fault::ClientTimeout);
+                    return Err(Fault::ClientTimeout.into());
                 }
                 Err(_) => {
                     self.metrics.timed_out.increment(1);
                     exchange.end(Outcome::Failed);
-                    return Err(Fault::NoAnswer(self.timeouts.first_byte));
+                    return Err(Fault::NoAnswer(self.timeouts.first_byte).into());
                 }
             }
         }

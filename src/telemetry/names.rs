@@ -41,6 +41,8 @@ table! {
         "Requests that asked to pass.";
     FAULTS = "sluss_proxy_faults_total", Counter, ["fault"],
         "Requests answered with an error that is not a refusal, by whose fault and where.";
+    BODIES_UNREAD = "sluss_proxy_bodies_unread_total", Counter, ["product", "wanted", "reason"],
+        "Bodies that did not say which event they are for, or what they cost, by reason; the backend judges them.";
     CONNECTIONS = "sluss_proxy_connections", Gauge, [],
         "Client connections open now.";
     CONNECTIONS_ACCEPTED = "sluss_proxy_connections_accepted_total", Counter, [],

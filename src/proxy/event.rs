@@ -6,7 +6,6 @@
 
 pub mod pointer;
 
-use std::borrow::Cow;
 use std::num::NonZeroU8;
 
 use http::HeaderMap;
@@ -93,6 +92,10 @@ impl Wanted {
 const MOST_EVENTS: usize = 32;
 
 impl Events {
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Events::None)
+    }
+
     /// The events that must be asked about once more before the bet is sent. Admission was told the only one, so nothing
     /// can have changed unless something was waited for.
     pub(super) fn to_ask_again(&self, waited: bool) -> Option<&[EventKey]> {
@@ -113,11 +116,12 @@ pub(crate) fn told(worker: &Worker, what: &mut Classified, request: &Parts, body
     }
     let mut events: Vec<EventKey> = what.event.into_iter().chain(what.also).collect();
     if wants_event || what.cost_in_body.is_some() {
-        let text = json(request, body, worker.settings.json_bytes);
-        cost(worker, what, &text);
-        if wants_event {
-            named_in_body(worker, what, &text, &mut events);
-        }
+        look_into(request, body, worker.settings.json_bytes, |text| {
+            cost(worker, what, text);
+            if wants_event {
+                named_in_body(worker, what, text, &mut events);
+            }
+        });
     }
     match events.as_slice() {
         [] => Events::None,
@@ -133,32 +137,34 @@ pub(crate) fn told(worker: &Worker, what: &mut Classified, request: &Parts, body
 }
 
 /// What the request costs, if its body says so.
-fn cost(worker: &Worker, what: &mut Classified, text: &Result<Cow<'_, [u8]>, Unread>) {
+fn cost(worker: &Worker, what: &mut Classified, text: Result<&[u8], Unread>) {
     let Some(rules) = what.cost_in_body else { return };
     let Some(from) = worker.settings.products[what.product].classes[rules].seats.pointer() else { return };
-    match text.as_ref().map_err(|why| *why).and_then(|text| seats(from, text)) {
+    match text.and_then(|text| seats(from, text)) {
         Ok(seats) => what.seats = seats,
         Err(why) => worker.metrics.products[what.product].unread(Wanted::Seats, why),
     }
 }
 
 /// Put the events that the body names to the others.
-fn named_in_body(worker: &Worker, what: &Classified, text: &Result<Cow<'_, [u8]>, Unread>, events: &mut Vec<EventKey>) {
+fn named_in_body(worker: &Worker, what: &Classified, text: Result<&[u8], Unread>, events: &mut Vec<EventKey>) {
     let pointers = worker.settings.event.iter().filter_map(EventSource::pointer);
-    let read = text.as_ref().map_err(|why| *why);
-    let Err(why) = read.and_then(|text| named(pointers, &worker.shared.hashes, text, events)) else { return };
+    let Err(why) = text.and_then(|text| named(pointers, &worker.shared.hashes, text, events)) else { return };
     // A bet that has named its event elsewhere need not do so here.
     if events.is_empty() || why == Unread::TooMany {
         worker.metrics.products[what.product].unread(Wanted::Event, why);
     }
 }
 
-/// The whole body, if it is JSON that may be read.
-fn json<'b>(request: &Parts, body: &'b RequestBody, most: usize) -> Result<Cow<'b, [u8]>, Unread> {
+/// Tell `look` the whole body, if it is JSON that may be read.
+fn look_into(request: &Parts, body: &RequestBody, most: usize, mut look: impl FnMut(Result<&[u8], Unread>)) {
     if !is_json(&request.headers) {
-        return Err(Unread::OtherType);
+        return look(Err(Unread::OtherType));
     }
-    body.whole(most).ok_or(Unread::TooLarge)
+    let there = body.whole(|text| look(if text.len() > most { Err(Unread::TooLarge) } else { Ok(text) }));
+    if there.is_none() {
+        look(Err(Unread::TooLarge));
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

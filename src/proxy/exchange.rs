@@ -15,7 +15,7 @@ use super::headers;
 use super::patience::BodyError;
 use super::upload::RequestBody;
 use super::upstream::{Borrowed, Pool};
-use crate::admission::{Outcome, Refused, Timestamp};
+use crate::admission::{Outcome, Timestamp};
 
 /// A request between its sending and the end of its answer: it holds the seat and the connection.
 pub(crate) struct Exchange {
@@ -41,12 +41,12 @@ impl Exchange {
         Exchange { pool, admitted: Some(admitted), connection: None, outcome: Outcome::Failed, carried }
     }
 
-    /// Whether it must not be sent after all, because betting on what it is for has stopped since it was let through; the
-    /// seat is given back then. `waited` when anything was waited for since.
-    pub(super) fn is_too_late(&mut self, waited: bool) -> Option<Refused> {
+    /// What is heard instead when it must not be sent after all, because betting on what it is for has stopped since it was let
+    /// through; the seat is given back then. `waited` when anything was waited for since.
+    pub(super) fn is_too_late(&mut self, waited: bool) -> Option<Unanswered> {
         let refused = self.admitted.as_ref()?.forbidden_by_now(waited)?;
         self.end(Outcome::Abandoned);
-        Some(refused)
+        Some(Unanswered::Refused(refused))
     }
 
     /// It is sent over this connection.

@@ -1,7 +1,6 @@
 //! A request's body on its way to the backend: bounded, watched while the request waits, and read to its end
 //! when it is small and nobody wants it.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -84,17 +83,19 @@ impl RequestBody {
         self.0.is_none()
     }
 
-    /// All of it, if it has been read to its end and is no longer than `most` bytes.
-    pub(crate) fn whole(&self, most: usize) -> Option<Cow<'_, [u8]>> {
-        let Some(upload) = &self.0 else { return Some(Cow::Borrowed(&[])) };
-        let pieces = || upload.read.iter().filter_map(Frame::data_ref);
-        if upload.rest.is_some() || pieces().map(Bytes::len).sum::<usize>() > most {
+    /// What `of` makes of all its bytes, if they are there.
+    pub(crate) fn whole<T>(&self, of: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let Some(upload) = &self.0 else { return Some(of(&[])) };
+        if upload.rest.is_some() {
             return None;
         }
-        let mut all = pieces();
-        match (all.next(), all.next()) {
-            (Some(only), None) => Some(Cow::Borrowed(only)),
-            _ => Some(Cow::Owned(pieces().flatten().copied().collect())),
+        let mut pieces = upload.read.iter().filter_map(Frame::data_ref);
+        match (pieces.next(), pieces.next()) {
+            (Some(only), None) => Some(of(only)),
+            _ => {
+                let all = upload.read.iter().filter_map(Frame::data_ref);
+                Some(of(&all.flat_map(|piece| piece.iter().copied()).collect::<Vec<u8>>()))
+            }
         }
     }
 

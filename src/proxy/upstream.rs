@@ -159,9 +159,9 @@ impl Pool {
             };
             let (backend, fresh) = (connection.backend, connection.fresh);
             // A bet may have come too late while a connection was made.
-            if let Some(refused) = exchange.is_too_late(fresh || sent_before || !tried.is_empty()) {
+            if let Some(too_late) = exchange.is_too_late(fresh || sent_before || !tried.is_empty()) {
                 self.put_back(backend, connection.sender, self.clock.now());
-                return Err(Unanswered::Refused(refused));
+                return Err(too_late);
             }
             let sent = connection.sender.try_send_request(request);
             exchange.over(Some(connection));

@@ -25,6 +25,10 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "sluss_admission_limit_source",
         "a word and no curve: `sluss status` says it beside the limit that the board shows",
     ),
+    (
+        "sluss_proxy_bodies_unread_total",
+        "for whoever sets up `[event] from`, and for an alert: nothing but a site that changes its bodies moves it",
+    ),
     ("sluss_admission_hints_total", "for whoever sets up hints and asks why none is taken: few have any"),
 ];
 

@@ -204,6 +204,7 @@ mod tests {
             ("product.limit", "[[product]]\nlimit = { probe = 1 }"),
             ("product.queue", "[[product]]\nqueue = { probe = 1 }"),
             ("product.class", "[[product.class]]\nprobe = 1"),
+            ("product.class.seats", "[[product.class]]\nseats = { probe = 1 }"),
             ("product.class.match", "[[product.class]]\nmatch = [{ probe = 1 }]"),
             ("product.class.match.header", "[[product.class]]\nmatch = [{ header = { probe = 1 } }]"),
         ];

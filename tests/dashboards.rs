@@ -32,6 +32,10 @@ const NOT_SHOWN: &[(&str, &str)] = &[
     ("sluss_once_unknown_bets", "for an alert: every one of them is somebody's bet to be looked up"),
     ("sluss_once_answer_bytes", "for an alert, held against `[once] memory`"),
     ("sluss_once_forgotten_total", "for an alert: a bet in it would be placed twice if it is asked for again"),
+    (
+        "sluss_proxy_bodies_unread_total",
+        "for whoever sets up `[event] from`, and for an alert: nothing but a site that changes its bodies moves it",
+    ),
     ("sluss_admission_hints_total", "for whoever sets up hints and asks why none is taken: few have any"),
 ];
 

@@ -22,6 +22,7 @@ mod reserve;
 mod next;
 mod kept;
 mod life;
+mod events;
 mod observe;
 mod stops;
 mod again;

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use http::HeaderName;
 use toml::Spanned;
 
+use crate::proxy::event::pointer::Pointer;
 use crate::proxy::settings::{CustomerSource, EventSource};
 
 use super::check::{Check, items};
@@ -101,21 +102,54 @@ pub(super) fn header_name(check: &mut Check<'_>, written: &Spanned<String>) -> O
     parsed
 }
 
-pub(super) fn events(check: &mut Check<'_>, file: &file::Event) -> Vec<EventSource> {
+/// Where events stand, and how large a body may be that is looked into for one.
+pub(super) fn events(check: &mut Check<'_>, file: &file::Event, read: usize) -> (Vec<EventSource>, usize) {
     let written = check.list("event.from", &file.from);
-    written.iter().filter_map(|written| event(check, written)).collect()
+    if let Some(first) = written.get(MOST_SOURCES) {
+        let what = format!("there are {} places where an event stands", written.len());
+        check.wrong(
+            first.span(),
+            what,
+            format!("every bet is looked through for all of them; use at most {MOST_SOURCES}"),
+        );
+    }
+    let sources = written.iter().filter_map(|written| event(check, written)).collect();
+    (sources, json_bytes(check, file, read))
 }
 
 fn event(check: &mut Check<'_>, written: &Spanned<file::EventSource>) -> Option<EventSource> {
-    match (&written.get_ref().header, &written.get_ref().path) {
-        (Some(name), None) => header_name(check, name).map(EventSource::Header),
-        (None, Some(path)) => path_before_event(check, path).map(EventSource::PathAfter),
+    let file::EventSource { header, path, json } = written.get_ref();
+    match (header, path, json) {
+        (Some(name), None, None) => header_name(check, name).map(EventSource::Header),
+        (None, Some(path), None) => path_before_event(check, path).map(EventSource::PathAfter),
+        (None, None, Some(text)) => pointer(check, text).map(EventSource::Json),
         _ => {
-            let help = "write { header = \"x-event\" } or { path = \"/horse/bets/{event}\" }";
+            let help =
+                "write { header = \"x-event\" }, { path = \"/horse/bets/{event}\" } or { json = \"/coupon/race\" }";
             check.wrong(written.span(), "each place where an event stands has one key", help);
             None
         }
     }
+}
+
+/// A place in a JSON body.
+pub(super) fn pointer(check: &mut Check<'_>, written: &Spanned<String>) -> Option<Pointer> {
+    let parsed = Pointer::parse(written.get_ref());
+    parsed
+        .map_err(|(what, help)| {
+            check.wrong(written.span(), format!("{} is no place in JSON: {what}", shown(written.get_ref())), help);
+        })
+        .ok()
+}
+
+/// Not more than is read of a body before admission is asked.
+fn json_bytes(check: &mut Check<'_>, file: &file::Event, read: usize) -> usize {
+    let given = check.size("json_bytes", &file.json_bytes, 1..=MOST_JSON).map(|bytes| bytes as usize);
+    if let (Some(written), Some(_)) = (&file.json_bytes, given.filter(|bytes| *bytes > read)) {
+        let what = format!("json_bytes: of a body that waits only {read} bytes are read");
+        check.wrong(written.span(), what, "make it smaller, or `waiting_body_bytes` under [listen] larger");
+    }
+    given.unwrap_or(JSON.min(read))
 }
 
 /// What stands before `{event}`, which has a segment of the path to itself.
@@ -141,3 +175,8 @@ const PLACES: &str = "write { header = \"x-customer\" }, { cookie = \"session\" 
 const AT_ONCE: NonZeroU32 = NonZeroU32::new(8).unwrap();
 const AT_ONCE_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(256).unwrap();
 const MOST_AT_ONCE: u32 = 65_535;
+/// Every bet is looked through for each of them.
+const MOST_SOURCES: usize = 8;
+/// A coupon of a few rows; a file of bets says its event in a header.
+const JSON: usize = 16 << 10;
+const MOST_JSON: u64 = 1 << 20;

@@ -85,6 +85,7 @@ pub(crate) struct CustomerSource {
 #[serde(deny_unknown_fields)]
 pub(super) struct Event {
     pub(super) from: List<EventSource>,
+    pub(super) json_bytes: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -92,12 +93,14 @@ pub(super) struct Event {
 pub(super) struct EventSource {
     pub(super) header: Opt<String>,
     pub(super) path: Opt<String>,
+    pub(super) json: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Schedule {
     pub(super) file: Opt<String>,
+    pub(super) margin: Opt<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -155,8 +158,17 @@ pub(super) struct Product {
 #[serde(deny_unknown_fields)]
 pub(super) struct ClassRules {
     pub(super) class: Opt<String>,
-    pub(super) seats: Opt<i64>,
+    pub(super) seats: Opt<NumberOr<SeatsFrom>>,
     pub(super) r#match: List<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeatsFrom {
+    pub(super) json: Opt<String>,
+    pub(super) header: Opt<String>,
+    pub(super) per: Opt<i64>,
+    pub(super) most: Opt<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -220,6 +232,8 @@ pub(super) struct ScheduledEvent {
     pub(super) product: Opt<String>,
     pub(super) stop: Opt<TextOr<Datetime>>,
     pub(super) believed_before_stop: Opt<String>,
+    pub(super) margin: Opt<String>,
+    pub(super) name: Opt<String>,
 }
 
 /// A text, or something with keys. Not `#[serde(untagged)]`, which would lose the places of what is inside.

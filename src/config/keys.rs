@@ -58,6 +58,8 @@ pub enum Kind {
     RealOrTables,
     /// A number of seats, or a range to look in.
     Limit,
+    /// A number of seats, or where a request says it.
+    Seats,
     /// A date and time with an offset.
     Time,
     /// What stands under `[name]`.
@@ -82,7 +84,7 @@ impl Kind {
             TextOrTable => "text in quotes, or a table in braces",
             Table => "a table in braces",
             RealOrTables => "a number, or a list of tables in braces",
-            Limit => "a whole number, or a table in braces",
+            Limit | Seats => "a whole number, or a table in braces",
             Time => "a date and time",
             Section => "a section",
             Sections => "several sections",
@@ -149,6 +151,8 @@ pub const CONFIG: &[Key] = &[
     key("event.from", Tables, r#"[{ header = "x-event" }, { path = "/horse/bets/{event}" }]"#),
     key("event.from.header", Text, r#""x-event""#),
     key("event.from.path", Text, r#""/horse/bets/{event}""#),
+    key("event.from.json", Text, r#""/coupon/race""#),
+    key("event.json_bytes", Size, r#""16KiB""#),
     key("schedule", Section, "[schedule]"),
     key("schedule.file", Text, r#""schedule.toml""#),
     key("once", Section, "[once]"),
@@ -158,6 +162,7 @@ pub const CONFIG: &[Key] = &[
     key("once.bets", Number, "100000"),
     key("once.memory", Size, r#""64MiB""#),
     key("once.answer_bytes", Size, r#""64KiB""#),
+    key("schedule.margin", Duration, r#""2s""#),
     key("budget", Sections, "[[budget]]"),
     key("budget.name", Text, r#""wallet""#),
     key("budget.classes", Texts, r#"["start", "commit"]"#),
@@ -183,7 +188,11 @@ pub const CONFIG: &[Key] = &[
     key("product.default_class", Text, r#""read""#),
     key("product.class", Sections, "[[product.class]]"),
     key("product.class.class", Text, r#""commit""#),
-    key("product.class.seats", Number, "2"),
+    key("product.class.seats", Seats, "2"),
+    key("product.class.seats.json", Text, r#""/systems""#),
+    key("product.class.seats.header", Text, r#""x-systems""#),
+    key("product.class.seats.per", Number, "100"),
+    key("product.class.seats.most", Number, "16"),
     key("product.class.match", Tables, r#"[{ method = "POST", path = "/horse/bets" }]"#),
     key("product.class.match.path", Text, r#""/horse/bets""#),
     key("product.class.match.host", Text, r#""horse.example.com""#),
@@ -227,6 +236,8 @@ pub const SCHEDULE: &[Key] = &[
     key("event.product", Text, r#""horse-racing""#),
     key("event.stop", Time, "2024-08-24T16:20:00+02:00"),
     key("event.believed_before_stop", Duration, r#""2m""#),
+    key("event.margin", Duration, r#""5s""#),
+    key("event.name", Text, r#""Solvalla, race 5""#),
 ];
 
 /// The configuration.

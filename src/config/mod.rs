@@ -27,15 +27,16 @@ mod backends;
 pub(crate) mod budgets;
 pub(crate) mod passes;
 mod domains;
-mod schedule;
+pub(crate) mod schedule;
 pub(crate) mod surroundings;
 pub(crate) mod error;
 
 use std::path::Path;
 
+pub(crate) use error::Wrong;
 pub use error::{ConfigError, Problem};
 pub(crate) use keys::nearest;
-pub use settings::{AdminSettings, Config, LogFormat, ScheduledEvent};
+pub use settings::{AdminSettings, Config, LogFormat, ScheduleSettings, ScheduledEvent};
 pub use surroundings::{Surroundings, ThisMachine};
 
 /// Read and check the file at `path`, and the files it names. Resolves the names of backends, so it may

@@ -25,6 +25,8 @@ pub struct Config {
     pub admin: AdminSettings,
     /// Events with betting stops, from the schedule file, in its order.
     pub events: Vec<ScheduledEvent>,
+    /// Where they came from.
+    pub schedule: ScheduleSettings,
     /// Where orders and states are written down; `None` keeps nothing, and a restart comes up open.
     pub journal: Option<PathBuf>,
     /// How log lines look.
@@ -52,6 +54,19 @@ pub struct ScheduledEvent {
     pub stop: jiff::Timestamp,
     /// How long before its stop a close signal is believed.
     pub believed_before_stop: Duration,
+    /// How long before its stop the last bet is let through.
+    pub margin: Duration,
+    /// What people call it.
+    pub name: Option<String>,
+}
+
+/// Where events come from, beside the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScheduleSettings {
+    /// The schedule file.
+    pub file: Option<PathBuf>,
+    /// The margin of events that do not say theirs.
+    pub margin: Duration,
 }
 
 /// How log lines look.
@@ -91,7 +106,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
     let (customer, at_once) = customer::customers(check, &file.customer, &file.listen);
-    let event = customer::events(check, &file.event);
+    let (event, json_bytes) = customer::events(check, &file.event, listen.limits.waiting_body_bytes);
     let once = once::check(check, &file.once);
     let drafts = products::check(check, &file.product);
     let pools = backends::pools(check, &drafts);
@@ -100,15 +115,15 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let budgets = budgets::check(check, &file.budget, &sharers);
     let members: Vec<&[usize]> = pools.iter().map(|pool| pool.members.as_slice()).collect();
     let shares = budgets::guarantees(check, &sharers, &members, &budgets);
-    let events = schedule::check(check, file, &drafts);
+    let (events, schedule) = schedule::check(check, file, &drafts);
     if !check.problems.is_empty() {
         return None;
     }
     let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once };
     let (products, pools, domains) = domains::build(&parts);
     let observe_only = file.observe_only.as_ref().is_some_and(|on| *on.get_ref());
-    let proxy = proxy::Settings { observe_only, listen, customer, event, once, products, pools, domains };
-    Some(Config { proxy, admin, events, journal, log })
+    let proxy = proxy::Settings { observe_only, listen, customer, event, json_bytes, once, products, pools, domains };
+    Some(Config { proxy, admin, events, schedule, journal, log })
 }
 
 fn journal(check: &mut Check<'_>, written: &Opt<String>) -> Option<PathBuf> {

@@ -55,12 +55,12 @@ impl Held<'_> {
                 Kind::Texts | Kind::Tables | Kind::TextsOrTables | Kind::RealOrTables | Kind::Sections,
                 DeValue::Array(elements),
             ) => elements.iter().for_each(|element| self.element(key, element)),
-            (Kind::Section | Kind::Table | Kind::TextOrTable | Kind::Limit, DeValue::Table(table)) => {
+            (Kind::Section | Kind::Table | Kind::TextOrTable | Kind::Limit | Kind::Seats, DeValue::Table(table)) => {
                 self.table(table, key.path);
             }
             (Kind::Text | Kind::Duration | Kind::Size | Kind::TextOrTable | Kind::Time, DeValue::String(_)) => {}
             (Kind::Time, DeValue::Datetime(_)) => {}
-            (Kind::Number | Kind::Limit | Kind::Real | Kind::RealOrTables, DeValue::Integer(number))
+            (Kind::Number | Kind::Limit | Kind::Seats | Kind::Real | Kind::RealOrTables, DeValue::Integer(number))
                 if fits(number) => {}
             (Kind::Real | Kind::RealOrTables, DeValue::Float(_)) | (Kind::Switch, DeValue::Boolean(_)) => {}
             _ => self.wrong_type(key, value),
@@ -205,6 +205,7 @@ mod tests {
             ("product.limit", "[[product]]\nlimit = { probe = 1 }"),
             ("product.queue", "[[product]]\nqueue = { probe = 1 }"),
             ("product.class", "[[product.class]]\nprobe = 1"),
+            ("product.class.seats", "[[product.class]]\nseats = { probe = 1 }"),
             ("product.class.match", "[[product.class]]\nmatch = [{ probe = 1 }]"),
             ("product.class.match.header", "[[product.class]]\nmatch = [{ header = { probe = 1 } }]"),
         ];

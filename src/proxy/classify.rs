@@ -26,8 +26,12 @@ pub(crate) struct Classified {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) event: Option<EventKey>,
-    /// How many seats it costs.
+    /// Another event that a header names beside the path.
+    pub(crate) also: Option<EventKey>,
+    /// How many seats it costs, as far as its head says.
     pub(crate) seats: NonZeroU8,
+    /// The class rules of its product by which its body says what it costs.
+    pub(crate) cost_in_body: Option<usize>,
     /// What was seen in its headers.
     pub(crate) seen: Seen,
 }
@@ -75,15 +79,18 @@ pub(crate) fn classify(
     let path = as_served(request.uri.path()).ok_or(Fault::BadRequest(BadRequest::Target))?;
     let found = settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path));
     let (product, found) = found.ok_or(Fault::NoProduct)?;
-    let (class, seats) = class_of(found, request, &path);
+    let (class, seats, cost_in_body) = class_of(found, request, &path);
     let customer = customer(settings, hashes, request, seen, peer);
-    let event = if class == Class::Commit { event(settings, hashes, request, &path) } else { None };
-    Ok(Classified { product, class, customer, event, seats, seen })
+    let (event, also) = if class == Class::Commit { events(settings, hashes, request, &path) } else { (None, None) };
+    Ok(Classified { product, class, customer, event, also, seats, cost_in_body, seen })
 }
 
-fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> (Class, NonZeroU8) {
-    let matched = product.classes.iter().find(|class| matches_any(&class.rules, request, path));
-    matched.map_or((product.default_class, ONE_SEAT), |found| (found.class, found.seats))
+fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> (Class, NonZeroU8, Option<usize>) {
+    let matched = product.classes.iter().position(|class| matches_any(&class.rules, request, path));
+    matched.map_or((product.default_class, ONE_SEAT, None), |at| {
+        let found = &product.classes[at];
+        (found.class, found.seats.of_head(request), found.seats.pointer().map(|_| at))
+    })
 }
 
 fn matches_any(rules: &[Rule], request: &Parts, path: &str) -> bool {
@@ -136,23 +143,22 @@ fn cookie<'a>(request: &'a Parts, name: &str) -> Option<&'a [u8]> {
     pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-/// A name in the path goes before one in a header, whatever their order in the file: what the backend is asked for is
-/// in the path, and a header beside it must not take a bet out of a closed race.
-fn event(settings: &Settings, hashes: &Hashes, request: &Parts, path: &str) -> Option<EventKey> {
+/// The events that a bet's head names: in its path, and another in a header beside it. Both count: what the backend is
+/// asked for is in the path, and a header must not take a bet out of a closed race.
+fn events(settings: &Settings, hashes: &Hashes, request: &Parts, path: &str) -> (Option<EventKey>, Option<EventKey>) {
     let in_path = settings.event.iter().find_map(|source| match source {
         EventSource::PathAfter(prefix) => {
             let rest = path.strip_prefix(prefix.as_str())?;
             rest.split('/').next().filter(|segment| !segment.is_empty()).map(str::as_bytes)
         }
-        EventSource::Header(_) => None,
+        EventSource::Header(_) | EventSource::Json(_) => None,
     });
-    let in_header = || {
-        settings.event.iter().find_map(|source| match source {
-            EventSource::Header(name) => request.headers.get(name).map(|value| value.as_bytes()),
-            EventSource::PathAfter(_) => None,
-        })
-    };
-    in_path.or_else(in_header).map(|name| hashes.event(name))
+    let in_header = settings.event.iter().find_map(|source| match source {
+        EventSource::Header(name) => request.headers.get(name).map(|value| value.as_bytes()),
+        EventSource::PathAfter(_) | EventSource::Json(_) => None,
+    });
+    let also = in_path.and(in_header).filter(|name| Some(*name) != in_path);
+    (in_path.or(in_header).map(|name| hashes.event(name)), also.map(|name| hashes.event(name)))
 }
 
 /// Rules as requests are compared with them: a path written with `%62` or `//` means the path that is served.

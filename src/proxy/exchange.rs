@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::admit::Admitted;
 use super::body::AnswerBody;
-use super::fault::Fault;
+use super::fault::{Fault, Unanswered};
 use super::headers;
 use super::once::First;
 use super::patience::BodyError;
@@ -44,6 +44,16 @@ impl Exchange {
     pub(super) fn new(pool: Rc<Pool>, admitted: Admitted, method: &Method, first: Option<Box<First>>) -> Exchange {
         let carried = is_carried(method, first.as_deref());
         Exchange { pool, admitted: Some(admitted), connection: None, outcome: Outcome::Failed, carried, first }
+    }
+
+    /// What is heard instead when it must not be sent after all, because betting on what it is for has stopped since it was let
+    /// through; the seat is given back then. `waited` when anything was waited for since.
+    pub(super) fn is_too_late(&mut self, waited: bool) -> Option<Unanswered> {
+        let refused = self.admitted.as_ref()?.forbidden_by_now(waited)?;
+        self.end(Outcome::Abandoned);
+        // Others may wait for what this hears; and a bet that was sent before, with its answer lost, may have been placed.
+        let heard = self.first.as_mut().map_or(Ok(refused), |first| first.refused(refused));
+        Some(heard.map_or_else(Unanswered::Fault, Unanswered::Refused))
     }
 
     /// It is sent over this connection; over none when it is certain that no byte of it has left.
@@ -170,7 +180,7 @@ pub(crate) struct Carried {
     exchange: Option<Exchanging>,
 }
 
-type Exchanging = Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>;
+type Exchanging = Pin<Box<dyn Future<Output = Result<Answered, Unanswered>>>>;
 
 impl Carried {
     pub(crate) fn new(
@@ -185,7 +195,7 @@ impl Carried {
 }
 
 impl Future for Carried {
-    type Output = Result<Answered, Fault>;
+    type Output = Result<Answered, Unanswered>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let exchange = self.exchange.as_mut().expect("a future is not polled after it is ready");

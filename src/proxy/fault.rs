@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::admission::Refused;
+
 /// Why a request could not be answered by its backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -27,6 +29,21 @@ pub enum Fault {
     AnsweredElsewhere,
     /// The same request was sent before, and its answer lost.
     OutcomeUnknown,
+}
+
+/// Why a request that was let through has no answer of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// Something broke.
+    Fault(Fault),
+    /// It must not be sent any more; nothing was.
+    Refused(Refused),
+}
+
+impl From<Fault> for Unanswered {
+    fn from(fault: Fault) -> Unanswered {
+        Unanswered::Fault(fault)
+    }
 }
 
 /// How a request breaks HTTP, or a bound.

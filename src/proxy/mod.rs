@@ -15,6 +15,7 @@ mod watch;
 pub mod worker;
 mod receive;
 pub mod classify;
+pub mod event;
 pub mod admit;
 mod observe;
 mod once;
@@ -43,7 +44,7 @@ use admit::{Admitted, Asked};
 use body::AnswerBody;
 use classify::Classified;
 use exchange::Answered;
-use fault::Fault;
+use fault::{Fault, Unanswered};
 use headers::Peer;
 use once::{First, Keyed, Turn};
 use upload::RequestBody;
@@ -86,7 +87,7 @@ async fn serve(
 async fn handle(
     worker: &Rc<Worker>,
     peer: &Peer,
-    what: Classified,
+    mut what: Classified,
     parts: Parts,
     mut body: RequestBody,
 ) -> Response<AnswerBody> {
@@ -116,16 +117,23 @@ async fn handle(
         Turn::Go(first) => first,
         Turn::Told(answer) => return answer,
     };
+    // 2  what only its body says: which event, what it costs
+    let events = event::told(worker, &mut what, &parts, &body);
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
-    let admitted = match admitted(worker, what, arrived).await {
+    let mut admitted = match admitted(worker, what, arrived).await {
         Ok(admitted) => admitted,
         Err(refused) => return once::refused(worker, what, keyed, first, refused),
     };
+    admitted.is_for(events);
     let waited = admitted.since().since(arrived);
     // 6-7  a backend, a connection, the answer
     match forward(worker, peer, what, (parts, body), admitted, first).await {
-        Err(fault) => worker.fault_of(fault, what, keyed),
+        Err(Unanswered::Fault(fault)) => worker.fault_of(fault, what, keyed),
+        Err(Unanswered::Refused(refused)) => {
+            worker.metrics.products[what.product].refused(what.class, refused.refusal, false);
+            worker.answers().refuse(what.product, what.class, refused)
+        }
         Ok(answered) => {
             let mut answer = answered.relay();
             if !waited.is_zero() {
@@ -215,7 +223,7 @@ async fn forward(
     (parts, body): (Parts, RequestBody),
     admitted: Admitted,
     first: Option<Box<First>>,
-) -> Result<Answered, Fault> {
+) -> Result<Answered, Unanswered> {
     let pool = worker.pool(what.product).clone();
     let request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if exchange::is_carried(request.method(), first.as_deref()) {

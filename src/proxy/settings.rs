@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 
+use super::event::pointer::Pointer;
 use super::ledger;
 pub use super::lookup::Lookup;
 use crate::admission::{self, Class, ProductId};
@@ -20,10 +21,12 @@ pub struct Settings {
     pub listen: ListenSettings,
     /// Where a request's customer is looked for; the first that is present wins.
     pub customer: Vec<CustomerSource>,
-    /// Where a bet's event is looked for; the first that is present wins.
+    /// Where a bet's events are looked for; all that are named count.
     pub event: Vec<EventSource>,
     /// What is carried out once, however often it is asked for.
     pub once: OnceSettings,
+    /// The largest body that is looked into for an event or a cost.
+    pub json_bytes: usize,
     /// Products in the order of the file: the first whose rules match has the request.
     pub products: Vec<ProductSettings>,
     /// Backend pools; products name them by index.
@@ -108,6 +111,8 @@ pub enum EventSource {
     Header(HeaderName),
     /// The path segment right after this prefix, which ends in `/`.
     PathAfter(String),
+    /// This place in a JSON body.
+    Json(Pointer),
 }
 
 /// What is carried out once, however often it is asked for.
@@ -156,9 +161,38 @@ pub struct ClassRules {
     /// The class.
     pub class: Class,
     /// How many seats such a request costs.
-    pub seats: NonZeroU8,
+    pub seats: Seats,
     /// Any of these rules makes a request one of them.
     pub rules: Vec<Rule>,
+}
+
+/// What says how many seats a request costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seats {
+    /// All cost the same.
+    Always(NonZeroU8),
+    /// It says so itself.
+    From(SeatsFrom),
+}
+
+/// Where a request says how much it is: a number, or a list to be counted. One that does not say costs one seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatsFrom {
+    /// Where it stands.
+    pub source: SeatsSource,
+    /// So many cost one seat.
+    pub per: NonZeroU32,
+    /// More than this it never costs.
+    pub most: NonZeroU8,
+}
+
+/// A place where a number may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SeatsSource {
+    /// A header.
+    Header(HeaderName),
+    /// This place in a JSON body.
+    Json(Pointer),
 }
 
 /// What a request must look like; every part that is given must match.

@@ -19,7 +19,7 @@ use super::balance::{self, Outstanding};
 use super::clock::Clock;
 use super::descriptors;
 use super::exchange::{Answered, Exchange};
-use super::fault::Fault;
+use super::fault::{Fault, Unanswered};
 use super::hints::Hints;
 use super::ledger::{self, Account};
 use super::once::First;
@@ -154,7 +154,7 @@ impl Pool {
         mut request: Request<RequestBody>,
         admitted: Admitted,
         first: Option<Box<First>>,
-    ) -> Result<Answered, Fault> {
+    ) -> Result<Answered, Unanswered> {
         let started = admitted.since();
         self.retries.borrow_mut().request(started);
         let by = |after| Instant::from_std(self.clock.instant(started + after));
@@ -163,41 +163,48 @@ impl Pool {
         let upload = request.body().fate();
         let mut exchange = Exchange::new(self.clone(), admitted, request.method(), first);
         let mut tries = Tries::default();
+        let mut sent_before = false;
         loop {
             let mut connection = match self.connect(started, &mut tries).await {
                 Ok(connection) => connection,
                 Err(fault) => {
                     // Nobody there says nothing about how much the others can take.
                     exchange.end(Outcome::Abandoned);
-                    return Err(exchange.failed(fault));
+                    return Err(exchange.failed(fault).into());
                 }
             };
             let (backend, fresh) = (connection.backend, connection.fresh);
+            // A bet may have come too late while a connection was made.
+            if let Some(too_late) = exchange.is_too_late(fresh || sent_before || !tries.failed_at.is_empty()) {
+                self.put_back(backend, connection.sender, self.clock.now());
+                return Err(too_late);
+            }
             let sent = connection.sender.try_send_request(request);
             exchange.over(Some(connection));
             match timeout_at(head_by, sent).await {
-                Ok(Ok(response)) => return exchange.answered(response, started, end),
+                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)?),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here, or a backend
                     // that closes what it has just accepted.
                     Some(unsent) => {
                         exchange.over(None);
+                        sent_before = true;
                         request = unsent;
                         if fresh {
                             tries.failed_at.push(backend);
                         }
                     }
-                    None => return Err(exchange.broken_by(upload.error())),
+                    None => return Err(exchange.broken_by(upload.error()).into()),
                 },
                 // A request that has not come whole yet cannot have been answered.
                 Err(_) if upload.is_unfinished() => {
                     exchange.end(Outcome::Abandoned);
-                    return Err(exchange.failed(Fault::ClientTimeout));
+                    return Err(exchange.failed(Fault::ClientTimeout).into());
                 }
                 Err(_) => {
                     self.metrics.timed_out.increment(1);
                     exchange.end(Outcome::Failed);
-                    return Err(exchange.failed(Fault::NoAnswer(self.timeouts.first_byte)));
+                    return Err(exchange.failed(Fault::NoAnswer(self.timeouts.first_byte)).into());
                 }
             }
         }

@@ -41,6 +41,8 @@ table! {
         "Requests that asked to pass.";
     FAULTS = "sluss_proxy_faults_total", Counter, ["fault"],
         "Requests answered with an error that is not a refusal, by whose fault and where.";
+    BODIES_UNREAD = "sluss_proxy_bodies_unread_total", Counter, ["product", "wanted", "reason"],
+        "Bodies that did not say which event they are for, or what they cost, by reason; the backend judges them.";
     CONNECTIONS = "sluss_proxy_connections", Gauge, [],
         "Client connections open now.";
     CONNECTIONS_ACCEPTED = "sluss_proxy_connections_accepted_total", Counter, [],
@@ -93,6 +95,10 @@ table! {
         "1 while everything is decided and measured and nothing refused.";
     SIGNALS = "sluss_admission_signals_total", Counter, ["verdict"],
         "Close signals for events: believed, implausible or unknown.";
+    SCHEDULE_CHANGES = "sluss_schedule_changes_total", Counter, ["change"],
+        "Changes to the schedule: events put in, moved or removed over the API, files reloaded, files rejected for a mistake.";
+    NEXT_STOP = "sluss_schedule_next_stop_seconds", Gauge, ["product"],
+        "Time to the next betting stop of an open event of a product; absent when there is none (NaN).";
     ALARMS = "sluss_admission_alarms", Gauge, [],
         "Matters that a person should look at: events parked on an implausible signal, products without a backend, frozen ramps.";
     UPSTREAM_SECONDS = "sluss_upstream_answer_seconds", Histogram, ["pool"],

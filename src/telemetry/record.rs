@@ -11,6 +11,7 @@ use crate::admission::once::Forgotten;
 use crate::admission::resource::Hinted;
 use crate::admission::{Class, Refusal};
 use crate::proxy::admit::Decided;
+use crate::proxy::event::{Unread, Wanted};
 use crate::proxy::fault::Fault;
 
 /// Everything the proxy counts, apart from backends.
@@ -46,6 +47,7 @@ pub struct ProductMetrics {
     pub left: [Counter; Class::COUNT],
     refusals: [[Counter; Refusal::COUNT]; Class::COUNT],
     would_refuse: [[Counter; Refusal::COUNT]; Class::COUNT],
+    unread: [[Counter; Unread::ALL.len()]; Wanted::ALL.len()],
     /// How long those who waited did so until they passed.
     pub queue_seconds: [Histogram; Class::COUNT],
 }
@@ -149,6 +151,9 @@ impl ProductMetrics {
             left: by_class(names::LEFT_QUEUE),
             refusals: refusals(names::REFUSALS),
             would_refuse: refusals(names::WOULD_REFUSE),
+            unread: Wanted::ALL.map(|wanted| {
+                Unread::ALL.map(|why| registry.counter(names::BODIES_UNREAD, &[product, wanted.name(), why.name()]))
+            }),
             queue_seconds: Class::ALL.map(|class| registry.histogram(names::QUEUE_SECONDS, &[product, class.name()])),
         }
     }
@@ -168,6 +173,11 @@ impl ProductMetrics {
     /// A request would have been turned away, had a no counted.
     pub fn would_refuse(&self, class: Class, refusal: Refusal) {
         self.would_refuse[class.index()][refusal.index()].increment(1);
+    }
+
+    /// A body did not say what was wanted of it.
+    pub fn unread(&self, wanted: Wanted, why: Unread) {
+        self.unread[wanted as usize][why as usize].increment(1);
     }
 
     /// A request was turned away; `at_once` when it had not waited.

@@ -143,7 +143,7 @@ fn a_full_file_has_every_key_and_is_good() {
         .with("schedule.toml", text_of("examples/schedule.toml"))
         .with("admin.token", "0123456789abcdef0123456789abcdef");
     let config = parse(&text, &around).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(config.proxy.products[0].classes.len(), 2);
+    assert_eq!(config.proxy.products[0].classes.len(), 4);
     let mut written = BTreeSet::from(["admin.token".to_owned()]); // there is a token_file
     collect(&text.parse::<toml::Table>().unwrap(), "", &mut written);
     let missing: Vec<String> = paths(keys::CONFIG).difference(&written).cloned().collect();

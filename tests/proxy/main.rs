@@ -32,6 +32,8 @@ mod classes;
 mod orders;
 mod observe;
 mod signals;
+mod events;
+mod schedule;
 mod admin;
 mod journal;
 mod drain;

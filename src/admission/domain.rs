@@ -135,6 +135,9 @@ impl Domain {
         if let Some(refusal) = self.forbids(arrival, now) {
             return Door::Shut(refusal);
         }
+        if self.customers.is_at_bound(arrival.customer) {
+            return Door::Shut(Refusal::OverCustomerShare);
+        }
         let (product, class) = (arrival.product.index(), arrival.class);
         // While a call has put off those whose turn it was, a free seat is theirs.
         let newest_first = self.products[product].is_newest_first(class, now);

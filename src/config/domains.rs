@@ -113,6 +113,7 @@ fn domain(parts: &Parts<'_>, members: &Members) -> DomainSettings {
         resources: pools.chain(budgets).collect(),
         at_once_per_customer: parts.at_once.customer,
         at_once_per_address: parts.at_once.address,
+        machines: Vec::new(),
     };
     DomainSettings { admission, products: members.products.clone(), resources: names.cloned().collect() }
 }

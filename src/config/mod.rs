@@ -18,6 +18,8 @@ pub(crate) mod units;
 mod settings;
 mod listen;
 pub(crate) mod customer;
+mod tokens;
+mod machines;
 mod rules;
 pub(crate) mod products;
 pub(crate) mod names;

@@ -14,7 +14,7 @@ use super::error::{ConfigError, Source, Wrong};
 use super::file::{File, Opt};
 use super::products::Draft;
 use super::surroundings::Surroundings;
-use super::{backends, budgets, customer, domains, keys, listen, products, schedule, shape};
+use super::{backends, budgets, customer, domains, keys, listen, machines, products, schedule, shape};
 
 /// A whole configuration: nothing in it can be half right.
 #[derive(Clone, Debug)]
@@ -90,7 +90,8 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let log = log(check, &file.log);
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
-    let (customer, at_once) = customer::customers(check, &file.customer, &file.listen);
+    let (customer, prefix, at_once) = customer::customers(check, file);
+    let machines = machines::check(check, file);
     let event = customer::events(check, &file.event);
     let drafts = products::check(check, &file.product);
     let pools = backends::pools(check, &drafts);
@@ -103,10 +104,11 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     if !check.problems.is_empty() {
         return None;
     }
-    let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once };
+    let bounds = machines.iter().map(|machine| machine.at_once).collect();
+    let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once, machines: bounds };
     let (products, pools, domains) = domains::build(&parts);
     let observe_only = file.observe_only.as_ref().is_some_and(|on| *on.get_ref());
-    let proxy = proxy::Settings { observe_only, listen, customer, event, products, pools, domains };
+    let proxy = proxy::Settings { observe_only, listen, customer, prefix, machines, event, products, pools, domains };
     Some(Config { proxy, admin, events, journal, log })
 }
 

@@ -15,6 +15,7 @@ mod watch;
 pub mod worker;
 mod receive;
 pub mod classify;
+pub(crate) mod identity;
 pub mod admit;
 mod observe;
 mod balance;
@@ -94,7 +95,7 @@ async fn handle(
     // A seat is asked for when the request is there, but a no is told before the rest of it is waited for.
     if !body.is_empty() {
         if let Some(refused) = refused_already(worker, what) {
-            return worker.answers().refuse(what.product, what.class, refused);
+            return refuse(worker, what, refused);
         }
         let most = worker.settings.listen.limits.waiting_body_bytes;
         match body.read_first(most, || worker.strain.keeps(what.class)).await {
@@ -107,13 +108,15 @@ async fn handle(
     // 3-5  lifecycle, queue, limit: admission decides
     let admitted = match admitted(worker, what, arrived).await {
         Ok(admitted) => admitted,
-        Err(refused) => return worker.answers().refuse(what.product, what.class, refused),
+        Err(refused) => return refuse(worker, what, refused),
     };
     let waited = admitted.since().since(arrived);
     // 6-7  a backend, a connection, the answer
     match forward(worker, peer, what, parts, body, admitted).await {
         Err(fault) => worker.fault(fault, Some(what.class)),
-        Ok(answered) => {
+        Ok(mut answered) => {
+            let status = answered.response.status();
+            identity::hear(worker, &what, status, answered.response.headers_mut());
             let mut answer = worker.relay(what.product, answered);
             if !waited.is_zero() {
                 answer.headers_mut().append("server-timing", waiting_entry(waited));
@@ -126,6 +129,11 @@ async fn handle(
 /// The no of a proxy that must look after itself, before admission is asked.
 fn overloaded(worker: &Worker, what: Classified, refused: Refused) -> Response<AnswerBody> {
     refused_at_once(worker, what, refused);
+    refuse(worker, what, refused)
+}
+
+fn refuse(worker: &Worker, what: Classified, refused: Refused) -> Response<AnswerBody> {
+    worker.shared.identity.refused(what.customer, refused.refusal);
     worker.answers().refuse(what.product, what.class, refused)
 }
 

@@ -10,6 +10,11 @@ use ipnet::IpNet;
 use super::ledger;
 use crate::admission::{self, Class, ProductId};
 
+pub use super::identity::settings::{
+    BoundBy, CustomerSource, KeySettings, MachineSettings, MachineToken, Prefix, SessionSettings, TokenPlace,
+    TokenSettings,
+};
+
 /// Everything the proxy needs to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -19,6 +24,10 @@ pub struct Settings {
     pub listen: ListenSettings,
     /// Where a request's customer is looked for; the first that is present wins.
     pub customer: Vec<CustomerSource>,
+    /// What of an address makes one customer.
+    pub prefix: Prefix,
+    /// Machines that ask by themselves, looked for before customers; a domain knows them by index.
+    pub machines: Vec<MachineSettings>,
     /// Where a bet's event is looked for; the first that is present wins.
     pub event: Vec<EventSource>,
     /// Products in the order of the file: the first whose rules match has the request.
@@ -85,17 +94,6 @@ pub struct ClientTimeouts {
     pub body: Duration,
     /// Between two pieces of an answer that the client reads.
     pub send: Duration,
-}
-
-/// One place where a customer's identity may stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CustomerSource {
-    /// A header; counts only from trusted networks, and is taken off what strangers send.
-    Header(HeaderName),
-    /// A cookie of this name. Its value is whatever the client says.
-    Cookie(String),
-    /// The client's network address: IPv4 whole, IPv6 its /64.
-    Address,
 }
 
 /// One place where the event of a bet may stand.

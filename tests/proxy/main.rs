@@ -25,6 +25,7 @@ mod broken_answers;
 mod queue;
 mod handover;
 mod classes;
+mod identity;
 mod orders;
 mod observe;
 mod signals;

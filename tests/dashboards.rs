@@ -37,6 +37,12 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "for whoever sets up `[event] from`, and for an alert: nothing but a site that changes its bodies moves it",
     ),
     ("sluss_admission_hints_total", "for whoever sets up hints and asks why none is taken: few have any"),
+    ("sluss_proxy_tokens_total", "for whoever sets up keys and asks why tokens do not count: few have any"),
+    ("sluss_proxy_sessions_bound_total", "for whoever sets up sessions and asks why none is bound"),
+    ("sluss_proxy_sessions", "for whoever chooses how many are kept"),
+    ("sluss_proxy_customers_learnt_total", "for whoever sets up sessions and asks whether logins tell who it is"),
+    ("sluss_proxy_machine_arrivals_total", "for whoever talks with the machine's owner: few have any"),
+    ("sluss_proxy_machine_refusals_total", "for whoever talks with the machine's owner: few have any"),
 ];
 
 #[test]

@@ -132,12 +132,18 @@ impl Domain {
         Some(self.no(arrival, rank, refusal, now))
     }
 
-    /// Somebody who was known as `from` is known as `to` from now on: they have logged in, or a session goes on under
-    /// another name. What they hold and what they were promised goes with them.
-    pub fn becomes(&mut self, from: Customer, to: Customer, now: Timestamp) {
+    /// Somebody who was known as `from` is known as `to` from now on: a session goes on under another name, or they have
+    /// logged in. What they hold and what they were promised goes with them. Who was known by their address alone has been
+    /// let through to log in, to `begun` if that is one of these products: they hold a pass there from now on.
+    pub fn becomes(&mut self, begun: Option<ProductId>, from: Customer, to: Customer, now: Timestamp) {
         let now = self.tick(now);
-        for passes in self.products.iter_mut().filter_map(|product| product.passes.as_mut()) {
+        for (index, product) in self.products.iter_mut().enumerate() {
+            let Some(passes) = &mut product.passes else { continue };
             passes.becomes(from, to, now);
+            let logged_in = begun.is_some_and(|begun| begun.index() == index) && matches!(from, Customer::Address(_));
+            if logged_in && matches!(to, Customer::Account(_)) {
+                passes.has_begun(to, now);
+            }
         }
     }
 
@@ -148,6 +154,9 @@ impl Domain {
         }
         if let Some(refusal) = self.forbids(arrival, now) {
             return Door::Shut(refusal);
+        }
+        if self.customers.is_at_bound(arrival.customer) {
+            return Door::Shut(Refusal::OverCustomerShare);
         }
         let product = arrival.product.index();
         // While a call has put off those whose turn it was, a free seat is theirs.

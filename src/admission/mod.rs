@@ -143,6 +143,8 @@ pub enum Customer {
     Account(u64),
     /// Known only by a network address, which many may share.
     Address(u64),
+    /// A machine that the operator has named, by its place in [`Settings::machines`].
+    Machine(u16),
 }
 
 /// A race or match, as a number the driver made from its name.

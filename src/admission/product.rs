@@ -89,9 +89,10 @@ impl Product {
     }
 
     /// In which line somebody waits who asks for a step of `class`, and what their turn in it is. Who holds no pass and has
-    /// been promised none has a turn after all who were.
+    /// been promised none has a turn after all who were. Machines have a lane and a bound of their own, and no journeys.
     pub(crate) fn rank(&mut self, class: Class, customer: Customer, now: Timestamp) -> (Rank, u64) {
-        let Some(passes) = self.passes.as_mut().filter(|_| class.is_of_a_journey()) else {
+        let on_a_journey = class.is_of_a_journey() && !matches!(customer, Customer::Machine(_));
+        let Some(passes) = self.passes.as_mut().filter(|_| on_a_journey) else {
             return (Rank::of(class), 0);
         };
         match passes.standing(customer, now) {
@@ -241,7 +242,8 @@ impl Product {
     /// One of `rank` is let through.
     pub(crate) fn counted(&mut self, rank: Rank, customer: Customer, now: Timestamp) {
         self.let_through[rank.index()].count(now);
-        if let Some(passes) = self.passes.as_mut().filter(|_| rank.class().is_of_a_journey()) {
+        let on_a_journey = rank.class().is_of_a_journey() && !matches!(customer, Customer::Machine(_));
+        if let Some(passes) = self.passes.as_mut().filter(|_| on_a_journey) {
             passes.let_through(customer, now);
         }
     }

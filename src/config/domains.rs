@@ -1,5 +1,7 @@
 //! Domains: products that share a pool or a budget, directly or through others, are decided together.
 
+use std::num::NonZeroU32;
+
 use crate::admission::settings::{Needs, ProductSettings as Admitted, ResourceSettings};
 use crate::admission::{self, Class, ProductId};
 use crate::proxy::settings::{ClassRules, DomainSettings, HintSettings, PoolSettings, ProductSettings, Rule};
@@ -25,6 +27,7 @@ pub(super) struct Parts<'a> {
     pub(super) budgets: &'a [Budget],
     pub(super) shares: &'a [u32],
     pub(super) at_once: AtOnce,
+    pub(super) machines: Vec<NonZeroU32>,
 }
 
 /// Give every product and pool its domain.
@@ -118,6 +121,7 @@ fn domain(parts: &Parts<'_>, members: &Members) -> DomainSettings {
         resources: pools.chain(budgets).collect(),
         at_once_per_customer: parts.at_once.customer,
         at_once_per_address: parts.at_once.address,
+        machines: parts.machines.clone(),
     };
     DomainSettings { admission, products: members.products.clone(), resources: names.cloned().collect() }
 }

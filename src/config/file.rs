@@ -28,6 +28,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) customer: Customer,
     #[serde(default)]
+    pub(super) machine: Vec<Spanned<Machine>>,
+    #[serde(default)]
     pub(super) event: Event,
     pub(super) schedule: Opt<Schedule>,
     #[serde(default)]
@@ -72,13 +74,58 @@ pub(crate) struct Customer {
     pub(crate) from: List<TextOr<CustomerSource>>,
     pub(crate) at_once: Opt<i64>,
     pub(crate) at_once_per_address: Opt<i64>,
+    pub(crate) ipv4_prefix: Opt<i64>,
+    pub(crate) ipv6_prefix: Opt<i64>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CustomerSource {
     pub(super) header: Opt<String>,
+    pub(super) jwt: Opt<Jwt>,
     pub(super) cookie: Opt<String>,
+    pub(super) bound_by: Opt<TextOr<BoundBy>>,
+    pub(super) most: Opt<i64>,
+    pub(super) idle: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BoundBy {
+    pub(super) header: Opt<String>,
+    pub(super) pass: Opt<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Jwt {
+    pub(super) header: Opt<String>,
+    pub(super) cookie: Opt<String>,
+    pub(super) claim: Opt<String>,
+    pub(super) keys: List<TokenKey>,
+    pub(super) issuer: Opt<String>,
+    pub(super) audience: Opt<String>,
+    pub(super) leeway: Opt<String>,
+    pub(super) most: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenKey {
+    pub(super) file: Opt<String>,
+    pub(super) algorithm: Opt<String>,
+    pub(super) id: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Machine {
+    pub(super) name: Opt<String>,
+    pub(super) from: List<String>,
+    pub(super) header: Opt<HeaderRule>,
+    pub(super) token_header: Opt<String>,
+    pub(super) token_file: Opt<String>,
+    pub(super) at_once: Opt<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -19,6 +19,8 @@ mod settings;
 mod listen;
 pub(crate) mod customer;
 mod once;
+mod tokens;
+mod machines;
 mod rules;
 pub(crate) mod products;
 pub(crate) mod names;

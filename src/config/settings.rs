@@ -14,7 +14,7 @@ use super::error::{ConfigError, Source, Wrong};
 use super::file::{File, Opt};
 use super::products::Draft;
 use super::surroundings::Surroundings;
-use super::{backends, budgets, customer, domains, keys, listen, once, products, schedule, shape};
+use super::{backends, budgets, customer, domains, keys, listen, machines, once, products, schedule, shape};
 
 /// A whole configuration: nothing in it can be half right.
 #[derive(Clone, Debug)]
@@ -105,7 +105,8 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let log = log(check, &file.log);
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
-    let (customer, at_once) = customer::customers(check, &file.customer, &file.listen);
+    let (customer, prefix, at_once) = customer::customers(check, file);
+    let machines = machines::check(check, file);
     let (event, json_bytes) = customer::events(check, &file.event, listen.limits.waiting_body_bytes);
     let once = once::check(check, &file.once);
     let drafts = products::check(check, &file.product);
@@ -119,10 +120,23 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     if !check.problems.is_empty() {
         return None;
     }
-    let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once };
+    let bounds = machines.iter().map(|machine| machine.at_once).collect();
+    let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once, machines: bounds };
     let (products, pools, domains) = domains::build(&parts);
     let observe_only = file.observe_only.as_ref().is_some_and(|on| *on.get_ref());
-    let proxy = proxy::Settings { observe_only, listen, customer, event, json_bytes, once, products, pools, domains };
+    let proxy = proxy::Settings {
+        observe_only,
+        listen,
+        customer,
+        prefix,
+        machines,
+        event,
+        json_bytes,
+        once,
+        products,
+        pools,
+        domains,
+    };
     Some(Config { proxy, admin, events, schedule, journal, log })
 }
 

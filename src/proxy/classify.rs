@@ -7,16 +7,16 @@
 //! ask, so whoever sends one means no good, and is refused.
 
 use std::borrow::Cow;
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZeroU8;
 
-use http::header::{COOKIE, HOST};
+use http::header::HOST;
 use http::request::Parts;
 
 use super::fault::{BadRequest, Fault};
-use super::headers::{self, Peer, Seen};
-use super::settings::{CustomerSource, EventSource, ProductSettings, Rule, Settings};
+use super::headers::{Peer, Seen};
+use super::identity::{Asker, Identity, SessionKey};
+use super::settings::{EventSource, ProductSettings, Rule, Settings};
 use crate::admission::{Arrival, Class, Customer, EventKey, ONE_SEAT, ProductId};
 
 /// What a request is.
@@ -25,6 +25,8 @@ pub(crate) struct Classified {
     pub(crate) product: usize,
     pub(crate) class: Class,
     pub(crate) customer: Customer,
+    /// The session it says it is in, for the answer may bind it.
+    pub(crate) session: Option<SessionKey>,
     pub(crate) event: Option<EventKey>,
     /// Another event that a header names beside the path.
     pub(crate) also: Option<EventKey>,
@@ -54,17 +56,9 @@ impl Hashes {
         EventKey(self.0.hash_one(("event", name)))
     }
 
-    fn account(&self, source: usize, name: &[u8]) -> Customer {
-        Customer::Account(self.0.hash_one((source, name)))
-    }
-
-    fn address(&self, address: IpAddr) -> Customer {
-        // One household or phone has a /64 of IPv6 to itself.
-        let bits = match address {
-            IpAddr::V4(v4) => u128::from(v4.to_bits()),
-            IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,
-        };
-        Customer::Address(self.0.hash_one(bits))
+    /// The number of anything; what is put in with it keeps kinds apart.
+    pub(super) fn of(&self, what: impl Hash) -> u64 {
+        self.0.hash_one(what)
     }
 }
 
@@ -72,6 +66,7 @@ impl Hashes {
 pub(crate) fn classify(
     settings: &Settings,
     hashes: &Hashes,
+    identity: &Identity,
     request: &Parts,
     seen: Seen,
     peer: &Peer,
@@ -80,9 +75,9 @@ pub(crate) fn classify(
     let found = settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path));
     let (product, found) = found.ok_or(Fault::NoProduct)?;
     let (class, seats, cost_in_body) = class_of(found, request, &path);
-    let customer = customer(settings, hashes, request, seen, peer);
+    let Asker { customer, session } = identity.of(request, seen, peer);
     let (event, also) = if class == Class::Commit { events(settings, hashes, request, &path) } else { (None, None) };
-    Ok(Classified { product, class, customer, event, also, seats, cost_in_body, seen })
+    Ok(Classified { product, class, customer, session, event, also, seats, cost_in_body, seen })
 }
 
 fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> (Class, NonZeroU8, Option<usize>) {
@@ -116,31 +111,6 @@ fn host_is(request: &Parts, host: &str) -> bool {
         _ => found,
     };
     name.eq_ignore_ascii_case(host.as_bytes())
-}
-
-fn customer(settings: &Settings, hashes: &Hashes, request: &Parts, seen: Seen, peer: &Peer) -> Customer {
-    for (index, source) in settings.customer.iter().enumerate() {
-        let name = match source {
-            CustomerSource::Header(name) if peer.trusted => request.headers.get(name).map(|value| value.as_bytes()),
-            CustomerSource::Header(_) => None,
-            CustomerSource::Cookie(_) if !seen.cookie => None,
-            CustomerSource::Cookie(name) => cookie(request, name),
-            CustomerSource::Address => break,
-        };
-        if let Some(name) = name.filter(|name| !name.is_empty()) {
-            return hashes.account(index, name);
-        }
-    }
-    if !seen.forwarding {
-        return hashes.address(peer.address);
-    }
-    hashes.address(headers::client_address(peer, &request.headers, &settings.listen.trusted))
-}
-
-fn cookie<'a>(request: &'a Parts, name: &str) -> Option<&'a [u8]> {
-    let lines = request.headers.get_all(COOKIE).into_iter();
-    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 /// The events that a bet's head names: in its path, and another in a header beside it. Both count: what the backend is
@@ -266,13 +236,6 @@ mod tests {
             request = request.header(*name, *value);
         }
         request.body(()).expect("a plain request").into_parts().0
-    }
-
-    #[test]
-    fn a_cookie_is_found_by_its_whole_name() {
-        let request = parts(&[("cookie", "xsession=1; session=abc; session2=z")]);
-        assert_eq!(cookie(&request, "session"), Some(&b"abc"[..]));
-        assert_eq!(cookie(&request, "sess"), None);
     }
 
     #[test]

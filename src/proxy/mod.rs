@@ -16,6 +16,7 @@ pub mod worker;
 mod receive;
 pub mod classify;
 pub mod event;
+pub(crate) mod identity;
 pub mod admit;
 mod observe;
 mod once;
@@ -102,7 +103,7 @@ async fn handle(
     // A seat is asked for when the request is there, but a no is told before the rest of it is waited for.
     if !body.is_empty() {
         if let Some(refused) = refused_already(worker, what, keyed) {
-            return worker.answers().refuse(what.product, what.class, refused);
+            return refuse(worker, what, refused);
         }
         let most = worker.settings.listen.limits.waiting_body_bytes;
         match body.read_first(most, || worker.strain.keeps(what.class)).await {
@@ -132,9 +133,11 @@ async fn handle(
         Err(Unanswered::Fault(fault)) => worker.fault_of(fault, what, keyed),
         Err(Unanswered::Refused(refused)) => {
             worker.metrics.products[what.product].refused(what.class, refused.refusal, false);
-            worker.answers().refuse(what.product, what.class, refused)
+            refuse(worker, what, refused)
         }
-        Ok(answered) => {
+        Ok(mut answered) => {
+            let status = answered.response.status();
+            identity::hear(worker, &what, status, answered.response.headers_mut());
             let mut answer = answered.relay();
             if !waited.is_zero() {
                 answer.headers_mut().append("server-timing", waiting_entry(waited));
@@ -147,6 +150,11 @@ async fn handle(
 /// The no of a proxy that must look after itself, before admission is asked.
 fn overloaded(worker: &Worker, what: Classified, refused: Refused) -> Response<AnswerBody> {
     refused_at_once(worker, what, refused);
+    refuse(worker, what, refused)
+}
+
+fn refuse(worker: &Worker, what: Classified, refused: Refused) -> Response<AnswerBody> {
+    worker.shared.identity.refused(what.customer, refused.refusal);
     worker.answers().refuse(what.product, what.class, refused)
 }
 

@@ -32,7 +32,7 @@ use super::clock::Clock;
 use super::fault::Fault;
 use super::settings::OnceSettings;
 use super::upload::RequestBody;
-use super::{Worker, refused_at_once};
+use super::{Worker, refuse, refused_at_once};
 use crate::admission::once::{Bet, Bounds, Once, Verdict};
 use crate::admission::{Customer, Refused, Timestamp};
 use crate::telemetry::record::{Duplicate, OnceMetrics};
@@ -111,6 +111,7 @@ impl Bets {
         // Behind an address may be many, whose keys need not differ; their tokens do.
         let who = match what.customer {
             Customer::Account(number) => (number, None),
+            Customer::Machine(number) => (u64::from(number), None),
             Customer::Address(number) => (number, Some(parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes))),
         };
         // Several lines of it are one key, whichever of them its backend believes.
@@ -245,7 +246,7 @@ pub(crate) fn refused(
     refused: Refused,
 ) -> Response<AnswerBody> {
     match first.map_or(Ok(refused), |mut first| first.refused(refused)) {
-        Ok(refused) => worker.answers().refuse(what.product, what.class, refused),
+        Ok(refused) => refuse(worker, what, refused),
         Err(fault) => worker.fault_of(fault, what, keyed),
     }
 }
@@ -256,7 +257,7 @@ fn told(worker: &Worker, what: Classified, keyed: &Keyed, heard: Heard) -> Respo
         Heard::Fault(fault) => worker.fault_of(fault, what, Some(keyed)),
         Heard::Refused(refused) => {
             refused_at_once(worker, what, refused);
-            worker.answers().refuse(what.product, what.class, refused)
+            refuse(worker, what, refused)
         }
     }
 }

@@ -12,6 +12,11 @@ use super::ledger;
 pub use super::lookup::Lookup;
 use crate::admission::{self, Class, ProductId};
 
+pub use super::identity::settings::{
+    BoundBy, CustomerSource, KeySettings, MachineSettings, MachineToken, Prefix, SessionSettings, TokenPlace,
+    TokenSettings,
+};
+
 /// Everything the proxy needs to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -22,6 +27,11 @@ pub struct Settings {
     /// Where a request's customer is looked for; the first that is present wins.
     pub customer: Vec<CustomerSource>,
     /// Where a bet's events are looked for; all that are named count.
+    /// What of an address makes one customer.
+    pub prefix: Prefix,
+    /// Machines that ask by themselves, looked for before customers; a domain knows them by index.
+    pub machines: Vec<MachineSettings>,
+    /// Where a bet's event is looked for; the first that is present wins.
     pub event: Vec<EventSource>,
     /// What is carried out once, however often it is asked for.
     pub once: OnceSettings,
@@ -91,17 +101,6 @@ pub struct ClientTimeouts {
     pub body: Duration,
     /// Between two pieces of an answer that the client reads.
     pub send: Duration,
-}
-
-/// One place where a customer's identity may stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CustomerSource {
-    /// A header; counts only from trusted networks, and is taken off what strangers send.
-    Header(HeaderName),
-    /// A cookie of this name. Its value is whatever the client says.
-    Cookie(String),
-    /// The client's network address: IPv4 whole, IPv6 its /64.
-    Address,
 }
 
 /// One place where the event of a bet may stand.

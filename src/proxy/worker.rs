@@ -23,6 +23,7 @@ use super::clock::Clock;
 use super::fault::Fault;
 use super::headers::{Peer, Seen};
 use super::hints::Hints;
+use super::identity::Identity;
 use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
 use super::lookup;
@@ -46,6 +47,7 @@ pub struct Shared {
     pub clock: Clock,
     /// Turns names into numbers.
     pub hashes: Hashes,
+    pub(crate) identity: Identity,
     /// One per pool.
     pub(crate) standings: Vec<Arc<Standing>>,
     /// One per pool.
@@ -103,6 +105,7 @@ impl Shared {
             standings: settings.pools.iter().map(standing).collect(),
             gates,
             clock,
+            identity: Identity::new(&settings, hashes.clone(), clock, registry),
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
             bets: Bets::new(&settings.once, clock, OnceMetrics::new(registry, names())),
@@ -214,7 +217,7 @@ impl Worker {
         };
         let identity = |source: &CustomerSource| match source {
             CustomerSource::Header(name) => Some(name.clone()),
-            CustomerSource::Cookie(_) | CustomerSource::Address => None,
+            CustomerSource::Token(_) | CustomerSource::Session(_) | CustomerSource::Address => None,
         };
         Rc::new(Worker {
             metrics: shared.metrics.clone(),
@@ -232,7 +235,7 @@ impl Worker {
     }
 
     pub(crate) fn classify(&self, parts: &Parts, seen: Seen, peer: &Peer) -> Result<Classified, Fault> {
-        classify::classify(&self.settings, &self.shared.hashes, parts, seen, peer)
+        classify::classify(&self.settings, &self.shared.hashes, &self.shared.identity, parts, seen, peer)
     }
 
     pub(crate) fn gate(&self, product: usize) -> (&Arc<Gate>, ProductId) {

@@ -57,6 +57,18 @@ table! {
         "Memory held for connections and for bodies of those who wait, as it is accounted for.";
     MEMORY_MOST = "sluss_proxy_memory_limit_bytes", Gauge, [],
         "Memory that may be held for them.";
+    TOKENS = "sluss_proxy_tokens_total", Counter, ["verdict"],
+        "Signed tokens of customers: remembered, verified, or why they do not count.";
+    SESSIONS_BOUND = "sluss_proxy_sessions_bound_total", Counter, [],
+        "Sessions that the answer to a login has bound to a customer.";
+    SESSIONS = "sluss_proxy_sessions", Gauge, [],
+        "Sessions that are bound, as of the last that was.";
+    LEARNT = "sluss_proxy_customers_learnt_total", Counter, ["product"],
+        "Logins by which somebody who was known otherwise, or not at all, became a customer who is known.";
+    MACHINE_ARRIVALS = "sluss_proxy_machine_arrivals_total", Counter, ["machine"],
+        "Requests of a machine.";
+    MACHINE_REFUSALS = "sluss_proxy_machine_refusals_total", Counter, ["machine", "refusal"],
+        "Requests of a machine that were turned away, by name.";
     LAG_SECONDS = "sluss_proxy_lag_seconds", Histogram, ["worker"],
         "How late a worker comes to its own timer: everything else on it is late by as much.";
     VERDICTS = "sluss_admission_verdicts_total", Counter, ["product", "class", "verdict"],

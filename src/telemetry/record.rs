@@ -13,6 +13,7 @@ use crate::admission::{Class, Refusal};
 use crate::proxy::admit::Decided;
 use crate::proxy::event::{Unread, Wanted};
 use crate::proxy::fault::Fault;
+use crate::proxy::identity::tokens::Flaw;
 
 /// Everything the proxy counts, apart from backends.
 pub struct ProxyMetrics {
@@ -43,6 +44,8 @@ pub struct ProductMetrics {
     /// Those that had to wait.
     pub waited: [Counter; Class::COUNT],
     refused_at_once: [Counter; Class::COUNT],
+    /// Customers whose key has changed by a login.
+    pub learnt: Counter,
     /// Those that hung up while they waited.
     pub left: [Counter; Class::COUNT],
     refusals: [[Counter; Refusal::COUNT]; Class::COUNT],
@@ -90,6 +93,26 @@ pub enum Duplicate {
     Unknown,
     /// It is another request.
     Reused,
+}
+
+/// What is counted of signed tokens.
+#[derive(Clone)]
+pub struct TokenMetrics {
+    remembered: Counter,
+    verified: Counter,
+    flawed: [Counter; Flaw::NAMES.len()],
+}
+
+/// What is counted of sessions.
+pub struct SessionMetrics {
+    bound: Counter,
+    sessions: Gauge,
+}
+
+/// What is counted of one machine.
+pub struct MachineMetrics {
+    arrivals: Counter,
+    refusals: [Counter; Refusal::COUNT],
 }
 
 /// What is counted of what one pool's backends say of one budget.
@@ -148,6 +171,7 @@ impl ProductMetrics {
             proceeded: verdicts("proceed"),
             waited: verdicts("wait"),
             refused_at_once: verdicts("refuse"),
+            learnt: registry.counter(names::LEARNT, &[product]),
             left: by_class(names::LEFT_QUEUE),
             refusals: refusals(names::REFUSALS),
             would_refuse: refusals(names::WOULD_REFUSE),
@@ -186,6 +210,69 @@ impl ProductMetrics {
             self.refused_at_once[class.index()].increment(1);
         }
         self.refusals[class.index()][refusal.index()].increment(1);
+    }
+}
+
+impl TokenMetrics {
+    /// Handles for all tokens.
+    pub fn new(registry: &Registry) -> TokenMetrics {
+        let verdict = |verdict| registry.counter(names::TOKENS, &[verdict]);
+        TokenMetrics {
+            remembered: verdict("remembered"),
+            verified: verdict("verified"),
+            flawed: Flaw::NAMES.map(verdict),
+        }
+    }
+
+    /// One that was verified before.
+    pub fn remembered(&self) {
+        self.remembered.increment(1);
+    }
+
+    /// One that counts.
+    pub fn verified(&self) {
+        self.verified.increment(1);
+    }
+
+    /// One that does not count.
+    pub fn flawed(&self, flaw: Flaw) {
+        self.flawed[flaw as usize].increment(1);
+    }
+}
+
+impl SessionMetrics {
+    /// Handles for all sessions.
+    pub fn new(registry: &Registry) -> SessionMetrics {
+        let sessions = registry.gauge(names::SESSIONS, &[]);
+        sessions.set(0.0);
+        SessionMetrics { bound: registry.counter(names::SESSIONS_BOUND, &[]), sessions }
+    }
+
+    /// One more was bound; so many are.
+    pub fn bound(&self, sessions: usize) {
+        self.bound.increment(1);
+        self.sessions.set(sessions as f64);
+    }
+}
+
+impl MachineMetrics {
+    /// Handles for the machine of this name.
+    pub fn new(registry: &Registry, machine: &str) -> MachineMetrics {
+        let refusal = |refusal: Refusal| registry.counter(names::MACHINE_REFUSALS, &[machine, refusal.name()]);
+        MachineMetrics {
+            arrivals: registry.counter(names::MACHINE_ARRIVALS, &[machine]),
+            refusals: Refusal::ALL.map(refusal),
+        }
+    }
+
+    /// It asks.
+    pub fn arrived(&self) {
+        self.arrivals.increment(1);
+    }
+
+    /// It was turned away.
+    pub fn refused(&self, refusal: Refusal) {
+        self.refusals[refusal.index()].increment(1);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod flood;
 mod nginx;
+mod privacy;
 mod process;
 mod simulate;
 

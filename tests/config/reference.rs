@@ -129,6 +129,8 @@ fn every_example_of_a_key_is_good() {
         name => example(section, name).filter(|_| !name.contains("hint")),
     };
     text += &section("[[budget]]", "budget", &given);
+    let without_token = |section: &str, name: &str| example(section, name).filter(|_| !name.contains("token"));
+    text += &section("[[machine]]", "machine", &without_token);
     text += &section("[schedule]", "schedule", &example);
     let schedule = keys::SCHEDULE.iter().filter(|key| key.section() == "event");
     let schedule: String = schedule.map(|key| format!("{} = {}\n", key.name(), key.example)).collect();
@@ -141,7 +143,9 @@ fn a_full_file_has_every_key_and_is_good() {
     let text = text_of("tests/config/full.toml");
     let around = MadeUp::default()
         .with("schedule.toml", text_of("examples/schedule.toml"))
-        .with("admin.token", "0123456789abcdef0123456789abcdef");
+        .with("admin.token", "0123456789abcdef0123456789abcdef")
+        .with("provider-x.token", "fedcba9876543210")
+        .with("jwt.pem", text_of("tests/keys/ed25519.pem"));
     let config = parse(&text, &around).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.proxy.products[0].classes.len(), 4);
     let mut written = BTreeSet::from(["admin.token".to_owned()]); // there is a token_file

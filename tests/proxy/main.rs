@@ -29,6 +29,7 @@ mod retries;
 mod queue;
 mod handover;
 mod classes;
+mod identity;
 mod orders;
 mod observe;
 mod signals;

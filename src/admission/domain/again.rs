@@ -47,6 +47,9 @@ impl Domain {
 
 /// One number for one customer's one request. Both are hashes with a key already.
 fn name(arrival: &Arrival, what: u64) -> u64 {
-    let (Customer::Account(customer) | Customer::Address(customer)) = arrival.customer;
+    let customer = match arrival.customer {
+        Customer::Account(key) | Customer::Address(key) => key,
+        Customer::Machine(number) => u64::from(number),
+    };
     customer.rotate_left(23) ^ what
 }

@@ -79,12 +79,10 @@ fn an_address_is_nobody_in_particular_it_has_a_turn_and_never_a_pass() {
 fn who_logs_in_takes_along_what_they_hold_and_of_two_the_better() {
     let mut passes = passes();
     // From a turn to a name that nobody knew.
-    passes.promise(OFFICE, s(0));
-    passes.becomes(OFFICE, ANNA, s(1));
-    assert_eq!(
-        (passes.standing(ANNA, s(1)), passes.standing(OFFICE, s(1))),
-        (Standing::Promised(0), Standing::Stranger)
-    );
+    passes.promise(Customer::Account(7), s(0));
+    passes.becomes(Customer::Account(7), ANNA, s(1));
+    assert_eq!(passes.standing(ANNA, s(1)), Standing::Promised(0));
+    assert_eq!(passes.standing(Customer::Account(7), s(1)), Standing::Stranger);
     // A pass counts more than a turn, whichever way.
     passes.let_through(BERT, s(2));
     passes.becomes(ANNA, BERT, s(3));
@@ -105,6 +103,15 @@ fn who_logs_in_takes_along_what_they_hold_and_of_two_the_better() {
         assert!(matches!(passes.standing(OFFICE, s(second)), Standing::Promised(_)));
     }
     assert_eq!(passes.standing(ANNA, s(63)), Standing::Stranger, "held since the second second, and others wait");
+}
+
+#[test]
+fn who_logs_in_from_an_office_has_begun_and_the_office_keeps_its_turn() {
+    let mut passes = passes();
+    passes.promise(OFFICE, s(0));
+    passes.has_begun(ANNA, s(1));
+    assert_eq!((passes.standing(ANNA, s(1)), passes.standing(OFFICE, s(1))), (Standing::Holder, Standing::Promised(0)));
+    assert_eq!((passes.held(), passes.promised()), (1, 1));
 }
 
 #[test]

@@ -98,7 +98,8 @@ fn admission(dice: &mut Dice, products: &[Product], stations: &[Station]) -> Set
         product_settings(dice, guarantee, product.pool, pools..pools + budgets)
     });
     let products = set.collect();
-    Settings { products, resources, at_once_per_customer: dice.seats(1, 8), at_once_per_address: dice.seats(1, 8) }
+    let (at_once_per_customer, at_once_per_address) = (dice.seats(1, 8), dice.seats(1, 8));
+    Settings { products, resources, at_once_per_customer, at_once_per_address, machines: Vec::new() }
 }
 
 /// Requests that a station works on at full speed.

@@ -28,6 +28,7 @@ pub(crate) fn story() -> Story {
             resources: Vec::new(),
             at_once_per_customer: NonZeroU32::MIN,
             at_once_per_address: NonZeroU32::MIN,
+            machines: Vec::new(),
         },
         carried: Vec::new(),
         hints: Vec::new(),

@@ -76,6 +76,7 @@ pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<
         resources: resources(&pools, &budgets),
         at_once_per_customer: at_once.customer,
         at_once_per_address: at_once.address,
+        machines: Vec::new(),
     };
     let product = |(index, draft): (usize, &Draft)| Product {
         name: draft.name.clone(),

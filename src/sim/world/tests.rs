@@ -106,6 +106,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
             resources: vec![found],
             at_once_per_customer: n(8),
             at_once_per_address: n(256),
+            machines: Vec::new(),
         },
         carried: Vec::new(),
         hints: Vec::new(),

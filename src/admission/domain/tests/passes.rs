@@ -104,11 +104,27 @@ fn a_retry_after_hanging_up_has_its_turn_from_before() {
 }
 
 #[test]
+fn who_was_nobody_in_particular_has_begun_when_they_have_logged_in_and_only_there() {
+    let mut story = horses_with_passes(1);
+    let (office, account) = (Customer::Address(7), Customer::Account(1_000_008));
+    story.domain.becomes(None, office, account, at(0));
+    assert_eq!(story.domain.product(HORSE).passes(), 0, "they have logged in elsewhere");
+    story.domain.becomes(Some(HORSE), office, account, at(1));
+    let running = seat(asks(&mut story, 7, Class::Start, 2));
+    let newcomer = place(asks(&mut story, 9, Class::Continue, 3));
+    let logged_in = place(asks(&mut story, 8, Class::Continue, 4));
+    let told = story.ends(running, 5);
+    assert_eq!(told.admitted_places(), [logged_in]);
+    let [(_, seat)] = told.admitted.try_into().expect("one");
+    assert_eq!(story.ends(seat, 6).admitted_places(), [newcomer]);
+}
+
+#[test]
 fn a_pass_moves_with_its_customer_when_they_log_in() {
     let mut story = horses_with_passes(1);
     let (session, account) = (Customer::Account(1_000_007), Customer::Account(1_000_008));
     let running = seat(asks(&mut story, 7, Class::Start, 0));
-    story.domain.becomes(session, account, at(1));
+    story.domain.becomes(Some(HORSE), session, account, at(1));
     let newcomer = place(asks(&mut story, 7, Class::Continue, 2));
     let holder = place(asks(&mut story, 8, Class::Continue, 3));
     let told = story.ends(running, 4);

@@ -30,6 +30,19 @@ pub struct Terms {
     pub stale: Duration,
 }
 
+/// How long one answer is good, under these terms and by its own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// How old it was when it came.
+    pub age: Duration,
+    /// Without asking again.
+    pub fresh: Duration,
+    /// Beyond that, while no newer one can be had.
+    pub stale: Duration,
+    /// So much of that while a newer one is being fetched, however soon that may come; as long as fresh when not said.
+    pub while_fetched: Option<Duration>,
+}
+
 /// How old an answer in memory is, and how long it is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -113,10 +126,11 @@ pub const MOST_OBJECTS: usize = 65_536;
 pub const MOST_FOLLOWING: usize = 16_384;
 
 impl Kept {
-    /// An answer that was asked for at `asked` and was `age` old when it was made; good for `fresh`, and `stale` beyond.
-    pub fn new(asked: Timestamp, age: Duration, fresh: Duration, stale: Duration) -> Kept {
+    /// An answer that was asked for at `asked`.
+    pub fn new(asked: Timestamp, life: Life) -> Kept {
+        let Life { age, fresh, stale, while_fetched } = life;
         let fresh_until = asked + fresh;
-        let grace_until = fresh_until + fresh.min(stale);
+        let grace_until = fresh_until + while_fetched.unwrap_or(fresh).min(stale);
         Kept { asked, age, fresh_until, grace_until, stale_until: fresh_until + stale }
     }
 
@@ -132,7 +146,7 @@ impl Kept {
 
     /// Whether it can be served at all.
     pub fn is_good(&self, now: Timestamp) -> bool {
-        now < self.fresh_until.max(self.stale_until)
+        now < self.stale_until
     }
 }
 
@@ -225,7 +239,8 @@ mod tests {
 
     /// Asked for at `ms`; fresh for a second, stale for ten more.
     fn kept(ms: u64) -> Option<Kept> {
-        Some(Kept::new(at(ms), Duration::ZERO, SECOND, 10 * SECOND))
+        let life = Life { age: Duration::ZERO, fresh: SECOND, stale: 10 * SECOND, while_fetched: None };
+        Some(Kept::new(at(ms), life))
     }
 
     #[track_caller]
@@ -263,6 +278,8 @@ mod tests {
         let mut reads = Reads::default();
         assert!(matches!(reads.ask(ODDS, kept(0), true, at(1_000)), Verdict::Lead(_, Patience::Or(NEWER_WITHIN))));
         assert_eq!(serves(&mut reads, kept(0), at(1_010)), Some(true), "only just past fresh");
+        let said = Life { age: SECOND, fresh: SECOND, stale: 10 * SECOND, while_fetched: Some(5 * SECOND) };
+        assert_eq!(serves(&mut reads, Some(Kept::new(at(0), said)), at(5_999)), Some(true), "as the backend says");
         let late = Patience::Or(Duration::from_millis(60));
         let other = ObjectKey(8);
         assert!(matches!(reads.ask(other, kept(0), true, at(5_000)), Verdict::Lead(..)));
@@ -289,7 +306,8 @@ mod tests {
         reads.land(flight, Landed::Failed, at(10_500));
         assert_eq!(serves(&mut reads, kept(0), at(10_999)), Some(true));
         assert_eq!(serves(&mut reads, kept(0), at(11_000)), None);
-        let none = Some(Kept::new(at(0), 9 * SECOND, Duration::ZERO, Duration::ZERO));
+        let never = Life { age: 9 * SECOND, fresh: Duration::ZERO, stale: Duration::ZERO, while_fetched: None };
+        let none = Some(Kept::new(at(0), never));
         assert_eq!(serves(&mut Reads::default(), none, at(0)), None, "what is never fresh nor stale is never served");
     }
 

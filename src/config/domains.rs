@@ -87,8 +87,12 @@ fn place(domains: &[Members], kind: impl Fn(&Members) -> &Vec<usize>, index: usi
 fn product(parts: &Parts<'_>, domains: &[Members], index: usize) -> ProductSettings {
     let draft = &parts.drafts[index];
     let rules = |placed: &[Placed]| -> Vec<Rule> { placed.iter().map(|placed| placed.rule.clone()).collect() };
-    let class =
-        |placed: &PlacedClass| ClassRules { class: placed.class, seats: placed.seats, rules: rules(&placed.rules) };
+    let class = |placed: &PlacedClass| ClassRules {
+        class: placed.class,
+        seats: placed.seats,
+        cache: placed.cache.clone(),
+        rules: rules(&placed.rules),
+    };
     let pool = parts.pools.iter().position(|pool| pool.members.contains(&index));
     let (domain, id) = place(domains, |members| &members.products, index);
     ProductSettings {

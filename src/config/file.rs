@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) admin: Admin,
     #[serde(default)]
+    pub(super) cache: Cache,
+    #[serde(default)]
     pub(super) customer: Customer,
     #[serde(default)]
     pub(super) event: Event,
@@ -62,6 +64,13 @@ pub(super) struct Admin {
     pub(super) address: Opt<String>,
     pub(super) token: Opt<String>,
     pub(super) token_file: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cache {
+    pub(super) memory: Opt<String>,
+    pub(super) object: Opt<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -138,7 +147,16 @@ pub(super) struct Product {
 pub(super) struct ClassRules {
     pub(super) class: Opt<String>,
     pub(super) seats: Opt<i64>,
+    pub(super) cache: Opt<CacheTerms>,
     pub(super) r#match: List<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CacheTerms {
+    pub(crate) fresh: Opt<String>,
+    pub(crate) stale: Opt<String>,
+    pub(crate) headers: List<String>,
 }
 
 #[derive(Debug, Deserialize)]

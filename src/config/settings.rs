@@ -14,7 +14,7 @@ use super::error::{ConfigError, Source, Wrong};
 use super::file::{File, Opt};
 use super::products::Draft;
 use super::surroundings::Surroundings;
-use super::{backends, budgets, customer, domains, keys, listen, products, schedule, shape};
+use super::{backends, budgets, cache, customer, domains, keys, listen, products, schedule, shape};
 
 /// A whole configuration: nothing in it can be half right.
 #[derive(Clone, Debug)]
@@ -90,9 +90,11 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let log = log(check, &file.log);
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
+    let cache = cache::check(check, &file.cache);
     let (customer, at_once) = customer::customers(check, &file.customer, &file.listen);
     let event = customer::events(check, &file.event);
     let drafts = products::check(check, &file.product);
+    cache::no_identities(check, &drafts, &customer);
     let pools = backends::pools(check, &drafts);
     backends::no_loops(check, &drafts, &listen, &admin);
     let sharers: Vec<Sharer<'_>> = drafts.iter().map(Draft::sharer).collect();
@@ -106,7 +108,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once };
     let (products, pools, domains) = domains::build(&parts);
     let observe_only = file.observe_only.as_ref().is_some_and(|on| *on.get_ref());
-    let proxy = proxy::Settings { observe_only, listen, customer, event, products, pools, domains };
+    let proxy = proxy::Settings { observe_only, listen, cache, customer, event, products, pools, domains };
     Some(Config { proxy, admin, events, journal, log })
 }
 

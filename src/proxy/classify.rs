@@ -28,6 +28,8 @@ pub(crate) struct Classified {
     pub(crate) event: Option<EventKey>,
     /// How many seats it costs.
     pub(crate) seats: NonZeroU8,
+    /// The class rule that says that memory may answer it.
+    pub(crate) cache: Option<u16>,
     /// What was seen in its headers.
     pub(crate) seen: Seen,
 }
@@ -75,15 +77,28 @@ pub(crate) fn classify(
     let path = as_served(request.uri.path()).ok_or(Fault::BadRequest(BadRequest::Target))?;
     let found = settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path));
     let (product, found) = found.ok_or(Fault::NoProduct)?;
-    let (class, seats) = class_of(found, request, &path);
+    let Ranked { class, seats, cache } = rank(found, request, &path);
     let customer = customer(settings, hashes, request, seen, peer);
     let event = if class == Class::Commit { event(settings, hashes, request, &path) } else { None };
-    Ok(Classified { product, class, customer, event, seats, seen })
+    Ok(Classified { product, class, customer, event, seats, cache, seen })
 }
 
-fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> (Class, NonZeroU8) {
-    let matched = product.classes.iter().find(|class| matches_any(&class.rules, request, path));
-    matched.map_or((product.default_class, ONE_SEAT), |found| (found.class, found.seats))
+/// What the class rules say.
+struct Ranked {
+    class: Class,
+    seats: NonZeroU8,
+    cache: Option<u16>,
+}
+
+fn rank(product: &ProductSettings, request: &Parts, path: &str) -> Ranked {
+    let matched = product.classes.iter().enumerate().find(|(_, class)| matches_any(&class.rules, request, path));
+    match matched {
+        Some((place, found)) => {
+            let cache = found.cache.as_ref().map(|_| place as u16);
+            Ranked { class: found.class, seats: found.seats, cache }
+        }
+        None => Ranked { class: product.default_class, seats: ONE_SEAT, cache: None },
+    }
 }
 
 fn matches_any(rules: &[Rule], request: &Parts, path: &str) -> bool {

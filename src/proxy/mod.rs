@@ -15,6 +15,7 @@ mod watch;
 pub mod worker;
 mod receive;
 pub mod classify;
+mod reads;
 pub mod admit;
 mod observe;
 mod balance;
@@ -81,6 +82,25 @@ async fn serve(
 
 /// A request that belongs to a product.
 async fn handle(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    what: Classified,
+    parts: Parts,
+    body: RequestBody,
+) -> Response<AnswerBody> {
+    // 2b  what memory answers goes no further, and costs less than a no
+    if let Some(answer) = reads::answer(worker, peer, what, &parts, body.is_empty()).await {
+        return answer;
+    }
+    let mut answer = go_on(worker, peer, what, parts, body).await;
+    if what.cache.is_some() {
+        reads::note_bypass(&mut answer);
+    }
+    answer
+}
+
+/// A request that asks to pass.
+async fn go_on(
     worker: &Rc<Worker>,
     peer: &Peer,
     what: Classified,

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 
 use super::ledger;
+use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
 
 /// Everything the proxy needs to run.
@@ -17,6 +18,8 @@ pub struct Settings {
     pub observe_only: bool,
     /// Where clients come in.
     pub listen: ListenSettings,
+    /// What memory holds of answers to reads.
+    pub cache: CacheSettings,
     /// Where a request's customer is looked for; the first that is present wins.
     pub customer: Vec<CustomerSource>,
     /// Where a bet's event is looked for; the first that is present wins.
@@ -133,8 +136,28 @@ pub struct ClassRules {
     pub class: Class,
     /// How many seats such a request costs.
     pub seats: NonZeroU8,
+    /// Their answers are anybody's.
+    pub cache: Option<CacheRule>,
     /// Any of these rules makes a request one of them.
     pub rules: Vec<Rule>,
+}
+
+/// What memory holds of answers to reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Bytes of all answers; the least used go first.
+    pub memory: u64,
+    /// Bytes of one answer's body. Larger ones are not kept.
+    pub object: usize,
+}
+
+/// Answers that are anybody's: they are fetched for all who ask, and given to all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheRule {
+    /// How long they are good.
+    pub terms: Terms,
+    /// Headers that a fetch carries beside the usual ones; requests that differ in them ask for different objects.
+    pub headers: Vec<HeaderName>,
 }
 
 /// What a request must look like; every part that is given must match.

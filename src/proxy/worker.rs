@@ -26,6 +26,7 @@ use super::headers::{self, Peer, Seen};
 use super::hints::Hints;
 use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
+use super::reads::Memory;
 use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
 use super::standing::Standing;
@@ -50,6 +51,8 @@ pub struct Shared {
     /// One per pool.
     hints: Vec<Arc<Hints>>,
     pub(crate) open: Arc<AtomicUsize>,
+    /// Where any class is answered from memory.
+    pub(crate) memory: Option<Arc<Memory>>,
     ledger: Arc<Ledger>,
     metrics: Arc<ProxyMetrics>,
 }
@@ -103,6 +106,7 @@ impl Shared {
             clock,
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
+            memory: Memory::new(&settings, clock),
             ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
             metrics: Arc::new(ProxyMetrics::new(registry, names(), settings.listen.workers.get())),
             settings: Arc::new(settings),
@@ -117,6 +121,11 @@ impl Shared {
     /// Bytes held for others, as they are accounted for.
     pub fn memory_held(&self) -> usize {
         self.ledger.held()
+    }
+
+    /// Bytes of answers in memory, and the most there may be; nothing where none are kept.
+    pub fn answers_held(&self) -> Option<(u64, u64)> {
+        self.memory.as_ref().map(|memory| (memory.bytes(), self.settings.cache.memory))
     }
 
     /// Every backend: its name, requests under way, and whether it is set aside.

@@ -28,6 +28,7 @@ mod classes;
 mod orders;
 mod observe;
 mod signals;
+mod reads;
 mod admin;
 mod journal;
 mod drain;

@@ -25,6 +25,9 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "sluss_admission_limit_source",
         "a word and no curve: `sluss status` says it beside the limit that the board shows",
     ),
+    ("sluss_proxy_reads_total", "nothing where no class has a cache, as in the scene that is played here"),
+    ("sluss_proxy_cache_bytes", "as the reads"),
+    ("sluss_proxy_cache_limit_bytes", "as the reads"),
     ("sluss_admission_hints_total", "for whoever sets up hints and asks why none is taken: few have any"),
 ];
 

@@ -114,6 +114,7 @@ fn step(dice: &mut Dice, scenario: &mut Scenario, product: usize, each: u64, loa
         seats: NonZeroU8::new(seats).expect("from one up"),
         route: scenario.plant.routes.len() - 1,
         event,
+        object: None,
         carried: dice.chance(50),
         bet: class == Class::Commit,
     }

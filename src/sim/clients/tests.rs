@@ -25,6 +25,7 @@ fn crowd(manner: Manner) -> Crowd {
         seats: ONE_SEAT,
         route: 0,
         event: None,
+        object: None,
         carried: true,
         bet: false,
     };

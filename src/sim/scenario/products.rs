@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::plant::{MOST_KNEE, Plant};
 use super::{file, values};
+use crate::admission::reads::Terms;
 use crate::admission::settings::{
     LimitSettings, Needs, ProductSettings, QueueSettings, ResourceSettings, Settings as Admission,
 };
@@ -15,7 +16,7 @@ use crate::config::budgets::{self, Budget, Sharer};
 use crate::config::check::{Check, Span};
 use crate::config::limits::{self, Seats};
 use crate::config::products::{self, FIRST_BYTE_TIMEOUT, Guarantee, LATENCY_OBJECTIVE, MOST_PRODUCTS, who};
-use crate::config::{customer, names};
+use crate::config::{cache, customer, names};
 use crate::sim::scenario::Product;
 
 /// A product that is checked by itself, but not yet in a pool.
@@ -31,6 +32,7 @@ struct Draft {
     first_byte_timeout: Duration,
     reserve: NonZeroU32,
     reserve_per_customer: NonZeroU32,
+    cache: Option<Terms>,
     queue: QueueSettings,
 }
 
@@ -79,6 +81,7 @@ pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<
         name: draft.name.clone(),
         station: draft.station,
         first_byte_timeout: draft.first_byte_timeout,
+        cache: draft.cache,
         pool: pool_of(&pools, index),
     };
     Checked {
@@ -150,6 +153,7 @@ fn draft(check: &mut Check<'_>, spanned: &Spanned<file::Product>, plant: &mut Pl
         first_byte_timeout: check.duration("first_byte_timeout", &written.first_byte_timeout, FIRST_BYTE_TIMEOUT),
         reserve,
         reserve_per_customer,
+        cache: written.cache.as_ref().and_then(|written| cache::terms(check, written)),
         queue: products::queue(check, &written.queue),
         name,
         at,

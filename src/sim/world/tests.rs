@@ -51,6 +51,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         seats: ONE_SEAT,
         route: 0,
         event: None,
+        object: None,
         carried: true,
         bet: true,
     };
@@ -90,6 +91,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
             name: "all".into(),
             station: 0,
             first_byte_timeout: Duration::from_secs(10),
+            cache: None,
             pool: 0,
         }],
         plant: crate::sim::backend::Settings { stations: vec![station], routes: vec![route] },

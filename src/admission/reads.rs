@@ -94,6 +94,8 @@ pub enum Landed {
     Shared,
     /// None: refused, failed, or an answer that says so.
     Failed,
+    /// None, for a reason of the leader's alone: another may lead at once, or whoever has had too much could keep an object old.
+    Theirs,
     /// An answer that is nobody else's. Those who ask next go the normal way.
     Personal,
 }
@@ -192,7 +194,7 @@ impl Reads {
         let object = flight.object;
         debug_assert!(matches!(self.known.get(&object), Some(Known::Flying { .. })), "a flight lands once");
         let (known, until) = match landed {
-            Landed::Shared => {
+            Landed::Shared | Landed::Theirs => {
                 self.known.remove(&object);
                 return;
             }
@@ -297,6 +299,15 @@ mod tests {
         reads.land(flight, Landed::Failed, at(3_511));
         let flight = leads(&mut reads, None, at(3_512));
         reads.land(flight, Landed::Shared, at(3_513));
+    }
+
+    #[test]
+    fn after_a_leader_that_failed_by_its_own_fault_another_leads_at_once() {
+        let mut reads = Reads::default();
+        let flight = leads(&mut reads, kept(0), at(2_500));
+        reads.land(flight, Landed::Theirs, at(2_500));
+        let flight = leads(&mut reads, kept(0), at(2_501));
+        reads.land(flight, Landed::Shared, at(2_510));
     }
 
     #[test]

@@ -132,6 +132,8 @@ impl<'a> Read<'a> {
         let stale = wait.stale.take().filter(|stale| stale.kept.is_good(now));
         match (news, stale) {
             (Ok(News::Kept(answer)), _) if answer.suits(self.parts) => Heard::Answer(self.give(&answer, now, counted)),
+            // What was wrong was its own doing, which it shall hear of.
+            (Ok(News::Again), None) if leads => Heard::Alone,
             (Ok(News::Kept(_) | News::Again), None) => Heard::Again,
             (Ok(News::Personal), _) => Heard::Alone,
             (_, Some(stale)) => Heard::Answer(self.give(&stale, now, Counted::Stale)),

@@ -353,6 +353,24 @@ fn who_proves_who_they_are_or_wants_a_part_is_not_answered_from_memory() {
 }
 
 #[test]
+fn a_stranger_who_asks_oddly_does_not_have_others_go_their_own_way() {
+    let backend = Backend::new(|connection| {
+        while let Some(request) = connection.request()? {
+            match request.header("accept") {
+                Some("x/y") => connection.say("HTTP/1.1 406 No\r\ncontent-length: 2\r\n\r\nno")?,
+                _ => connection.say(OK)?,
+            }
+        }
+        Ok(())
+    });
+    let proxy = keeping(&backend, "fresh = \"60s\"");
+    assert_eq!(proxy.client().ask(asking("/horse/odds", "accept: x/y\r\n")).status(), 406);
+    for said in ["sluss; fwd=miss", "sluss; hit"] {
+        assert_eq!(proxy.client().get("/horse/odds").header("cache-status"), Some(said));
+    }
+}
+
+#[test]
 fn a_head_and_a_known_answer_come_from_memory() {
     let backend = numbered("etag: W/\"v,1\"\r\ncontent-type: text/odds\r\n");
     let proxy = keeping(&backend, "fresh = \"60s\"");
@@ -446,7 +464,11 @@ fn who_waits_hears_the_refusal_of_the_one_who_asked_but_not_that_it_asked_too_mu
     backend.until_asked(1);
     let mut again = proxy.client();
     again.say(asking("/horse/odds", "cookie: session=hammer\r\n"));
-    assert_eq!(again.answer().status(), 429);
+    let too_much = again.answer();
+    assert_eq!((too_much.status(), too_much.header("cache-status")), (429, Some("sluss; fwd=bypass")));
+    let refused =
+        "sluss_admission_refusals_total{product=\"horse-racing\",class=\"read\",refusal=\"over_customer_share\"}";
+    assert_eq!(proxy.metric(refused), 2.0, "for all, and for itself");
     let mut polite = proxy.client();
     polite.say(asking("/horse/odds", "cookie: session=polite\r\n"));
     proxy.until_waiting(1);

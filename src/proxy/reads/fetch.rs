@@ -90,6 +90,7 @@ impl Fetch {
         let judged = rules::judge(answered.response.status(), answered.response.headers(), &rule);
         let (life, vary) = match judged {
             Judged::Personal => return News::Personal,
+            Judged::Theirs => return News::Again,
             Judged::Passing => (None, Vec::new()),
             Judged::Anybodys(life, vary) => (Some(life), vary),
         };

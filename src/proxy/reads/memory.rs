@@ -267,7 +267,8 @@ impl Landing {
                 memory.keep(self.base, answer);
                 Landed::Shared
             }
-            News::Passing(_) | News::Refused(_) | News::Fault(_) | News::Again => Landed::Failed,
+            News::Passing(_) | News::Refused(_) | News::Fault(_) => Landed::Failed,
+            News::Again => Landed::Theirs,
             News::Personal => {
                 // It was anybody's once, and is no longer.
                 memory.entries.remove(&self.object.0);

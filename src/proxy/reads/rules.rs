@@ -23,6 +23,8 @@ pub(super) enum Judged {
     Passing,
     /// The asker's own.
     Personal,
+    /// A no to how it was asked for, in words that another need not use: it says nothing about the object.
+    Theirs,
 }
 
 /// Headers that a fetch carries, and in which requests for the same object may differ where an answer varies with them.
@@ -41,6 +43,8 @@ pub(super) fn judge(status: StatusCode, headers: &HeaderMap, rule: &CacheRule) -
     match status.as_u16() {
         200 | 203 | 404 | 410 => Judged::Anybodys(life(headers, &says, rule), vary),
         500 | 502..=504 if vary.is_empty() => Judged::Passing,
+        // Else a stranger with an odd `Accept` could have everybody go their own way.
+        400 | 402..=499 => Judged::Theirs,
         _ => Judged::Personal,
     }
 }
@@ -264,6 +268,7 @@ mod tests {
             assert_eq!(judged(status, &[(name, value)]), Judged::Personal, "{status} {name}: {value}");
         }
         assert_eq!(judged(503, &[]), Judged::Passing);
+        assert_eq!([400, 403, 406, 429].map(|status| judged(status, &[])), [const { Judged::Theirs }; 4]);
     }
 
     #[test]

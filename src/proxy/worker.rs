@@ -123,9 +123,9 @@ impl Shared {
         self.ledger.held()
     }
 
-    /// Bytes of answers in memory, and the most there may be; nothing where none are kept.
-    pub fn answers_held(&self) -> Option<(u64, u64)> {
-        self.memory.as_ref().map(|memory| (memory.bytes(), self.settings.cache.memory))
+    /// Bytes of answers in memory, and the most there may be: none where no class keeps any.
+    pub fn answers_held(&self) -> (u64, u64) {
+        self.memory.as_ref().map_or((0, 0), |memory| (memory.bytes(), self.settings.cache.memory))
     }
 
     /// Every backend: its name, requests under way, and whether it is set aside.

@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park known-rows flow-control compare-limits live-and-simulated picture demo drill
+.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park load-odds known-rows flow-control compare-limits live-and-simulated picture demo drill
 
 test: need fmt clippy unit
 	@echo "make test: everything passed"
@@ -67,6 +67,10 @@ bench-peers: need
 load-park: need
 	$(CARGO) build --release
 	python3 loadtests/park_isolation/run.py
+
+load-odds: need
+	$(CARGO) build --release
+	python3 loadtests/odds_readers/run.py
 
 demo:
 	$(CARGO) run --release -- demo

@@ -18,6 +18,9 @@ impl Control {
         set(names::CONNECTIONS_MOST, f64::from(self.shared.settings.listen.connections.get()));
         set(names::MEMORY, self.shared.memory_held() as f64);
         set(names::MEMORY_MOST, self.shared.settings.listen.memory as f64);
+        let (bytes, most) = self.shared.answers_held();
+        set(names::CACHE, bytes as f64);
+        set(names::CACHE_MOST, most as f64);
         self.registry.gauge(names::BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         set(names::START_TIME, self.started.as_second() as f64);
         for (name, outstanding, aside) in self.shared.backends() {

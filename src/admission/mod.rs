@@ -31,6 +31,7 @@ pub mod random;
 pub mod settings;
 pub mod lifecycle;
 pub mod schedule;
+pub mod reads;
 pub mod customers;
 pub(crate) mod rank;
 pub(crate) mod passes;

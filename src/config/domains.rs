@@ -93,6 +93,7 @@ fn product(parts: &Parts<'_>, domains: &[Members], index: usize) -> ProductSetti
     let class = |placed: &PlacedClass| ClassRules {
         class: placed.class,
         seats: placed.seats.clone(),
+        cache: placed.cache.clone(),
         rules: rules(&placed.rules),
     };
     let pool = parts.pools.iter().position(|pool| pool.members.contains(&index));

@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) admin: Admin,
     #[serde(default)]
+    pub(super) cache: Cache,
+    #[serde(default)]
     pub(super) customer: Customer,
     #[serde(default)]
     pub(super) machine: Vec<Spanned<Machine>>,
@@ -66,6 +68,13 @@ pub(super) struct Admin {
     pub(super) address: Opt<String>,
     pub(super) token: Opt<String>,
     pub(super) token_file: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cache {
+    pub(super) memory: Opt<String>,
+    pub(super) object: Opt<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -206,6 +215,7 @@ pub(super) struct Product {
 pub(super) struct ClassRules {
     pub(super) class: Opt<String>,
     pub(super) seats: Opt<NumberOr<SeatsFrom>>,
+    pub(super) cache: Opt<CacheTerms>,
     pub(super) r#match: List<Rule>,
 }
 
@@ -216,6 +226,14 @@ pub(super) struct SeatsFrom {
     pub(super) header: Opt<String>,
     pub(super) per: Opt<i64>,
     pub(super) most: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CacheTerms {
+    pub(crate) fresh: Opt<String>,
+    pub(crate) stale: Opt<String>,
+    pub(crate) headers: List<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,14 +7,14 @@ use toml::Spanned;
 
 use crate::admission::settings::{PassSettings, QueueSettings};
 use crate::admission::{Class, ONE_SEAT};
-use crate::proxy::settings::{Lookup, Seats, SeatsFrom, SeatsSource};
+use crate::proxy::settings::{CacheRule, Lookup, Seats, SeatsFrom, SeatsSource};
 
 use super::backends::Backend;
 use super::budgets::Sharer;
 use super::check::{Check, Span};
 use super::file::{self, ClassRules, NumberOr, Opt, Product, Queue};
 use super::rules::{self, Placed, covers, in_words, meet};
-use super::{backends, customer, names, once, passes};
+use super::{backends, cache, customer, names, once, passes};
 
 /// A product that is checked by itself, but not yet in a pool and a domain.
 pub(super) struct Draft<'f> {
@@ -38,6 +38,7 @@ pub(super) struct Draft<'f> {
 pub(super) struct PlacedClass {
     pub(super) class: Class,
     pub(super) seats: Seats,
+    pub(super) cache: Option<CacheRule>,
     pub(super) rules: Vec<Placed>,
 }
 
@@ -122,7 +123,7 @@ fn unclaimed(check: &mut Check<'_>, earlier: &[Draft<'_>], second: &Draft<'_>, p
 fn classes(check: &mut Check<'_>, name: &str, product: &[Placed], written: &[Spanned<ClassRules>]) -> Vec<PlacedClass> {
     let mut classes: Vec<PlacedClass> = Vec::new();
     for spanned in written {
-        let ClassRules { class, seats, r#match } = spanned.get_ref();
+        let ClassRules { class, seats, cache, r#match } = spanned.get_ref();
         if class.is_none() {
             check.missing(spanned.span(), "this section", "product.class.class");
         }
@@ -132,11 +133,12 @@ fn classes(check: &mut Check<'_>, name: &str, product: &[Placed], written: &[Spa
         let rules = rules::check(check, "product.class.match", r#match);
         let seats = cost(check, seats);
         let Some(class) = class.as_ref().and_then(|class| check.class(class)) else { continue };
+        let cache = cache.as_ref().and_then(|written| cache::rule(check, class, written));
         for placed in &rules {
             class_can_match(check, &classes, class, placed);
             reaches_product(check, name, product, class, placed);
         }
-        classes.push(PlacedClass { class, seats, rules });
+        classes.push(PlacedClass { class, seats, cache, rules });
     }
     classes
 }

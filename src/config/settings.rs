@@ -14,7 +14,7 @@ use super::error::{ConfigError, Source, Wrong};
 use super::file::{File, Opt};
 use super::products::Draft;
 use super::surroundings::Surroundings;
-use super::{backends, budgets, customer, domains, keys, listen, machines, once, products, schedule, shape};
+use super::{backends, budgets, cache, customer, domains, keys, listen, machines, once, products, schedule, shape};
 
 /// A whole configuration: nothing in it can be half right.
 #[derive(Clone, Debug)]
@@ -105,11 +105,13 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let log = log(check, &file.log);
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
+    let cache = cache::check(check, &file.cache);
     let (customer, prefix, at_once) = customer::customers(check, file);
     let machines = machines::check(check, file);
     let (event, json_bytes) = customer::events(check, &file.event, listen.limits.waiting_body_bytes);
     let once = once::check(check, &file.once);
     let drafts = products::check(check, &file.product);
+    cache::no_identities(check, &drafts, &customer);
     let pools = backends::pools(check, &drafts);
     backends::no_loops(check, &drafts, &listen, &admin);
     let sharers: Vec<Sharer<'_>> = drafts.iter().map(Draft::sharer).collect();
@@ -127,6 +129,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let proxy = proxy::Settings {
         observe_only,
         listen,
+        cache,
         customer,
         prefix,
         machines,

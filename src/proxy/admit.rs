@@ -6,6 +6,7 @@
 //! dropped. A bare "you may go" would leak it: seen to wedge a proxy within seconds.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,6 +22,8 @@ use crate::admission::{Arrival, Domain, Event, EventKey, Outcome, Output, Place,
 pub struct Gate {
     inner: Mutex<Inner>,
     clock: Clock,
+    /// Whether everything but plain proxying is off, for those who do not come to the lock.
+    bypassed: AtomicBool,
     /// The wake task is to look again: it is needed earlier than it plans to wake.
     earlier: Notify,
     notes: Box<dyn Fn(Event, Timestamp) + Send + Sync>,
@@ -102,6 +105,7 @@ impl Gate {
     /// that what it passes on keeps its order. It must not wait for anything.
     pub fn new(domain: Domain, clock: Clock, notes: Box<dyn Fn(Event, Timestamp) + Send + Sync>) -> Arc<Gate> {
         Arc::new(Gate {
+            bypassed: AtomicBool::new(domain.is_bypassed()),
             inner: Mutex::new(Inner { domain, waiting: Vec::new(), planned: None }),
             clock,
             earlier: Notify::new(),
@@ -174,11 +178,17 @@ impl Gate {
         let now = self.clock.now();
         let mut inner = self.lock();
         let result = act(&mut inner.domain, now);
+        self.bypassed.store(inner.domain.is_bypassed(), Ordering::Relaxed);
         let (news, earlier) = (self.news(&mut inner, now), inner.plan_earlier());
         drop(inner);
         tell(news);
         self.notify(earlier);
         result
+    }
+
+    /// Whether everything but plain proxying is off.
+    pub(crate) fn is_bypassed(&self) -> bool {
+        self.bypassed.load(Ordering::Relaxed)
     }
 
     /// Wake the domain whenever it is due, for ever.

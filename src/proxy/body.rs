@@ -47,6 +47,11 @@ impl AnswerBody {
         }
     }
 
+    /// Nothing.
+    pub(crate) fn empty() -> AnswerBody {
+        AnswerKind::Full(None).into()
+    }
+
     /// Relay `incoming`; `exchange` ends with it.
     pub(crate) fn relay(incoming: Incoming, mut exchange: Exchange, idle: Duration, end: Instant) -> AnswerBody {
         if incoming.is_end_stream() {

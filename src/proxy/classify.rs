@@ -34,6 +34,8 @@ pub(crate) struct Classified {
     pub(crate) seats: NonZeroU8,
     /// The class rules of its product by which its body says what it costs.
     pub(crate) cost_in_body: Option<usize>,
+    /// The class rule that says that memory may answer it.
+    pub(crate) cache: Option<u16>,
     /// What was seen in its headers.
     pub(crate) seen: Seen,
 }
@@ -74,18 +76,32 @@ pub(crate) fn classify(
     let path = as_served(request.uri.path()).ok_or(Fault::BadRequest(BadRequest::Target))?;
     let found = settings.products.iter().enumerate().find(|(_, product)| matches_any(&product.rules, request, &path));
     let (product, found) = found.ok_or(Fault::NoProduct)?;
-    let (class, seats, cost_in_body) = class_of(found, request, &path);
+    let Ranked { class, seats, cost_in_body, cache } = rank(found, request, &path);
     let Asker { customer, session } = identity.of(request, seen, peer);
     let (event, also) = if class == Class::Commit { events(settings, hashes, request, &path) } else { (None, None) };
-    Ok(Classified { product, class, customer, session, event, also, seats, cost_in_body, seen })
+    Ok(Classified { product, class, customer, session, event, also, seats, cost_in_body, cache, seen })
 }
 
-fn class_of(product: &ProductSettings, request: &Parts, path: &str) -> (Class, NonZeroU8, Option<usize>) {
+/// What the class rules say.
+struct Ranked {
+    class: Class,
+    seats: NonZeroU8,
+    cost_in_body: Option<usize>,
+    cache: Option<u16>,
+}
+
+fn rank(product: &ProductSettings, request: &Parts, path: &str) -> Ranked {
     let matched = product.classes.iter().position(|class| matches_any(&class.rules, request, path));
-    matched.map_or((product.default_class, ONE_SEAT, None), |at| {
-        let found = &product.classes[at];
-        (found.class, found.seats.of_head(request), found.seats.pointer().map(|_| at))
-    })
+    let Some(place) = matched else {
+        return Ranked { class: product.default_class, seats: ONE_SEAT, cost_in_body: None, cache: None };
+    };
+    let found = &product.classes[place];
+    Ranked {
+        class: found.class,
+        seats: found.seats.of_head(request),
+        cost_in_body: found.seats.pointer().map(|_| place),
+        cache: found.cache.as_ref().map(|_| place as u16),
+    }
 }
 
 fn matches_any(rules: &[Rule], request: &Parts, path: &str) -> bool {

@@ -17,6 +17,7 @@ mod receive;
 pub mod classify;
 pub mod event;
 pub(crate) mod identity;
+mod reads;
 pub mod admit;
 mod observe;
 mod once;
@@ -88,6 +89,25 @@ async fn serve(
 async fn handle(
     worker: &Rc<Worker>,
     peer: &Peer,
+    what: Classified,
+    parts: Parts,
+    body: RequestBody,
+) -> Response<AnswerBody> {
+    // 2b  what memory answers goes no further, and costs less than a no
+    if let Some(answer) = reads::answer(worker, peer, what, &parts, body.is_empty()).await {
+        return answer;
+    }
+    let mut answer = go_on(worker, peer, what, parts, body).await;
+    if what.cache.is_some() {
+        reads::note_bypass(&mut answer);
+    }
+    answer
+}
+
+/// A request that asks to pass.
+async fn go_on(
+    worker: &Rc<Worker>,
+    peer: &Peer,
     mut what: Classified,
     parts: Parts,
     mut body: RequestBody,
@@ -118,7 +138,7 @@ async fn handle(
         Turn::Go(first) => first,
         Turn::Told(answer) => return answer,
     };
-    // 2  what only its body says: which event, what it costs
+    // 2  and what only its body says: which event, what it costs
     let events = event::told(worker, &mut what, &parts, &body);
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides

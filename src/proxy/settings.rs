@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::event::pointer::Pointer;
 use super::ledger;
 pub use super::lookup::Lookup;
+use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
 
 pub use super::identity::settings::{
@@ -24,6 +25,8 @@ pub struct Settings {
     pub observe_only: bool,
     /// Where clients come in.
     pub listen: ListenSettings,
+    /// What memory holds of answers to reads.
+    pub cache: CacheSettings,
     /// Where a request's customer is looked for; the first that is present wins.
     pub customer: Vec<CustomerSource>,
     /// Where a bet's events are looked for; all that are named count.
@@ -161,6 +164,8 @@ pub struct ClassRules {
     pub class: Class,
     /// How many seats such a request costs.
     pub seats: Seats,
+    /// Their answers are anybody's.
+    pub cache: Option<CacheRule>,
     /// Any of these rules makes a request one of them.
     pub rules: Vec<Rule>,
 }
@@ -192,6 +197,24 @@ pub enum SeatsSource {
     Header(HeaderName),
     /// This place in a JSON body.
     Json(Pointer),
+}
+
+/// What memory holds of answers to reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Bytes of all answers; the least used go first.
+    pub memory: u64,
+    /// Bytes of one answer's body. Larger ones are not kept.
+    pub object: usize,
+}
+
+/// Answers that are anybody's: they are fetched for all who ask, and given to all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheRule {
+    /// How long they are good.
+    pub terms: Terms,
+    /// Headers that a fetch carries beside the usual ones; requests that differ in them ask for different objects.
+    pub headers: Vec<HeaderName>,
 }
 
 /// What a request must look like; every part that is given must match.

@@ -55,6 +55,11 @@ enum Progress {
 const MOST_SWALLOWED: u64 = 64 * 1024;
 
 impl RequestBody {
+    /// Of a request of our own.
+    pub(crate) fn none() -> RequestBody {
+        RequestBody(None)
+    }
+
     /// The body of a request with these headers.
     pub(crate) fn new(incoming: Incoming, headers: &HeaderMap, worker: &Worker, watch: &Rc<Watch>) -> RequestBody {
         let listen = &worker.settings.listen;

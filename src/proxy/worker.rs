@@ -28,6 +28,7 @@ use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
 use super::lookup;
 use super::once::{Bets, Keyed};
+use super::reads::Memory;
 use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
 use super::standing::Standing;
@@ -53,6 +54,8 @@ pub struct Shared {
     /// One per pool.
     hints: Vec<Arc<Hints>>,
     pub(crate) open: Arc<AtomicUsize>,
+    /// Where any class is answered from memory.
+    pub(crate) memory: Option<Arc<Memory>>,
     ledger: Arc<Ledger>,
     bets: Option<Arc<Bets>>,
     metrics: Arc<ProxyMetrics>,
@@ -109,6 +112,7 @@ impl Shared {
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
             bets: Bets::new(&settings.once, clock, OnceMetrics::new(registry, names())),
+            memory: Memory::new(&settings, clock),
             ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
             metrics: Arc::new(ProxyMetrics::new(registry, names(), settings.listen.workers.get())),
             settings: Arc::new(settings),
@@ -123,6 +127,11 @@ impl Shared {
     /// Bytes held for others, as they are accounted for.
     pub fn memory_held(&self) -> usize {
         self.ledger.held()
+    }
+
+    /// Bytes of answers in memory, and the most there may be: none where no class keeps any.
+    pub fn answers_held(&self) -> (u64, u64) {
+        self.memory.as_ref().map_or((0, 0), |memory| (memory.bytes(), self.settings.cache.memory))
     }
 
     /// Every backend: its name, requests under way, and whether it is set aside.

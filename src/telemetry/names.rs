@@ -71,6 +71,12 @@ table! {
         "Requests of a machine that were turned away, by name.";
     LAG_SECONDS = "sluss_proxy_lag_seconds", Histogram, ["worker"],
         "How late a worker comes to its own timer: everything else on it is late by as much.";
+    READS = "sluss_proxy_reads_total", Counter, ["product", "answer"],
+        "Reads that memory may answer: fresh, stale, coalesced (with another's), miss (asked for all), refused (as the one that asked for all), bypass (went their own way).";
+    CACHE = "sluss_proxy_cache_bytes", Gauge, [],
+        "Bytes of answers kept in memory.";
+    CACHE_MOST = "sluss_proxy_cache_limit_bytes", Gauge, [],
+        "Bytes of answers that may be kept.";
     VERDICTS = "sluss_admission_verdicts_total", Counter, ["product", "class", "verdict"],
         "What admission said to an arrival: proceed, wait or refuse. In observe-only it was said to nobody.";
     REFUSALS = "sluss_admission_refusals_total", Counter, ["product", "class", "refusal"],

@@ -51,8 +51,30 @@ pub struct ProductMetrics {
     refusals: [[Counter; Refusal::COUNT]; Class::COUNT],
     would_refuse: [[Counter; Refusal::COUNT]; Class::COUNT],
     unread: [[Counter; Unread::ALL.len()]; Wanted::ALL.len()],
+    reads: [Counter; Read::NAMES.len()],
     /// How long those who waited did so until they passed.
     pub queue_seconds: [Histogram; Class::COUNT],
+}
+
+/// What became of a read that memory may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Answered from memory.
+    Fresh,
+    /// Answered from memory with what is past its freshness.
+    Stale,
+    /// Answered with what was fetched for another.
+    Coalesced,
+    /// It was fetched, for all who asked.
+    Miss,
+    /// Told no, or of a fault, as the one who fetched for all was.
+    Refused,
+    /// Went its own way.
+    Bypass,
+}
+
+impl Read {
+    const NAMES: [&'static str; 6] = ["fresh", "stale", "coalesced", "miss", "refused", "bypass"];
 }
 
 /// What is counted of one pool of backends.
@@ -178,6 +200,7 @@ impl ProductMetrics {
             unread: Wanted::ALL.map(|wanted| {
                 Unread::ALL.map(|why| registry.counter(names::BODIES_UNREAD, &[product, wanted.name(), why.name()]))
             }),
+            reads: Read::NAMES.map(|answer| registry.counter(names::READS, &[product, answer])),
             queue_seconds: Class::ALL.map(|class| registry.histogram(names::QUEUE_SECONDS, &[product, class.name()])),
         }
     }
@@ -192,6 +215,11 @@ impl ProductMetrics {
                 self.would_refuse(class, refused.refusal);
             }
         }
+    }
+
+    /// A read that memory may answer got this.
+    pub fn read(&self, read: Read) {
+        self.reads[read as usize].increment(1);
     }
 
     /// A request would have been turned away, had a no counted.

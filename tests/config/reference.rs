@@ -79,6 +79,7 @@ fn configuration(value: &dyn Fn(&str, &str) -> Option<String>) -> String {
         section("", "", &one),
         section("[listen]", "listen", &one),
         section("[admin]", "admin", &one),
+        section("[cache]", "cache", &one),
         section("[customer]", "customer", &one),
         section("[event]", "event", &one),
         section("[once]", "once", &one),
@@ -120,7 +121,15 @@ fn every_example_of_a_key_is_good() {
         (!apart).then(|| key.example.to_owned())
     };
     let mut text = configuration(&example);
-    text += &section("[[product.class]]", "product.class", &example);
+    // Only reads have it.
+    let bets = |section: &str, name: &str| example(section, name).filter(|_| name != "cache");
+    text += &section("[[product.class]]", "product.class", &bets);
+    let reads = |section: &str, name: &str| match name {
+        "class" => Some("\"read\"".to_owned()),
+        "match" => Some("[{ path = \"/horse/odds\" }]".to_owned()),
+        name => example(section, name),
+    };
+    text += &section("[[product.class]]", "product.class", &reads);
     // A number leaves nothing to hint at.
     let hinted = |section: &str, name: &str| example(section, name).filter(|_| name != "limit");
     text += &section("[[budget]]", "budget", &hinted);
@@ -147,7 +156,7 @@ fn a_full_file_has_every_key_and_is_good() {
         .with("provider-x.token", "fedcba9876543210")
         .with("jwt.pem", text_of("tests/keys/ed25519.pem"));
     let config = parse(&text, &around).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(config.proxy.products[0].classes.len(), 4);
+    assert_eq!(config.proxy.products[0].classes.len(), 5);
     let mut written = BTreeSet::from(["admin.token".to_owned()]); // there is a token_file
     collect(&text.parse::<toml::Table>().unwrap(), "", &mut written);
     let missing: Vec<String> = paths(keys::CONFIG).difference(&written).cloned().collect();

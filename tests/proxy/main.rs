@@ -35,6 +35,7 @@ mod observe;
 mod signals;
 mod events;
 mod schedule;
+mod reads;
 mod admin;
 mod journal;
 mod drain;

@@ -74,7 +74,13 @@ fn products(dice: &mut Dice, stations: usize) -> Vec<Product> {
             pools.push(station);
             pools.len() - 1
         });
-        Product { name: format!("product {nth}"), station, first_byte_timeout: Duration::from_secs(10), pool }
+        Product {
+            name: format!("product {nth}"),
+            station,
+            first_byte_timeout: Duration::from_secs(10),
+            cache: None,
+            pool,
+        }
     };
     let count = 1 + (stations as u64 + 1) % 5;
     (0..count).map(&mut product).collect()

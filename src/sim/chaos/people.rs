@@ -115,6 +115,7 @@ fn step(dice: &mut Dice, scenario: &mut Scenario, product: usize, each: u64, loa
         route: scenario.plant.routes.len() - 1,
         stops: None,
         event,
+        object: None,
         carried: dice.chance(50),
         bet: class == Class::Commit,
     }

@@ -26,6 +26,7 @@ fn crowd(manner: Manner) -> Crowd {
         route: 0,
         event: None,
         stops: None,
+        object: None,
         carried: true,
         bet: false,
     };

@@ -59,6 +59,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         route: 0,
         event: None,
         stops: None,
+        object: None,
         carried: true,
         bet: true,
     };
@@ -98,6 +99,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
             name: "all".into(),
             station: 0,
             first_byte_timeout: Duration::from_secs(10),
+            cache: None,
             pool: 0,
         }],
         plant: crate::sim::backend::Settings { stations: vec![station], routes: vec![route] },

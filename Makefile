@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park known-rows flow-control compare-limits live-and-simulated picture demo drill
+.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park load-odds known-rows flow-control compare-limits live-and-simulated picture demo drill lint-answers
 
 test: need fmt clippy unit
 	@echo "make test: everything passed"
@@ -67,6 +67,17 @@ bench-peers: need
 load-park: need
 	$(CARGO) build --release
 	python3 loadtests/park_isolation/run.py
+
+load-odds: need
+	$(CARGO) build --release
+	python3 loadtests/odds_readers/run.py
+
+# Every kind of answer that is ours, held against the rules of HTTP; takes httplint from PyPI.
+lint-answers:
+	$(CARGO) build --bin sluss
+	python3 -m venv $${CARGO_TARGET_DIR:-target}/httplint
+	$${CARGO_TARGET_DIR:-target}/httplint/bin/pip install --quiet httplint==2026.10.4
+	scripts/lint_answers.py $${CARGO_TARGET_DIR:-target}/debug/sluss $${CARGO_TARGET_DIR:-target}/httplint/bin/httplint
 
 demo:
 	$(CARGO) run --release -- demo

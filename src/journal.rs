@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,22 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stop: Option<jiff::Timestamp>,
     },
+    /// Somebody said over the API what the schedule is to say of an event.
+    Scheduled {
+        /// Which.
+        event: String,
+        /// What counts since; nothing when it was taken out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry: Option<Entry>,
+        /// The stop that the schedule file had for it then: as long as the file says the same, it has said nothing since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead_of: Option<jiff::Timestamp>,
+    },
+    /// The schedule file has spoken since, or what was said has become old: from now on the file counts.
+    FileCounts {
+        /// For which event.
+        event: String,
+    },
     /// Somebody gave an order, or a signal came.
     Order {
         /// What they said.
@@ -80,6 +97,22 @@ pub enum Record {
     },
 }
 
+/// What the schedule says of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its product, by name.
+    pub product: String,
+    /// When betting on it stops.
+    pub stop: jiff::Timestamp,
+    /// How long before its stop a close signal is believed.
+    pub believed_before_stop: Duration,
+    /// How long before its stop the last bet is let through.
+    pub margin: Duration,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
 /// What the journal knew when the proxy started: the last word on each thing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
@@ -87,6 +120,8 @@ pub struct Memory {
     pub states: BTreeMap<String, (String, Option<String>)>,
     /// State by event, and the betting stop it had.
     pub events: BTreeMap<String, (String, Option<jiff::Timestamp>)>,
+    /// What was said over the API, by event, and the stop that the schedule file had for it then.
+    pub schedule: BTreeMap<String, (Option<Entry>, Option<jiff::Timestamp>)>,
     /// Seats by pool or budget.
     pub knees: BTreeMap<String, f64>,
     /// Whether everything but plain proxying was off.
@@ -175,6 +210,8 @@ impl Memory {
         match record {
             Record::State { product, state, reason } => drop(self.states.insert(product, (state, reason))),
             Record::Event { event, state, stop } => drop(self.events.insert(event, (state, stop))),
+            Record::Scheduled { event, entry, instead_of } => drop(self.schedule.insert(event, (entry, instead_of))),
+            Record::FileCounts { event } => drop(self.schedule.remove(&event)),
             Record::Knee { resource, seats } if seats.is_finite() => drop(self.knees.insert(resource, seats)),
             Record::Bypass { on } => self.bypass = on,
             Record::ObserveOnly { on, configured } => self.observe_only = Some((on, configured)),
@@ -193,10 +230,21 @@ impl Memory {
             state: state.clone(),
             stop: *stop,
         });
+        let schedule = self.schedule.iter().map(|(event, (entry, instead_of))| Record::Scheduled {
+            event: event.clone(),
+            entry: entry.clone(),
+            instead_of: *instead_of,
+        });
         let knees =
             self.knees.iter().map(|(resource, seats)| Record::Knee { resource: resource.clone(), seats: *seats });
         let observe_only = self.observe_only.map(|(on, configured)| Record::ObserveOnly { on, configured });
-        states.chain(events).chain(knees).chain([Record::Bypass { on: self.bypass }]).chain(observe_only).collect()
+        states
+            .chain(events)
+            .chain(schedule)
+            .chain(knees)
+            .chain([Record::Bypass { on: self.bypass }])
+            .chain(observe_only)
+            .collect()
     }
 }
 

@@ -13,6 +13,7 @@ use metrics::Counter;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::control::Control;
+use crate::admin::wall::Wall;
 use crate::admin::{door, server};
 use crate::admission::{Domain, Event, ProductId, State};
 use crate::config::Config;
@@ -44,6 +45,8 @@ pub struct Running {
 #[derive(Debug)]
 pub struct StartError(String);
 
+/// How often the clock on the wall and the schedule file are looked at: a second late is what an operator may notice.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often histograms are folded, and how often levels are written down.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 const KNEES_EVERY: Duration = Duration::from_secs(60);
@@ -53,7 +56,15 @@ const KNEES_EVERY: Duration = Duration::from_secs(60);
 /// # Errors
 /// When an address is in use or may not be had, or the journal cannot be opened.
 pub fn start(config: Config) -> Result<Running, StartError> {
-    let Config { proxy: settings, admin, events, journal, .. } = config;
+    start_by(Wall::machine(), config)
+}
+
+/// Start a proxy whose betting stops follow this clock.
+///
+/// # Errors
+/// As for [`start`].
+pub fn start_by(wall: Wall, config: Config) -> Result<Running, StartError> {
+    let Config { proxy: settings, admin, events, schedule, journal, .. } = config;
     // Addresses first: a second proxy started by mistake must not get as far as the first one's journal.
     let sockets = listener::bind(&settings.listen)
         .map_err(|error| StartError::address("[listen] address", settings.listen.address, &error))?;
@@ -76,7 +87,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     drop(log);
     let admin_address = office_socket.local_addr().unwrap_or(admin.address);
     let shared = Arc::new(Shared::new(settings, gates, clock, Hashes::default(), &registry));
-    let control = Control::new(shared.clone(), registry, journal, &events, &memory);
+    let control = Control::new(shared.clone(), registry, journal, wall, (schedule, &events), &memory);
     let workers = Workers::start(&shared, sockets).map_err(|error| StartError::thread(&error))?;
     let (stop, stopped) = watch::channel(false);
     let office =
@@ -144,7 +155,8 @@ fn office(
             }
             tokio::spawn(write_log(to_log, control.clone()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
-            tokio::spawn(every(UPKEEP_EVERY, control.clone(), Control::follow_the_wall_clock));
+            tokio::spawn(every(LOOK_EVERY, control.clone(), Control::follow_the_wall_clock));
+            tokio::spawn(watch_schedule(control.clone()));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
             let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
             tokio::select! {
@@ -159,6 +171,13 @@ async fn every(period: Duration, control: Arc<Control>, act: fn(&Control)) {
     loop {
         tokio::time::sleep(period).await;
         act(&control);
+    }
+}
+
+async fn watch_schedule(control: Arc<Control>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        control.watch_schedule().await;
     }
 }
 

@@ -25,11 +25,31 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "sluss_admission_limit_source",
         "a word and no curve: `sluss status` says it beside the limit that the board shows",
     ),
+    ("sluss_upstream_retries_total", "for whoever asks why a pool is given more than it is asked for"),
+    ("sluss_upstream_retries_withheld_total", "for an alert: its pool has lost its backends, which the board shows"),
+    ("sluss_once_duplicates_total", "for support: how often customers ask again, and what they hear"),
+    ("sluss_once_bets", "for an alert, held against `[once] bets`"),
+    ("sluss_once_unknown_bets", "for an alert: every one of them is somebody's bet to be looked up"),
+    ("sluss_once_answer_bytes", "for an alert, held against `[once] memory`"),
+    ("sluss_once_forgotten_total", "for an alert: a bet in it would be placed twice if it is asked for again"),
+    (
+        "sluss_proxy_bodies_unread_total",
+        "for whoever sets up `[event] from`, and for an alert: nothing but a site that changes its bodies moves it",
+    ),
+    ("sluss_proxy_reads_total", "nothing where no class has a cache, as in the scene that is played here"),
+    ("sluss_proxy_cache_bytes", "as the reads"),
+    ("sluss_proxy_cache_limit_bytes", "as the reads"),
     ("sluss_admission_hints_total", "for whoever sets up hints and asks why none is taken: few have any"),
     (
         "sluss_proxy_preflights_total",
         "for whoever sets up [cors] and asks whether it answers: it costs and refuses nothing",
     ),
+    ("sluss_proxy_tokens_total", "for whoever sets up keys and asks why tokens do not count: few have any"),
+    ("sluss_proxy_sessions_bound_total", "for whoever sets up sessions and asks why none is bound"),
+    ("sluss_proxy_sessions", "for whoever chooses how many are kept"),
+    ("sluss_proxy_customers_learnt_total", "for whoever sets up sessions and asks whether logins tell who it is"),
+    ("sluss_proxy_machine_arrivals_total", "for whoever talks with the machine's owner: few have any"),
+    ("sluss_proxy_machine_refusals_total", "for whoever talks with the machine's owner: few have any"),
 ];
 
 #[test]

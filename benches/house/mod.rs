@@ -193,5 +193,6 @@ fn settings(queue: u32) -> Settings {
         resources: [POOL, WALLET].map(resource).to_vec(),
         at_once_per_customer: n(6),
         at_once_per_address: n(100),
+        machines: Vec::new(),
     }
 }

@@ -36,8 +36,28 @@ impl AdminClient {
     /// # Errors
     /// As for [`get`](Self::get).
     pub async fn post(&self, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
+        self.send(Method::POST, path, document).await
+    }
+
+    /// Put something in its place.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub async fn put(&self, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
+        self.send(Method::PUT, path, document).await
+    }
+
+    /// Take something away.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub async fn delete(&self, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
+        self.send(Method::DELETE, path, document).await
+    }
+
+    async fn send(&self, method: Method, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
         let body = serde_json::to_vec(document).map_err(|error| error.to_string())?;
-        self.call(Method::POST, path, body.into()).await
+        self.call(method, path, body.into()).await
     }
 
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Value, String> {

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Gauge};
 
+use super::calendar::Calendar;
 use super::orders::state_word;
-use crate::admission::schedule::{Entry, EventState};
-use crate::admission::{EventKey, ParkReason, ProductId, State, Timestamp};
-use crate::config::ScheduledEvent;
+use super::schedule::Watched;
+use super::wall::Wall;
+use crate::admission::{ParkReason, ProductId, State};
+use crate::config::{ScheduleSettings, ScheduledEvent};
 use crate::journal::{Journal, Memory, Record};
 use crate::proxy::admit::Gate;
 use crate::proxy::worker::Shared;
@@ -23,7 +25,11 @@ pub struct Control {
     /// Its metrics.
     pub registry: Registry,
     pub(crate) journal: Journal,
-    pub(crate) events: BTreeMap<String, Scheduled>,
+    pub(super) wall: Wall,
+    pub(super) schedule: ScheduleSettings,
+    pub(super) calendar: Mutex<Calendar>,
+    pub(super) watched: Mutex<Watched>,
+    pub(super) changes: ScheduleChanges,
     pub(crate) matters: Mutex<Matters>,
     pub(crate) signals: [Counter; 3],
     alarms: Gauge,
@@ -31,11 +37,13 @@ pub struct Control {
     pub(crate) started: jiff::Timestamp,
 }
 
-/// An event with its place.
-pub(crate) struct Scheduled {
-    pub(crate) key: EventKey,
-    pub(crate) product: usize,
-    pub(crate) stop: jiff::Timestamp,
+/// How often the schedule was changed, by how.
+pub(super) struct ScheduleChanges {
+    pub(super) put: Counter,
+    pub(super) moved: Counter,
+    pub(super) removed: Counter,
+    pub(super) reloaded: Counter,
+    pub(super) rejected: Counter,
 }
 
 /// What people have said, and what waits for them.
@@ -69,14 +77,26 @@ impl Control {
         shared: Arc<Shared>,
         registry: Registry,
         journal: Journal,
-        events: &[ScheduledEvent],
+        wall: Wall,
+        (schedule, events): (ScheduleSettings, &[ScheduledEvent]),
         memory: &Memory,
     ) -> Arc<Control> {
         let signal = |verdict| registry.counter(names::SIGNALS, &[verdict]);
+        let change = |change| registry.counter(names::SCHEDULE_CHANGES, &[change]);
         let control = Control {
             signals: [signal("believed"), signal("implausible"), signal("unknown")],
             alarms: registry.gauge(names::ALARMS, &[]),
-            events: events.iter().map(|event| (event.id.clone(), Scheduled::new(event, &shared))).collect(),
+            changes: ScheduleChanges {
+                put: change("put"),
+                moved: change("moved"),
+                removed: change("removed"),
+                reloaded: change("reloaded"),
+                rejected: change("rejected"),
+            },
+            calendar: Mutex::new(Calendar::new(wall.zero(shared.clock.now()))),
+            watched: Mutex::default(),
+            wall,
+            schedule,
             matters: Mutex::default(),
             ready: AtomicBool::new(false),
             started: jiff::Timestamp::now(),
@@ -84,7 +104,7 @@ impl Control {
             registry,
             journal,
         };
-        control.put_events(events, memory);
+        control.start_schedule(events, memory);
         control.restore(memory);
         Arc::new(control)
     }
@@ -146,38 +166,6 @@ impl Control {
         }
     }
 
-    /// Stops are times on the wall. Ours is counted from the start and stands still while a machine sleeps, so
-    /// they are set against each other again and again.
-    pub fn follow_the_wall_clock(&self) {
-        for scheduled in self.events.values() {
-            let (gate, _) = self.product(scheduled.product);
-            gate.with(|domain, now| {
-                if let Some(entry) = domain.event(scheduled.key).copied() {
-                    domain.schedule(scheduled.key, Entry { stop: on_our_clock(scheduled.stop, now), ..entry });
-                }
-            });
-        }
-    }
-
-    fn put_events(&self, events: &[ScheduledEvent], memory: &Memory) {
-        for event in events {
-            let scheduled = &self.events[&event.id];
-            let (gate, product) = self.product(scheduled.product);
-            let state = remembered(event, memory);
-            if state == EventState::Parked {
-                self.raise(&event.id, format!("betting on {} was paused before the last restart", event.id));
-            }
-            if state != EventState::Open {
-                tracing::warn!(event = event.id, state = state.name(), "not open, as it was before the restart");
-            }
-            let believed_before_stop = event.believed_before_stop;
-            gate.with(|domain, now| {
-                let stop = on_our_clock(event.stop, now);
-                domain.schedule(scheduled.key, Entry { product, stop, believed_before_stop, state });
-            });
-        }
-    }
-
     fn restore(&self, memory: &Memory) {
         for (gate, settings) in self.shared.gates.iter().zip(&self.shared.settings.domains) {
             gate.with(|domain, now| {
@@ -227,31 +215,5 @@ impl Control {
                 "observe_only = true stands in the configuration, but it was ordered off before the restart: what is decided counts"
             );
         }
-    }
-}
-
-/// What a journal knows of an event, unless it was another day's race of the same name.
-fn remembered(event: &ScheduledEvent, memory: &Memory) -> EventState {
-    const SAME_RACE: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
-    let Some((state, stop)) = memory.events.get(&event.id) else { return EventState::Open };
-    if stop.is_some_and(|stop| stop.duration_since(event.stop).abs() > SAME_RACE) {
-        return EventState::Open;
-    }
-    match state.as_str() {
-        "parked" => EventState::Parked,
-        "closed" => EventState::Closed,
-        _ => EventState::Open,
-    }
-}
-
-/// A time on the wall as admission counts time; what has passed has passed.
-fn on_our_clock(wall: jiff::Timestamp, now: Timestamp) -> Timestamp {
-    let left = wall.duration_since(jiff::Timestamp::now());
-    std::time::Duration::try_from(left).map_or(now, |ahead| now + ahead)
-}
-
-impl Scheduled {
-    fn new(event: &ScheduledEvent, shared: &Shared) -> Scheduled {
-        Scheduled { key: shared.hashes.event(event.id.as_bytes()), product: event.product, stop: event.stop }
     }
 }

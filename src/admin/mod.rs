@@ -1,6 +1,10 @@
 //! The operator's side: orders, signals, what is going on, and the metrics.
 
 pub mod control;
+pub mod wall;
+mod calendar;
+pub mod schedule;
+pub mod events;
 pub mod orders;
 pub mod status;
 pub mod sample;

@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::control::{Control, Said, Scheduled};
+use super::calendar::Scheduled;
+use super::control::{Control, Said};
 use crate::admission::schedule::{EventState, Signalled};
 use crate::admission::{Domain, Order, ParkReason, State};
 use crate::config::nearest;
@@ -145,11 +146,25 @@ impl Control {
     /// # Errors
     /// As for an order.
     pub async fn signal(&self, request: &SignalRequest) -> Result<Heard, Mistake> {
+        let heard = self.hear(request)?;
+        let order = Record::Order {
+            order: "close signal".into(),
+            scope: request.event.clone(),
+            who: request.source.clone(),
+            reason: heard.text.clone(),
+        };
+        // The event's own record went first, before anybody could give an order about it.
+        self.keep(order).await?;
+        Ok(heard)
+    }
+
+    fn hear(&self, request: &SignalRequest) -> Result<Heard, Mistake> {
         let SignalName::Close = request.signal;
         let event = &request.event;
-        let Some(scheduled) = self.events.get(event) else {
+        let calendar = self.calendar();
+        let Some(scheduled) = calendar.events.get(event) else {
             self.signals[2].increment(1);
-            let text = self.unknown_event(event);
+            let text = calendar.unknown(event);
             tracing::error!(
                 event,
                 source = request.source,
@@ -157,15 +172,17 @@ impl Control {
             );
             return Err(Mistake::Unknown(text));
         };
-        let (gate, _) = self.product(scheduled.product);
+        let (gate, _) = self.product(scheduled.event.product);
         // Written down under the lock, so that the journal's last word is the last state.
         let told = gate.with(|domain, now| {
             let told = domain.close_signal(scheduled.key, now);
-            self.note_event(event, scheduled, domain);
+            self.note_event(scheduled, domain);
+            // Who waits for this event need not wait for their turn to hear it.
+            domain.wake(now);
             told
         });
-        let heard = match told {
-            Signalled::Unknown => return Err(Mistake::Unknown(self.unknown_event(event))),
+        Ok(match told {
+            Signalled::Unknown => return Err(Mistake::Unknown(calendar.unknown(event))),
             Signalled::Closed => {
                 self.signals[0].increment(1);
                 self.settle(event);
@@ -175,7 +192,9 @@ impl Control {
             }
             Signalled::Implausible { before_stop } => {
                 self.signals[1].increment(1);
-                let before = SignedDuration::from_secs(i64::try_from(before_stop.as_secs()).unwrap_or(i64::MAX));
+                // Admission counts to the last bet that is let through, people to the stop.
+                let before = (before_stop + scheduled.event.margin).as_secs();
+                let before = SignedDuration::from_secs(i64::try_from(before).unwrap_or(i64::MAX));
                 let text = format!(
                     "implausible close signal for {event} from {}: its betting stop is {before:#} away. Betting on it is \
                      paused, on nothing else. A person must confirm (`sluss close --event {event}`) or reopen \
@@ -186,16 +205,7 @@ impl Control {
                 self.raise(event, text.clone());
                 Heard { event: event.clone(), plausible: false, state: EventState::Parked.name().into(), text }
             }
-        };
-        let order = Record::Order {
-            order: "close signal".into(),
-            scope: event.clone(),
-            who: request.source.clone(),
-            reason: heard.text.clone(),
-        };
-        // The event's own record went first, before anybody could give an order about it.
-        self.keep(order).await?;
-        Ok(heard)
+        })
     }
 
     fn scope(&self, request: &OrderRequest) -> Result<Scope, Mistake> {
@@ -204,8 +214,11 @@ impl Control {
                 Some(index) => Ok(Scope::Products(vec![index])),
                 None => Err(Mistake::Unknown(self.unknown_product(product))),
             },
-            (None, Some(event), false) if self.events.contains_key(event) => Ok(Scope::Event(event.clone())),
-            (None, Some(event), false) => Err(Mistake::Unknown(self.unknown_event(event))),
+            (None, Some(event), false) => {
+                let calendar = self.calendar();
+                let known = calendar.events.contains_key(event);
+                if known { Ok(Scope::Event(event.clone())) } else { Err(Mistake::Unknown(calendar.unknown(event))) }
+            }
             (None, None, true) => Ok(Scope::Products((0..self.shared.settings.products.len()).collect())),
             _ => Err(Mistake::Unclear(
                 "an order is about one product, one event, or all: name exactly one of them".into(),
@@ -229,13 +242,14 @@ impl Control {
     }
 
     fn order_event(&self, event: &str, order: OrderName) -> Result<Applied, Mistake> {
-        let scheduled = self.events.get(event).ok_or_else(|| Mistake::Unknown(self.unknown_event(event)))?;
+        let calendar = self.calendar();
+        let Some(scheduled) = calendar.events.get(event) else { return Err(Mistake::Unknown(calendar.unknown(event))) };
         let to = match order {
             OrderName::Park => EventState::Parked,
             OrderName::Close => EventState::Closed,
             OrderName::Reopen | OrderName::Open | OrderName::Bypass | OrderName::Observe => EventState::Open,
         };
-        let (gate, product) = self.product(scheduled.product);
+        let (gate, product) = self.product(scheduled.event.product);
         let changed = gate.with(|domain, now| {
             let was = domain.product(product).state();
             let changed = domain.order_event(scheduled.key, to, now);
@@ -243,7 +257,8 @@ impl Control {
                 // Open means at once: without the ramp that bringing an event's crowd back begins.
                 domain.order(product, Order::Open, now);
             }
-            self.note_event(event, scheduled, domain);
+            self.note_event(scheduled, domain);
+            domain.wake(now);
             changed
         });
         // Somebody has looked at it, whatever they decided.
@@ -251,10 +266,10 @@ impl Control {
         Ok(Applied { scope: event.to_owned(), state: to.name().into(), changed: changed == Some(true) })
     }
 
-    fn note_event(&self, event: &str, scheduled: &Scheduled, domain: &Domain) {
+    pub(super) fn note_event(&self, scheduled: &Scheduled, domain: &Domain) {
         if let Some(entry) = domain.event(scheduled.key) {
-            let (event, state) = (event.to_owned(), entry.state.name().into());
-            self.journal.note(Record::Event { event, state, stop: Some(scheduled.stop) });
+            let (event, state) = (scheduled.event.id.clone(), entry.state.name().into());
+            self.journal.note(Record::Event { event, state, stop: Some(scheduled.event.stop) });
         }
     }
 
@@ -298,7 +313,7 @@ impl Control {
         self.keep(Record::Order { order, scope, who: who.clone(), reason: reason.clone() }).await
     }
 
-    async fn keep(&self, record: Record) -> Result<(), Mistake> {
+    pub(super) async fn keep(&self, record: Record) -> Result<(), Mistake> {
         let kept = self.journal.keep(record).await;
         kept.map_err(|error| {
             Mistake::NotKept(format!(
@@ -307,18 +322,13 @@ impl Control {
         })
     }
 
-    fn unknown_product(&self, name: &str) -> String {
+    pub(super) fn unknown_product(&self, name: &str) -> String {
         let names: Vec<&str> = self.shared.settings.products.iter().map(|product| product.name.as_str()).collect();
         unknown("product", name, &names)
     }
-
-    fn unknown_event(&self, name: &str) -> String {
-        let names: Vec<&str> = self.events.keys().map(String::as_str).collect();
-        unknown("event in the schedule", name, &names)
-    }
 }
 
-fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     let mut text = format!("there is no {what} called `{name}`; nothing was changed.");
     match nearest(name, known.iter().copied()) {
         Some(near) => text += &format!(" Did you mean `{near}`?"),
@@ -353,6 +363,6 @@ fn yes() -> bool {
     true
 }
 
-fn somebody() -> String {
+pub(super) fn somebody() -> String {
     "unknown".into()
 }

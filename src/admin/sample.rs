@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::control::Control;
+use super::status::EventStatus;
 use crate::admission::resource::Source;
 use crate::admission::{Class, State};
 use crate::telemetry::names;
@@ -11,11 +12,15 @@ impl Control {
     /// `/metrics`: sample the gauges and render everything.
     pub fn metrics(&self) -> String {
         self.sample_domains();
+        self.sample_schedule();
         let set = |metric, value: f64| self.registry.gauge(metric, &[]).set(value);
         set(names::CONNECTIONS, self.shared.connections() as f64);
         set(names::CONNECTIONS_MOST, f64::from(self.shared.settings.listen.connections.get()));
         set(names::MEMORY, self.shared.memory_held() as f64);
         set(names::MEMORY_MOST, self.shared.settings.listen.memory as f64);
+        let (bytes, most) = self.shared.answers_held();
+        set(names::CACHE, bytes as f64);
+        set(names::CACHE_MOST, most as f64);
         self.registry.gauge(names::BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         set(names::START_TIME, self.started.as_second() as f64);
         for (name, outstanding, aside) in self.shared.backends() {
@@ -55,6 +60,17 @@ impl Control {
         }
         for index in 0..settings.products.len() {
             self.sample_product(index);
+        }
+    }
+
+    fn sample_schedule(&self) {
+        let (now, events) = (self.wall.now(), self.events());
+        for product in &self.shared.settings.products {
+            let open =
+                |event: &&EventStatus| event.product == product.name && event.state == "open" && event.stop > now;
+            // The next to stop comes first.
+            let next = events.iter().find(open).map_or(f64::NAN, |event| event.stop.duration_since(now).as_secs_f64());
+            self.registry.gauge(names::NEXT_STOP, &[&product.name]).set(next);
         }
     }
 

@@ -4,6 +4,11 @@
 //! GET  /livez  /readyz  /metrics  /api/v1/status
 //! POST /api/v1/orders   {"order": "park", "product": "horse-racing", "reason": "…", "who": "…"}
 //! POST /api/v1/signals  {"signal": "close", "event": "…", "source": "…"}
+//! GET  /api/v1/events   /api/v1/events/{id}
+//! PUT  /api/v1/events/{id}       {"product": "…", "stop": "2024-08-24T16:20:00+02:00", "name": "…", "reason": "…", "who": "…"}
+//! DELETE /api/v1/events/{id}     {"reason": "…", "who": "…"}
+//! POST /api/v1/events/{id}/stop  {"stop": "+15m", "reason": "…", "who": "…"}
+//! POST /api/v1/schedule/reload   {"who": "…"}
 //! ```
 //!
 //! With a token configured, everything but health asks for `Authorization: Bearer …`.
@@ -11,18 +16,21 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
 use super::control::Control;
+use super::events::{MoveRequest, PutRequest, RemoveRequest};
 use super::orders::Mistake;
+use super::schedule::ReloadRequest;
 
 /// The routes.
 pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
@@ -32,6 +40,10 @@ pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
         .route("/api/v1/status", get(|State(control): State<Arc<Control>>| async move { Json(control.status()) }))
         .route("/api/v1/orders", post(orders))
         .route("/api/v1/signals", post(signals))
+        .route("/api/v1/events", get(|State(control): State<Arc<Control>>| async move { Json(control.events()) }))
+        .route("/api/v1/events/{id}", get(event).put(put_event).delete(remove_event))
+        .route("/api/v1/events/{id}/stop", post(move_stop))
+        .route("/api/v1/schedule/reload", post(reload))
         .layer(middleware::from_fn(move |request: Request, next: Next| authorised(token.clone(), request, next)));
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
@@ -102,6 +114,50 @@ async fn signals(State(control): State<Arc<Control>>, headers: HeaderMap, body: 
         Err(mistake) => no(&mistake),
     }
 }
+
+async fn event(State(control): State<Arc<Control>>, Path(id): Path<String>) -> Response {
+    control.event(&id).map_or_else(|mistake| no(&mistake), |event| Json(event).into_response())
+}
+
+async fn put_event(State(control): Controlled, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse::<PutRequest>(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    told(async move { control.put_event(&id, &request).await }).await
+}
+
+async fn move_stop(State(control): Controlled, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse::<MoveRequest>(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    told(async move { control.move_stop(&id, &request).await }).await
+}
+
+async fn remove_event(State(control): Controlled, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse::<RemoveRequest>(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    told(async move { control.remove_event(&id, &request).await }).await
+}
+
+async fn reload(State(control): Controlled, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse::<ReloadRequest>(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    told(async move { control.reload_schedule(&request.who).await }).await
+}
+
+async fn told<T: Serialize + Send + 'static>(
+    act: impl Future<Output = Result<T, Mistake>> + Send + 'static,
+) -> Response {
+    to_the_end(act).await.map_or_else(|mistake| no(&mistake), |told| Json(told).into_response())
+}
+
+type Controlled = State<Arc<Control>>;
 
 /// What has begun to take effect is written into the journal too, though whoever asked for it has hung up.
 async fn to_the_end<T: Send + 'static>(

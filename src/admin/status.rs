@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendar;
 use super::control::Control;
 use super::orders::state_word;
 use crate::admission::Class;
+use crate::config::ScheduledEvent;
 
 /// The whole of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -89,12 +91,25 @@ pub struct BackendStatus {
 pub struct EventStatus {
     /// Its id in the schedule.
     pub id: String,
+    /// What people call it.
+    #[serde(default)]
+    pub name: Option<String>,
     /// Its product.
     pub product: String,
     /// Its betting stop.
     pub stop: jiff::Timestamp,
+    /// How long before that the last bet is let through.
+    #[serde(default)]
+    pub margin_ms: u64,
+    /// How long before that a close signal is believed.
+    #[serde(default)]
+    pub believed_before_stop_ms: u64,
     /// `open`, `parked` or `closed`.
     pub state: String,
+    /// Whether this is what the schedule file says. Else it was said over the API, or the event has left the file and is kept
+    /// shut.
+    #[serde(default)]
+    pub as_in_file: bool,
     /// The last order about it, with who and why.
     pub last_order: Option<String>,
 }
@@ -167,27 +182,29 @@ impl Control {
     }
 
     fn event_statuses(&self) -> Vec<EventStatus> {
-        let now = jiff::Timestamp::now();
-        let mut events: Vec<EventStatus> = self
-            .events
-            .iter()
-            .filter_map(|(id, scheduled)| {
-                let (gate, _) = self.product(scheduled.product);
-                let state = gate.with(|domain, _| domain.event(scheduled.key).map(|entry| entry.state))?;
-                Some(EventStatus {
-                    id: id.clone(),
-                    product: self.shared.settings.products[scheduled.product].name.clone(),
-                    stop: scheduled.stop,
-                    state: state.name().into(),
-                    last_order: self.last_order(id),
-                })
-            })
-            .filter(|event| event.state != "open" || event.stop > now)
-            .collect();
+        let now = self.wall.now();
+        let mut events = self.events();
+        events.retain(|event| event.state != "open" || event.stop > now);
         events.sort_by_key(|event| (event.state == "open", event.stop));
         let shut = events.iter().filter(|event| event.state != "open").count();
         events.truncate(shut + MOST_OPEN_EVENTS);
         events
+    }
+
+    pub(super) fn event_in(&self, calendar: &Calendar, id: &str) -> Option<EventStatus> {
+        let known = calendar.events.get(id)?;
+        let ScheduledEvent { product, stop, believed_before_stop, margin, name, .. } = &known.event;
+        Some(EventStatus {
+            id: id.to_owned(),
+            name: name.clone(),
+            product: self.shared.settings.products[*product].name.clone(),
+            stop: *stop,
+            margin_ms: margin.as_millis() as u64,
+            believed_before_stop_ms: believed_before_stop.as_millis() as u64,
+            state: self.state_of(known)?.name().into(),
+            as_in_file: calendar.is_as_in_file(id),
+            last_order: self.last_order(id),
+        })
     }
 
     fn last_order(&self, scope: &str) -> Option<String> {

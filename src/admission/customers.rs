@@ -13,6 +13,7 @@ pub(crate) struct Customers {
     here: Tally,
     most: NonZeroU32,
     most_per_address: NonZeroU32,
+    most_per_machine: Vec<NonZeroU32>,
 }
 
 impl Customers {
@@ -22,6 +23,7 @@ impl Customers {
             here: Tally::with_room(most_at_once(settings)),
             most: settings.at_once_per_customer,
             most_per_address: settings.at_once_per_address,
+            most_per_machine: settings.machines.clone(),
         }
     }
 
@@ -30,8 +32,19 @@ impl Customers {
         let most = match customer {
             Customer::Account(_) => self.most,
             Customer::Address(_) => self.most_per_address,
+            Customer::Machine(index) => self.most_per_machine[usize::from(index)],
         };
         self.here.of(customer) >= most.get()
+    }
+
+    /// How many `customer` has running and waiting.
+    pub(crate) fn requests_of(&self, customer: Customer) -> u32 {
+        self.here.of(customer)
+    }
+
+    /// Whether `customer` has as many as one may ever have.
+    pub(crate) fn is_at_bound(&self, customer: Customer) -> bool {
+        matches!(customer, Customer::Machine(_)) && self.is_over_share(customer)
     }
 
     pub(crate) fn enter(&mut self, customer: Customer) {
@@ -69,6 +82,7 @@ const MOST_ROOM: usize = 7 << 15;
 pub(crate) struct Tally {
     accounts: Counts,
     addresses: Counts,
+    machines: Counts,
 }
 
 impl Tally {
@@ -82,13 +96,14 @@ impl Tally {
     pub(crate) fn with_room(most: usize) -> Tally {
         let room =
             || Counts::with_capacity_and_hasher(most.saturating_mul(2).min(MOST_ROOM), BuildHasherDefault::default());
-        Tally { accounts: room(), addresses: room() }
+        Tally { accounts: room(), addresses: room(), machines: Counts::default() }
     }
 
     pub(crate) fn of(&self, customer: Customer) -> u32 {
         let (counts, key) = match customer {
             Customer::Account(key) => (&self.accounts, key),
             Customer::Address(key) => (&self.addresses, key),
+            Customer::Machine(index) => (&self.machines, u64::from(index)),
         };
         counts.get(&key).copied().unwrap_or(0)
     }
@@ -113,13 +128,14 @@ impl Tally {
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.accounts.len() + self.addresses.len()
+        self.accounts.len() + self.addresses.len() + self.machines.len()
     }
 
     fn counts(&mut self, customer: Customer) -> (&mut Counts, u64) {
         match customer {
             Customer::Account(key) => (&mut self.accounts, key),
             Customer::Address(key) => (&mut self.addresses, key),
+            Customer::Machine(index) => (&mut self.machines, u64::from(index)),
         }
     }
 }
@@ -172,7 +188,8 @@ mod tests {
 
     #[test]
     fn accounts_and_addresses_have_caps_of_their_own_and_leave_nothing_behind() {
-        let mut customers = Customers { here: Tally::default(), most: n(2), most_per_address: n(3) };
+        let mut customers =
+            Customers { here: Tally::default(), most: n(2), most_per_address: n(3), most_per_machine: vec![n(1)] };
         let (account, address) = (Customer::Account(5), Customer::Address(5));
         customers.enter(account);
         customers.enter(address);
@@ -186,5 +203,19 @@ mod tests {
         }
         assert!(!customers.is_over_share(account));
         assert_eq!(customers.len(), 0);
+    }
+
+    #[test]
+    fn only_a_machine_has_a_bound_that_holds_when_nobody_waits() {
+        let most = n(1);
+        let mut customers =
+            Customers { here: Tally::default(), most, most_per_address: most, most_per_machine: vec![n(2), most] };
+        for customer in [Customer::Account(1), Customer::Address(1), Customer::Machine(1), Customer::Machine(0)] {
+            customers.enter(customer);
+        }
+        assert!(!customers.is_at_bound(Customer::Account(1)) && !customers.is_at_bound(Customer::Address(1)));
+        assert!(customers.is_at_bound(Customer::Machine(1)) && !customers.is_at_bound(Customer::Machine(0)));
+        customers.leave(Customer::Machine(1));
+        assert!(!customers.is_at_bound(Customer::Machine(1)));
     }
 }

@@ -22,8 +22,10 @@ mod reserve;
 mod next;
 mod kept;
 mod life;
+mod events;
 mod observe;
 mod stops;
+mod again;
 
 /// See the [module](super).
 #[derive(Debug)]
@@ -130,12 +132,18 @@ impl Domain {
         Some(self.no(arrival, rank, refusal, now))
     }
 
-    /// Somebody who was known as `from` is known as `to` from now on: they have logged in, or a session goes on under
-    /// another name. What they hold and what they were promised goes with them.
-    pub fn becomes(&mut self, from: Customer, to: Customer, now: Timestamp) {
+    /// Somebody who was known as `from` is known as `to` from now on: a session goes on under another name, or they have
+    /// logged in. What they hold and what they were promised goes with them. Who was known by their address alone has been
+    /// let through to log in, to `begun` if that is one of these products: they hold a pass there from now on.
+    pub fn becomes(&mut self, begun: Option<ProductId>, from: Customer, to: Customer, now: Timestamp) {
         let now = self.tick(now);
-        for passes in self.products.iter_mut().filter_map(|product| product.passes.as_mut()) {
+        for (index, product) in self.products.iter_mut().enumerate() {
+            let Some(passes) = &mut product.passes else { continue };
             passes.becomes(from, to, now);
+            let logged_in = begun.is_some_and(|begun| begun.index() == index) && matches!(from, Customer::Address(_));
+            if logged_in && matches!(to, Customer::Account(_)) {
+                passes.has_begun(to, now);
+            }
         }
     }
 
@@ -146,6 +154,9 @@ impl Domain {
         }
         if let Some(refusal) = self.forbids(arrival, now) {
             return Door::Shut(refusal);
+        }
+        if self.customers.is_at_bound(arrival.customer) {
+            return Door::Shut(Refusal::OverCustomerShare);
         }
         let product = arrival.product.index();
         // While a call has put off those whose turn it was, a free seat is theirs.
@@ -252,7 +263,7 @@ impl Domain {
     /// Put in an event, or replace what is known about it.
     pub fn schedule(&mut self, key: EventKey, entry: Entry) {
         self.schedule.put(key, entry);
-        self.review(entry.product);
+        self.review(&entry);
         self.look_again(self.latest);
     }
 
@@ -269,7 +280,7 @@ impl Domain {
         self.look_again(now);
         // A source that repeats itself changes nothing.
         if let Some(entry) = self.schedule.get(key).copied().filter(|entry| Some(entry.state) != before) {
-            self.review(entry.product);
+            self.review(&entry);
             self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to: entry.state }));
         }
         told
@@ -284,7 +295,7 @@ impl Domain {
             return Some(false);
         }
         self.schedule.set(key, to);
-        self.review(entry.product);
+        self.review(&entry);
         self.outputs.push_back(Output::Note(Event::EventChanged { event: key, to }));
         let index = entry.product.index();
         if to == EventState::Open && self.products[index].state == State::Open {

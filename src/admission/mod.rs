@@ -10,6 +10,7 @@
 //! - [`Domain::arrive`] once per request and acts on the [`Verdict`];
 //! - [`Domain::finish`] once per [`Seat`], when the answer has gone out or can no longer;
 //! - [`Domain::leave`] when a waiter's client has hung up;
+//! - [`Domain::name`] for who waits, and [`Domain::take_over`] before a request of somebody who waits already is refused;
 //! - [`Domain::order`] for operators and signals;
 //! - [`Domain::backends`] when backends of a pool went or came back;
 //! - [`Domain::hint`] when a backend says how much a budget takes;
@@ -30,6 +31,7 @@ pub mod random;
 pub mod settings;
 pub mod lifecycle;
 pub mod schedule;
+pub mod reads;
 pub mod customers;
 pub(crate) mod rank;
 pub(crate) mod passes;
@@ -44,6 +46,8 @@ pub mod ramp;
 pub(crate) mod floor;
 pub mod product;
 pub mod domain;
+pub mod once;
+pub mod retry_budget;
 pub mod event;
 
 use std::num::NonZeroU8;
@@ -140,6 +144,8 @@ pub enum Customer {
     Account(u64),
     /// Known only by a network address, which many may share.
     Address(u64),
+    /// A machine that the operator has named, by its place in [`Settings::machines`].
+    Machine(u16),
 }
 
 /// A race or match, as a number the driver made from its name.
@@ -212,6 +218,8 @@ pub enum Refusal {
     WaitedTooLong,
     /// This customer has as many requests running and waiting as one may have while others wait.
     OverCustomerShare,
+    /// The same customer has asked the same again, and the newer request has this one's place.
+    TakenOver,
     /// The proxy is going down; another one, or the next, will answer.
     ShuttingDown,
     /// The proxy itself has no memory or no time left. Said by the driver, never by admission.
@@ -220,7 +228,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// How many refusals there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
     /// Every refusal.
     pub const ALL: [Refusal; Refusal::COUNT] = [
         Refusal::Closed,
@@ -234,6 +242,7 @@ impl Refusal {
         Refusal::NotYourTurn,
         Refusal::WaitedTooLong,
         Refusal::OverCustomerShare,
+        Refusal::TakenOver,
         Refusal::ShuttingDown,
         Refusal::ProxyOverloaded,
     ];
@@ -257,6 +266,7 @@ impl Refusal {
             Refusal::NotYourTurn => "not_your_turn",
             Refusal::WaitedTooLong => "waited_too_long",
             Refusal::OverCustomerShare => "over_customer_share",
+            Refusal::TakenOver => "taken_over",
             Refusal::ShuttingDown => "shutting_down",
             Refusal::ProxyOverloaded => "proxy_overloaded",
         }

@@ -98,7 +98,10 @@ impl Passes {
         self.sweep(now);
         let Some(entry) = self.book.get_mut(key(customer), now) else { return Standing::Stranger };
         match entry.holding {
-            Holding::Turn(number) => Standing::Promised(number),
+            Holding::Turn(number) => {
+                entry.until = entry.until.max(now + self.settings.hold);
+                Standing::Promised(number)
+            }
             Holding::Pass { since } if self.turns.len() > 0 && now.since(since) >= self.settings.longest => {
                 self.book.remove(key(customer));
                 self.held -= 1;
@@ -115,6 +118,11 @@ impl Passes {
     /// many may share, gets none, but its turn is over.
     pub(crate) fn let_through(&mut self, customer: Customer, now: Timestamp) {
         self.pace.step(now);
+        self.has_begun(customer, now);
+    }
+
+    /// `customer` holds a pass from now on, or still; where many may be behind a name, its turn is over.
+    pub(crate) fn has_begun(&mut self, customer: Customer, now: Timestamp) {
         let until = now + self.settings.idle;
         let pass = Holding::Pass { since: now };
         if let Some(entry) = self.book.get_mut(key(customer), now) {
@@ -164,12 +172,12 @@ impl Passes {
     }
 
     /// Whoever was known as `from` is known as `to` from now on: of two passes the elder counts, of two turns the earlier,
-    /// and a pass more than a turn.
+    /// and a pass more than a turn. What an address was promised stays its own, for whoever else is behind it.
     pub(crate) fn becomes(&mut self, from: Customer, to: Customer, now: Timestamp) {
         let Some((holding, until)) = self.book.get_mut(key(from), now).map(|entry| (entry.holding, entry.until)) else {
             return;
         };
-        if key(from) == key(to) {
+        if key(from) == key(to) || !may_hold(from) {
             return;
         }
         self.book.remove(key(from));
@@ -224,6 +232,7 @@ fn key(customer: Customer) -> u64 {
     match customer {
         Customer::Account(key) => key,
         Customer::Address(key) => key.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15,
+        Customer::Machine(number) => u64::from(number) ^ 0xD1B5_4A32_D192_ED03,
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Product {
     pub(crate) bet_time: AnswerTime,
     /// Somebody who waits may have to be told of their event.
     pub(crate) review: bool,
+    /// And once more then.
+    pub(crate) review_at: Timestamp,
     /// When each line began to be waited in; it says nothing while the line is empty.
     line_since: [Timestamp; Rank::COUNT],
     /// How long a line may take to drain, and one that stands.
@@ -75,6 +77,7 @@ impl Product {
             passes,
             bet_time: AnswerTime::default(),
             review: false,
+            review_at: Timestamp::NEVER,
             line_since: [now; Rank::COUNT],
             let_through: std::array::from_fn(|_| Rate::new(now)),
         }
@@ -86,9 +89,10 @@ impl Product {
     }
 
     /// In which line somebody waits who asks for a step of `class`, and what their turn in it is. Who holds no pass and has
-    /// been promised none has a turn after all who were.
+    /// been promised none has a turn after all who were. Machines have a lane and a bound of their own, and no journeys.
     pub(crate) fn rank(&mut self, class: Class, customer: Customer, now: Timestamp) -> (Rank, u64) {
-        let Some(passes) = self.passes.as_mut().filter(|_| class.is_of_a_journey()) else {
+        let on_a_journey = class.is_of_a_journey() && !matches!(customer, Customer::Machine(_));
+        let Some(passes) = self.passes.as_mut().filter(|_| on_a_journey) else {
             return (Rank::of(class), 0);
         };
         match passes.standing(customer, now) {
@@ -167,14 +171,26 @@ impl Product {
     /// Facebook: "Fail at Scale", 2015).
     pub(crate) fn is_line_full(&mut self, rank: Rank, short: u32, now: Timestamp) -> bool {
         let ahead = self.lines[rank.index()].len();
-        ahead >= short && f64::from(ahead) >= self.let_through[rank.index()].per_s(now) * self.wait_s(rank, now)
+        ahead >= short && f64::from(ahead) >= self.drains_per_s(rank, now) * self.wait_s(rank, now)
     }
 
     /// Whether the line of `rank` is not [full](Self::is_line_full), however long a short one may be. That costs next to
     /// nothing to find and is so of nearly every line; when it is not said, the line may be full or not.
     pub(crate) fn surely_drains(&self, rank: Rank, now: Timestamp) -> bool {
-        let least_per_s = self.let_through[rank.index()].surely_per_s(now);
+        let least_per_s = match rank {
+            Rank::NearStop => self.let_through.iter().map(|rate| rate.surely_per_s(now)).sum(),
+            _ => self.let_through[rank.index()].surely_per_s(now),
+        };
         f64::from(self.waiting_as(rank)) < least_per_s * self.wait_s(rank, now)
+    }
+
+    /// How many of a line go in a second, while it is waited in. Bets near their stop come seldom, and then in place of
+    /// everybody else.
+    fn drains_per_s(&mut self, rank: Rank, now: Timestamp) -> f64 {
+        match rank {
+            Rank::NearStop => self.let_through.iter_mut().map(|rate| rate.per_s(now)).sum(),
+            _ => self.let_through[rank.index()].per_s(now),
+        }
     }
 
     /// How long the line of `rank` may take to drain, in seconds.
@@ -226,7 +242,8 @@ impl Product {
     /// One of `rank` is let through.
     pub(crate) fn counted(&mut self, rank: Rank, customer: Customer, now: Timestamp) {
         self.let_through[rank.index()].count(now);
-        if let Some(passes) = self.passes.as_mut().filter(|_| rank.class().is_of_a_journey()) {
+        let on_a_journey = rank.class().is_of_a_journey() && !matches!(customer, Customer::Machine(_));
+        if let Some(passes) = self.passes.as_mut().filter(|_| on_a_journey) {
             passes.let_through(customer, now);
         }
     }
@@ -242,7 +259,11 @@ impl Product {
     ) -> Refused {
         let comes_back = !matches!(
             refusal,
-            Refusal::OverCustomerShare | Refusal::EventClosed | Refusal::PastBettingStop | Refusal::StopTooNear
+            Refusal::OverCustomerShare
+                | Refusal::EventClosed
+                | Refusal::PastBettingStop
+                | Refusal::StopTooNear
+                | Refusal::TakenOver
         );
         let turn = match &mut self.passes {
             Some(passes) if rank.is_newcomers() && comes_back => passes.promise(customer, now),
@@ -281,7 +302,9 @@ impl Product {
             }
             Refusal::Closed | Refusal::Parked | Refusal::EventParked => calendar.shut(now, random),
             Refusal::NoBackend => calendar.gone(now, random),
-            Refusal::OverCustomerShare | Refusal::ShuttingDown | Refusal::ProxyOverloaded => calendar.soon(random),
+            Refusal::TakenOver | Refusal::OverCustomerShare | Refusal::ShuttingDown | Refusal::ProxyOverloaded => {
+                calendar.soon(random)
+            }
             // What is over does not come back.
             Refusal::EventClosed | Refusal::PastBettingStop | Refusal::StopTooNear => Duration::ZERO,
         }

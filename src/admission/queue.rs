@@ -7,6 +7,10 @@
 //! A line is linked twice: in the order in which its waiters have their turn, and in the order in which they joined it,
 //! which is the one in which they have waited too long.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use super::customers::AlreadyHashed;
 use super::rank::Rank;
 use super::{Arrival, ONE_SEAT, Timestamp};
 
@@ -33,6 +37,8 @@ pub(crate) struct Waiter {
     /// Of two in a line, whose is the lesser goes first, and of equals who came first.
     pub(crate) turn: u64,
     pub(crate) until: Timestamp,
+    /// What it is, to know it again by; 0 when nobody has said.
+    pub(crate) name: u64,
 }
 
 /// Every waiter of a domain.
@@ -45,6 +51,8 @@ pub(crate) struct Waiters {
     several: u32,
     /// Those who may be served from a reserve.
     with_reserve: u32,
+    /// Those that have a name, by it.
+    named: HashMap<u64, Place, BuildHasherDefault<AlreadyHashed>>,
 }
 
 /// One product's waiters of one rank, in the order of their turns.
@@ -91,7 +99,7 @@ impl Line {
 
 impl Waiters {
     pub(crate) fn new() -> Waiters {
-        Waiters { slots: Vec::new(), free: NONE, len: 0, several: 0, with_reserve: 0 }
+        Waiters { slots: Vec::new(), free: NONE, len: 0, several: 0, with_reserve: 0, named: HashMap::default() }
     }
 
     /// How many wait in the whole domain.
@@ -156,6 +164,33 @@ impl Waiters {
             (behind, before) = (before, self.slots[before as usize].next);
         }
         behind
+    }
+
+    /// What the request at `place` is known by from now on: the latest of that name is found by it.
+    pub(crate) fn name(&mut self, place: Place, name: u64) {
+        let Some(slot) = self.slots.get_mut(place.slot()).filter(|slot| slot.generation == place.generation) else {
+            return;
+        };
+        if let Some(waiter) = slot.waiter.as_mut().filter(|waiter| waiter.name == 0 && name != 0) {
+            waiter.name = name;
+            self.named.insert(name, place);
+        }
+    }
+
+    /// Where a request of that name waits.
+    pub(crate) fn named(&self, name: u64) -> Option<(Place, &Waiter)> {
+        let place = *self.named.get(&name)?;
+        Some((place, self.get(place)?))
+    }
+
+    /// Another request for the same waits at `place` from now on, and has what is left of the wait of the one that did.
+    pub(crate) fn renew(&mut self, place: Place) -> Option<Place> {
+        let slot = self.slots.get_mut(place.slot()).filter(|slot| slot.generation == place.generation)?;
+        let name = slot.waiter.as_ref()?.name;
+        slot.generation = slot.generation.wrapping_add(1);
+        let renewed = Place { generation: slot.generation, ..place };
+        self.named.insert(name, renewed);
+        Some(renewed)
     }
 
     /// Who waits at `place`, if they still do.
@@ -238,6 +273,9 @@ impl Waiters {
             NONE => line.youngest = older,
             younger => self.slots[younger as usize].older = older,
         }
+        if waiter.name != 0 && self.named.get(&waiter.name) == Some(&place) {
+            self.named.remove(&waiter.name);
+        }
         line.len -= 1;
         self.len -= 1;
         self.several -= u32::from(waiter.arrival.seats > ONE_SEAT);
@@ -277,7 +315,7 @@ mod tests {
     fn somebody(until_ms: u64) -> Waiter {
         let (product, class, customer) = (ProductId(0), Class::Start, Customer::Account(until_ms));
         let arrival = Arrival { product, class, customer, event: None, seats: ONE_SEAT };
-        Waiter { arrival, rank: Rank::NewStart, turn: 0, until: at(until_ms) }
+        Waiter { arrival, rank: Rank::NewStart, turn: 0, until: at(until_ms), name: 0 }
     }
 
     #[test]

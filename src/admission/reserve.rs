@@ -72,7 +72,7 @@ impl Reserve {
     fn cap(&self, customer: Customer) -> u32 {
         match customer {
             Customer::Account(_) => self.per_customer,
-            Customer::Address(_) => self.per_address,
+            Customer::Address(_) | Customer::Machine(_) => self.per_address,
         }
     }
 
@@ -92,8 +92,11 @@ mod tests {
     /// As a number the same as Anna.
     const OFFICE: Customer = Customer::Address(1);
 
+    fn n(n: u32) -> NonZeroU32 {
+        NonZeroU32::new(n).expect("not zero")
+    }
+
     fn reserve(seats: u32, per_customer: u32) -> Reserve {
-        let n = |n| NonZeroU32::new(n).expect("not zero");
         Reserve::new(n(seats), n(per_customer))
     }
 
@@ -127,6 +130,8 @@ mod tests {
         reserve.take(OFFICE, 6);
         assert_eq!(reserve.offer(OFFICE, ONE_SEAT), None);
         assert_eq!(reserve.offer(ANNA, ONE_SEAT), Some(1));
+        // A machine that settles for many is held to the same, and not under its address.
+        assert_eq!(Reserve::new(n(8), n(2)).offer(Customer::Machine(1), NonZeroU8::MAX), Some(6));
         // Where there is no more than that, it has as much as one.
         let mut small = self::reserve(2, 2);
         small.take(OFFICE, 1);

@@ -71,6 +71,11 @@ impl Schedule {
         self.events.insert(key, entry);
     }
 
+    /// Forget an event.
+    pub(crate) fn remove(&mut self, key: EventKey) {
+        self.events.remove(&key);
+    }
+
     /// What is known about an event.
     pub fn get(&self, key: EventKey) -> Option<&Entry> {
         self.events.get(&key)

@@ -19,6 +19,9 @@ pub struct Settings {
     pub at_once_per_customer: NonZeroU32,
     /// The same for those known only by a network address, which many may share.
     pub at_once_per_address: NonZeroU32,
+    /// The same for each machine that is named, but whether others wait or not: what a machine was given is a bound, or
+    /// its retries would be the crowd that it is kept apart from.
+    pub machines: Vec<NonZeroU32>,
 }
 
 /// One product's queue and share.

@@ -4,6 +4,7 @@
 
 mod serve;
 mod operate;
+mod event;
 mod simulate;
 mod table;
 
@@ -54,6 +55,12 @@ enum Command {
     Reopen(Scoped),
     /// Open at once, without the ramp
     Open(Scoped),
+    /// Events and their betting stops: list, put in, move, remove
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// The schedule file
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Switch everything but plain proxying off, or on again
     Bypass {
         /// Whether everything but plain proxying is to be off
@@ -71,6 +78,75 @@ enum Command {
         state: String,
         #[command(flatten)]
         why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum EventCommand {
+    /// Every event that is known, the next to stop first
+    List {
+        #[command(flatten)]
+        to: To,
+        /// The whole document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put in an event, or say anew what counts of it; one that is shut stays shut
+    Put {
+        /// Its id, as bets name it
+        id: String,
+        /// Its product
+        #[arg(long)]
+        product: String,
+        /// When betting on it stops: 2024-08-24T16:20:00+02:00
+        #[arg(long, value_name = "TIME")]
+        stop: String,
+        /// How long before its stop a close signal is believed
+        #[arg(long, value_name = "DURATION")]
+        believed_before_stop: Option<String>,
+        /// How long before its stop the last bet is let through
+        #[arg(long, value_name = "DURATION")]
+        margin: Option<String>,
+        /// What people call it
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Move a betting stop, also while people wait; one that is shut stays shut
+    Move {
+        /// Its id
+        id: String,
+        /// Where to, or by how much: 2024-08-24T16:35:00+02:00, +15m, -30s
+        #[arg(long, value_name = "TIME|+15m", allow_hyphen_values = true)]
+        stop: String,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Take an event out of the schedule: from then on its backend judges
+    Remove {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ScheduleCommand {
+    /// Read the schedule file again now; what is wrong with it changes nothing
+    Reload {
+        /// Who asks
+        #[arg(long, env = "USER", default_value = "unknown")]
+        who: String,
         #[command(flatten)]
         to: To,
     },
@@ -129,6 +205,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Close(scope) => operate::order(OrderName::Close, scope),
         Command::Reopen(scope) => operate::order(OrderName::Reopen, scope),
         Command::Open(scope) => operate::order(OrderName::Open, scope),
+        Command::Event(command) => event::run(command),
+        Command::Schedule(ScheduleCommand::Reload { who, to }) => event::reload(who, &to),
         Command::Bypass { state, why, to } => operate::switch(OrderName::Bypass, state == "on", why, &to),
         Command::Observe { state, why, to } => operate::switch(OrderName::Observe, state == "on", why, &to),
     };

@@ -40,16 +40,16 @@ fn give(order: OrderRequest, to: &To) -> Result<(), String> {
     Ok(())
 }
 
-fn client(to: &To) -> AdminClient {
+pub(super) fn client(to: &To) -> AdminClient {
     AdminClient { address: to.admin.clone(), token: to.token.clone() }
 }
 
-fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, String> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, String> {
     serde_json::from_value(document)
         .map_err(|error| format!("the proxy answered something else than expected ({error}); is it of this version?"))
 }
 
-fn wait<T>(future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+pub(super) fn wait<T>(future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| format!("cannot start: {error}"))?.block_on(future)
 }

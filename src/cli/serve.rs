@@ -64,6 +64,9 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     let (products, events) = (config.proxy.products.len(), config.events.len());
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     println!("{}: sound ({}, {})", path.display(), count(products, "product"), count(events, "scheduled event"));
+    for doubt in config::schedule::doubts(&config.events, jiff::Timestamp::now()) {
+        eprintln!("warning: {doubt}");
+    }
     Ok(())
 }
 

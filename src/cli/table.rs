@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{CellAlignment, LineStyle, Table};
 
-use crate::admin::status::Status;
+use crate::admin::status::{EventStatus, Status};
 
 /// Everything an operator looks for first, in that order: alarms, products, limits, backends, events.
 pub(super) fn status(status: &Status) -> String {
@@ -59,13 +59,30 @@ pub(super) fn status(status: &Status) -> String {
     });
     table(&mut out, &["backend", "outstanding", "state"], 1..2, rows);
     if !status.events.is_empty() {
-        let rows = status.events.iter().map(|event| {
-            let stop = event.stop.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
-            let last = event.last_order.clone().unwrap_or_default();
-            vec![event.id.clone(), event.product.clone(), stop, event.state.clone(), last]
-        });
-        table(&mut out, &["event", "product", "betting stop", "state", "last order"], 0..0, rows);
+        line(&mut out, events(&status.events).trim_end());
     }
+    out
+}
+
+/// Events with their betting stops.
+pub(super) fn events(events: &[EventStatus]) -> String {
+    let mut out = String::new();
+    let rows = events.iter().map(|event| {
+        let stop = event.stop.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+        let margin = if event.margin_ms > 0 { format!(" - {} ms", event.margin_ms) } else { String::new() };
+        let name = event.name.clone().unwrap_or_default();
+        let last = event.last_order.clone().unwrap_or_default();
+        vec![
+            event.id.clone(),
+            name,
+            event.product.clone(),
+            stop + &margin,
+            event.state.clone(),
+            (if event.as_in_file { "yes" } else { "no" }).to_owned(),
+            last,
+        ]
+    });
+    table(&mut out, &["event", "name", "product", "betting stop", "state", "as in file", "last order"], 0..0, rows);
     out
 }
 

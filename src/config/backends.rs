@@ -155,16 +155,33 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
     let idle = agreed(check, "idle_connections", &products, idle_at, |check, product| {
         check.given_count("idle_connections", &product.idle_connections, 10_000)
     });
+    let retry_at = |product: &Product| product.retry_budget.as_ref().map(Spanned::span);
+    let retry_budget = agreed(check, "retry_budget", &products, retry_at, retry_budget);
     let settings = PoolSettings {
         name: products[0].name.clone(),
         backends: products[0].backends.iter().map(|backend| backend.settings.clone()).collect(),
         timeouts,
         idle_connections: idle.map_or(IDLE_CONNECTIONS, |idle| idle.get() as usize),
+        retry_budget: retry_budget.unwrap_or(RETRY_BUDGET),
         domain: 0,
         resource: 0,
         hints: Vec::new(),
     };
     Pool { settings, limit: limits::settings(limit), members }
+}
+
+fn retry_budget(check: &mut Check<'_>, product: &Product) -> Option<u32> {
+    let written = product.retry_budget.as_ref()?;
+    let per_cent = u32::try_from(*written.get_ref()).ok().filter(|per_cent| *per_cent <= 100);
+    if per_cent.is_none() {
+        let what = format!("retry_budget: {} is out of range", written.get_ref());
+        check.wrong(
+            written.span(),
+            what,
+            "write a number from 0 to 100, in per cent of the requests; 0 tries nothing again",
+        );
+    }
+    per_cent
 }
 
 /// What products say about the pool they share; any of them may say it, but not differently.
@@ -221,4 +238,6 @@ pub(super) fn no_loops(check: &mut Check<'_>, drafts: &[Draft<'_>], listen: &Lis
 }
 
 const IDLE_CONNECTIONS: usize = 64;
+/// In per cent.
+const RETRY_BUDGET: u32 = 10;
 const MOST_BACKENDS: usize = 256;

@@ -1,5 +1,7 @@
 //! Domains: products that share a pool or a budget, directly or through others, are decided together.
 
+use std::num::NonZeroU32;
+
 use crate::admission::settings::{Needs, ProductSettings as Admitted, ResourceSettings};
 use crate::admission::{self, Class, ProductId};
 use crate::proxy::settings::{ClassRules, DomainSettings, HintSettings, PoolSettings, ProductSettings, Rule};
@@ -25,6 +27,7 @@ pub(super) struct Parts<'a> {
     pub(super) budgets: &'a [Budget],
     pub(super) shares: &'a [u32],
     pub(super) at_once: AtOnce,
+    pub(super) machines: Vec<NonZeroU32>,
 }
 
 /// Give every product and pool its domain.
@@ -87,8 +90,12 @@ fn place(domains: &[Members], kind: impl Fn(&Members) -> &Vec<usize>, index: usi
 fn product(parts: &Parts<'_>, domains: &[Members], index: usize) -> ProductSettings {
     let draft = &parts.drafts[index];
     let rules = |placed: &[Placed]| -> Vec<Rule> { placed.iter().map(|placed| placed.rule.clone()).collect() };
-    let class =
-        |placed: &PlacedClass| ClassRules { class: placed.class, seats: placed.seats, rules: rules(&placed.rules) };
+    let class = |placed: &PlacedClass| ClassRules {
+        class: placed.class,
+        seats: placed.seats.clone(),
+        cache: placed.cache.clone(),
+        rules: rules(&placed.rules),
+    };
     let pool = parts.pools.iter().position(|pool| pool.members.contains(&index));
     let (domain, id) = place(domains, |members| &members.products, index);
     ProductSettings {
@@ -96,6 +103,8 @@ fn product(parts: &Parts<'_>, domains: &[Members], index: usize) -> ProductSetti
         rules: rules(&draft.rules),
         classes: draft.classes.iter().map(class).collect(),
         default_class: draft.default_class,
+        honours_idempotency_key: draft.written.honours_idempotency_key.as_ref().is_some_and(|on| *on.get_ref()),
+        lookup: draft.lookup.clone(),
         pool: pool.expect("every product was put into a pool by `backends::pools`"),
         domain,
         id: ProductId(id as u16),
@@ -113,6 +122,7 @@ fn domain(parts: &Parts<'_>, members: &Members) -> DomainSettings {
         resources: pools.chain(budgets).collect(),
         at_once_per_customer: parts.at_once.customer,
         at_once_per_address: parts.at_once.address,
+        machines: parts.machines.clone(),
     };
     DomainSettings { admission, products: members.products.clone(), resources: names.cloned().collect() }
 }

@@ -26,13 +26,19 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) admin: Admin,
     #[serde(default)]
+    pub(super) cache: Cache,
+    #[serde(default)]
     pub(super) customer: Customer,
+    #[serde(default)]
+    pub(super) machine: Vec<Spanned<Machine>>,
     #[serde(default)]
     pub(super) event: Event,
     pub(super) schedule: Opt<Schedule>,
     pub(super) cors: Opt<Cors>,
     #[serde(default)]
     pub(super) pages: Pages,
+    #[serde(default)]
+    pub(super) once: Once,
     #[serde(default)]
     pub(super) budget: Vec<Spanned<Budget>>,
     #[serde(default)]
@@ -69,23 +75,76 @@ pub(super) struct Admin {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Cache {
+    pub(super) memory: Opt<String>,
+    pub(super) object: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Customer {
     pub(crate) from: List<TextOr<CustomerSource>>,
     pub(crate) at_once: Opt<i64>,
     pub(crate) at_once_per_address: Opt<i64>,
+    pub(crate) ipv4_prefix: Opt<i64>,
+    pub(crate) ipv6_prefix: Opt<i64>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CustomerSource {
     pub(super) header: Opt<String>,
+    pub(super) jwt: Opt<Jwt>,
     pub(super) cookie: Opt<String>,
+    pub(super) bound_by: Opt<TextOr<BoundBy>>,
+    pub(super) most: Opt<i64>,
+    pub(super) idle: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BoundBy {
+    pub(super) header: Opt<String>,
+    pub(super) pass: Opt<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Jwt {
+    pub(super) header: Opt<String>,
+    pub(super) cookie: Opt<String>,
+    pub(super) claim: Opt<String>,
+    pub(super) keys: List<TokenKey>,
+    pub(super) issuer: Opt<String>,
+    pub(super) audience: Opt<String>,
+    pub(super) leeway: Opt<String>,
+    pub(super) most: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenKey {
+    pub(super) file: Opt<String>,
+    pub(super) algorithm: Opt<String>,
+    pub(super) id: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Machine {
+    pub(super) name: Opt<String>,
+    pub(super) from: List<String>,
+    pub(super) header: Opt<HeaderRule>,
+    pub(super) token_header: Opt<String>,
+    pub(super) token_file: Opt<String>,
+    pub(super) at_once: Opt<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Event {
     pub(super) from: List<EventSource>,
+    pub(super) json_bytes: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,12 +152,25 @@ pub(super) struct Event {
 pub(super) struct EventSource {
     pub(super) header: Opt<String>,
     pub(super) path: Opt<String>,
+    pub(super) json: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Schedule {
     pub(super) file: Opt<String>,
+    pub(super) margin: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Once {
+    pub(super) header: List<String>,
+    pub(super) classes: List<String>,
+    pub(super) keep: Opt<String>,
+    pub(super) bets: Opt<i64>,
+    pub(super) memory: Opt<String>,
+    pub(super) answer_bytes: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -158,6 +230,9 @@ pub(super) struct Product {
     pub(super) total_timeout: Opt<String>,
     pub(super) keep: Opt<String>,
     pub(super) idle_connections: Opt<i64>,
+    pub(super) retry_budget: Opt<i64>,
+    pub(super) honours_idempotency_key: Opt<bool>,
+    pub(super) lookup: Opt<String>,
     #[serde(default)]
     pub(super) queue: Queue,
     #[serde(default)]
@@ -168,8 +243,26 @@ pub(super) struct Product {
 #[serde(deny_unknown_fields)]
 pub(super) struct ClassRules {
     pub(super) class: Opt<String>,
-    pub(super) seats: Opt<i64>,
+    pub(super) seats: Opt<NumberOr<SeatsFrom>>,
+    pub(super) cache: Opt<CacheTerms>,
     pub(super) r#match: List<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeatsFrom {
+    pub(super) json: Opt<String>,
+    pub(super) header: Opt<String>,
+    pub(super) per: Opt<i64>,
+    pub(super) most: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CacheTerms {
+    pub(crate) fresh: Opt<String>,
+    pub(crate) stale: Opt<String>,
+    pub(crate) headers: List<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -233,6 +326,8 @@ pub(super) struct ScheduledEvent {
     pub(super) product: Opt<String>,
     pub(super) stop: Opt<TextOr<Datetime>>,
     pub(super) believed_before_stop: Opt<String>,
+    pub(super) margin: Opt<String>,
+    pub(super) name: Opt<String>,
 }
 
 /// A text, or something with keys. Not `#[serde(untagged)]`, which would lose the places of what is inside.

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use crate::proxy::settings::{ClientTimeouts, Limits, ListenSettings};
 
-use super::check::{Check, items};
+use super::check::{Check, Span, items};
 use super::file::{Admin, File, Listen};
 use super::settings::AdminSettings;
 
@@ -88,18 +88,24 @@ fn admin(check: &mut Check<'_>, file: &Admin) -> AdminSettings {
 }
 
 fn token(check: &mut Check<'_>, file: &Admin) -> Option<String> {
-    let (token, at) = match (&file.token, &file.token_file) {
+    match (&file.token, &file.token_file) {
         (Some(_), Some(token_file)) => {
             check.wrong(token_file.span(), "`token` and `token_file` are both here", "keep one of them");
-            return None;
+            None
         }
-        (Some(token), None) => (token.get_ref().clone(), token.span()),
-        (None, Some(named)) => {
-            let (_, text) = check.text_of(named)?;
-            (text.trim_end_matches(['\n', '\r']).to_owned(), named.span())
-        }
-        (None, None) => return None,
-    };
+        (Some(token), None) => Some(secret(check, token.get_ref().clone(), token.span())),
+        (None, Some(named)) => token_in(check, named),
+        (None, None) => None,
+    }
+}
+
+/// The token in a file.
+pub(super) fn token_in(check: &mut Check<'_>, named: &Spanned<String>) -> Option<String> {
+    let (_, text) = check.text_of(named)?;
+    Some(secret(check, text.trim_end_matches(['\n', '\r']).to_owned(), named.span()))
+}
+
+fn secret(check: &mut Check<'_>, token: String, at: Span) -> String {
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         check.wrong(
             at,
@@ -110,7 +116,7 @@ fn token(check: &mut Check<'_>, file: &Admin) -> Option<String> {
         let what = format!("the token has {} characters, which can be guessed", token.len());
         check.wrong(at, what, format!("write at least {SHORTEST_TOKEN}: {MAKE}"));
     }
-    Some(token)
+    token
 }
 
 /// Whether two listening sockets would get in each other's way. Port 0 is any free one.

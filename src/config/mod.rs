@@ -17,7 +17,11 @@ pub(crate) mod check;
 pub(crate) mod units;
 mod settings;
 mod listen;
+pub(crate) mod cache;
 pub(crate) mod customer;
+mod once;
+mod tokens;
+mod machines;
 mod rules;
 pub(crate) mod products;
 pub(crate) mod names;
@@ -26,17 +30,18 @@ mod backends;
 pub(crate) mod budgets;
 pub(crate) mod passes;
 mod domains;
-mod schedule;
 mod cors;
 mod pages;
+pub(crate) mod schedule;
 pub(crate) mod surroundings;
 pub(crate) mod error;
 
 use std::path::Path;
 
+pub(crate) use error::Wrong;
 pub use error::{ConfigError, Problem};
 pub(crate) use keys::nearest;
-pub use settings::{AdminSettings, Config, LogFormat, ScheduledEvent};
+pub use settings::{AdminSettings, Config, LogFormat, ScheduleSettings, ScheduledEvent};
 pub use surroundings::{Surroundings, ThisMachine};
 
 /// Read and check the file at `path`, and the files it names. Resolves the names of backends, so it may

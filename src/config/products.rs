@@ -7,13 +7,14 @@ use toml::Spanned;
 
 use crate::admission::settings::{PassSettings, QueueSettings};
 use crate::admission::{Class, ONE_SEAT};
+use crate::proxy::settings::{CacheRule, Lookup, Seats, SeatsFrom, SeatsSource};
 
 use super::backends::Backend;
 use super::budgets::Sharer;
 use super::check::{Check, Span};
-use super::file::{ClassRules, Opt, Product, Queue};
+use super::file::{self, ClassRules, NumberOr, Opt, Product, Queue};
 use super::rules::{self, Placed, covers, in_words, meet};
-use super::{backends, names, passes};
+use super::{backends, cache, customer, names, once, passes};
 
 /// A product that is checked by itself, but not yet in a pool and a domain.
 pub(super) struct Draft<'f> {
@@ -30,12 +31,14 @@ pub(super) struct Draft<'f> {
     pub(super) reserve_per_customer: NonZeroU32,
     pub(super) queue: QueueSettings,
     pub(super) passes: Option<PassSettings>,
+    pub(super) lookup: Option<Lookup>,
 }
 
 /// The rules of a class, and what it costs.
 pub(super) struct PlacedClass {
     pub(super) class: Class,
-    pub(super) seats: NonZeroU8,
+    pub(super) seats: Seats,
+    pub(super) cache: Option<CacheRule>,
     pub(super) rules: Vec<Placed>,
 }
 
@@ -93,6 +96,7 @@ fn draft<'f>(check: &mut Check<'_>, spanned: &'f Spanned<Product>) -> Draft<'f> 
         reserve_per_customer,
         queue: queue(check, &written.queue),
         passes: passes::check(check, &written.passes),
+        lookup: once::lookup(check, &written.lookup),
         written,
         name,
         at,
@@ -119,7 +123,7 @@ fn unclaimed(check: &mut Check<'_>, earlier: &[Draft<'_>], second: &Draft<'_>, p
 fn classes(check: &mut Check<'_>, name: &str, product: &[Placed], written: &[Spanned<ClassRules>]) -> Vec<PlacedClass> {
     let mut classes: Vec<PlacedClass> = Vec::new();
     for spanned in written {
-        let ClassRules { class, seats, r#match } = spanned.get_ref();
+        let ClassRules { class, seats, cache, r#match } = spanned.get_ref();
         if class.is_none() {
             check.missing(spanned.span(), "this section", "product.class.class");
         }
@@ -127,13 +131,14 @@ fn classes(check: &mut Check<'_>, name: &str, product: &[Placed], written: &[Spa
             check.missing(spanned.span(), "this class", "product.class.match");
         }
         let rules = rules::check(check, "product.class.match", r#match);
-        let seats = self::seats(check, seats);
+        let seats = cost(check, seats);
         let Some(class) = class.as_ref().and_then(|class| check.class(class)) else { continue };
+        let cache = cache.as_ref().and_then(|written| cache::rule(check, class, written));
         for placed in &rules {
             class_can_match(check, &classes, class, placed);
             reaches_product(check, name, product, class, placed);
         }
-        classes.push(PlacedClass { class, seats, rules });
+        classes.push(PlacedClass { class, seats, cache, rules });
     }
     classes
 }
@@ -175,6 +180,34 @@ fn default_class(check: &mut Check<'_>, written: &Opt<String>) -> Class {
         check.wrong(written.span(), "`protected` cannot be the class of everything that no rule matches", PROTECTED);
     }
     class
+}
+
+/// What says how many seats a request costs.
+fn cost(check: &mut Check<'_>, written: &Opt<NumberOr<file::SeatsFrom>>) -> Seats {
+    let Some(spanned) = written else { return Seats::Always(ONE_SEAT) };
+    match spanned.get_ref() {
+        NumberOr::Number(number) => Seats::Always(seats(check, &Some(Spanned::new(spanned.span(), *number)))),
+        NumberOr::Table(table) => seats_from(check, spanned.span(), table).map_or(Seats::Always(ONE_SEAT), Seats::From),
+    }
+}
+
+fn seats_from(check: &mut Check<'_>, at: Span, written: &file::SeatsFrom) -> Option<SeatsFrom> {
+    let source = match (&written.json, &written.header) {
+        (Some(text), None) => customer::pointer(check, text).map(SeatsSource::Json),
+        (None, Some(name)) => customer::header_name(check, name).map(SeatsSource::Header),
+        _ => {
+            let help = "write { json = \"/systems\", per = 100 } or { header = \"x-systems\", per = 100 }";
+            check.wrong(at.clone(), "a cost stands in one place", help);
+            None
+        }
+    };
+    let per = check.given_count("per", &written.per, u32::MAX);
+    if written.per.is_none() {
+        let help = "say how many of what is counted cost one seat: per = 100";
+        check.wrong(at, "this cost has no `per`", help);
+    }
+    let most = check.given_count("most", &written.most, MOST_SEATS).and_then(|most| most.try_into().ok());
+    Some(SeatsFrom { source: source?, per: per?, most: most.unwrap_or(MOST_COST) })
 }
 
 /// How many seats a request costs.
@@ -277,5 +310,6 @@ const RESERVE_PER_CUSTOMER: NonZeroU32 = NonZeroU32::new(2).unwrap();
 const MOST_RESERVE: u32 = 10_000;
 /// What weighs more is not one request's work; and as many seats less one may stand idle until all are there.
 const MOST_SEATS: u32 = 16;
+const MOST_COST: NonZeroU8 = NonZeroU8::new(MOST_SEATS as u8).unwrap();
 /// Every request is held against their rules one after the other.
 pub(crate) const MOST_PRODUCTS: usize = 100;

@@ -14,7 +14,9 @@ use super::error::{ConfigError, Source, Wrong};
 use super::file::{File, Opt};
 use super::products::Draft;
 use super::surroundings::Surroundings;
-use super::{backends, budgets, cors, customer, domains, keys, listen, pages, products, schedule, shape};
+use super::{
+    backends, budgets, cache, cors, customer, domains, keys, listen, machines, once, pages, products, schedule, shape,
+};
 
 /// A whole configuration: nothing in it can be half right.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Config {
     pub admin: AdminSettings,
     /// Events with betting stops, from the schedule file, in its order.
     pub events: Vec<ScheduledEvent>,
+    /// Where they came from.
+    pub schedule: ScheduleSettings,
     /// Where orders and states are written down; `None` keeps nothing, and a restart comes up open.
     pub journal: Option<PathBuf>,
     /// How log lines look.
@@ -52,6 +56,19 @@ pub struct ScheduledEvent {
     pub stop: jiff::Timestamp,
     /// How long before its stop a close signal is believed.
     pub believed_before_stop: Duration,
+    /// How long before its stop the last bet is let through.
+    pub margin: Duration,
+    /// What people call it.
+    pub name: Option<String>,
+}
+
+/// Where events come from, beside the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScheduleSettings {
+    /// The schedule file.
+    pub file: Option<PathBuf>,
+    /// The margin of events that do not say theirs.
+    pub margin: Duration,
 }
 
 /// How log lines look.
@@ -90,26 +107,46 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let log = log(check, &file.log);
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
-    let (customer, at_once) = customer::customers(check, &file.customer, &file.listen);
-    let event = customer::events(check, &file.event);
+    let cache = cache::check(check, &file.cache);
+    let (customer, prefix, at_once) = customer::customers(check, file);
+    let machines = machines::check(check, file);
+    let (event, json_bytes) = customer::events(check, &file.event, listen.limits.waiting_body_bytes);
+    let once = once::check(check, &file.once);
     let cors = file.cors.as_ref().and_then(|written| cors::check(check, written));
     let pages = pages::check(check, &file.pages);
     let drafts = products::check(check, &file.product);
+    cache::no_identities(check, &drafts, &customer);
     let pools = backends::pools(check, &drafts);
     backends::no_loops(check, &drafts, &listen, &admin);
     let sharers: Vec<Sharer<'_>> = drafts.iter().map(Draft::sharer).collect();
     let budgets = budgets::check(check, &file.budget, &sharers);
     let members: Vec<&[usize]> = pools.iter().map(|pool| pool.members.as_slice()).collect();
     let shares = budgets::guarantees(check, &sharers, &members, &budgets);
-    let events = schedule::check(check, file, &drafts);
+    let (events, schedule) = schedule::check(check, file, &drafts);
     if !check.problems.is_empty() {
         return None;
     }
-    let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once };
+    let bounds = machines.iter().map(|machine| machine.at_once).collect();
+    let parts = Parts { drafts: &drafts, pools: &pools, budgets: &budgets, shares: &shares, at_once, machines: bounds };
     let (products, pools, domains) = domains::build(&parts);
     let observe_only = file.observe_only.as_ref().is_some_and(|on| *on.get_ref());
-    let proxy = proxy::Settings { observe_only, listen, cors, pages, customer, event, products, pools, domains };
-    Some(Config { proxy, admin, events, journal, log })
+    let proxy = proxy::Settings {
+        observe_only,
+        listen,
+        cors,
+        pages,
+        cache,
+        customer,
+        prefix,
+        machines,
+        event,
+        json_bytes,
+        once,
+        products,
+        pools,
+        domains,
+    };
+    Some(Config { proxy, admin, events, schedule, journal, log })
 }
 
 fn journal(check: &mut Check<'_>, written: &Opt<String>) -> Option<PathBuf> {

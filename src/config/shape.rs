@@ -55,12 +55,12 @@ impl Held<'_> {
                 Kind::Texts | Kind::Tables | Kind::TextsOrTables | Kind::RealOrTables | Kind::Sections,
                 DeValue::Array(elements),
             ) => elements.iter().for_each(|element| self.element(key, element)),
-            (Kind::Section | Kind::Table | Kind::TextOrTable | Kind::Limit, DeValue::Table(table)) => {
+            (Kind::Section | Kind::Table | Kind::TextOrTable | Kind::Limit | Kind::Seats, DeValue::Table(table)) => {
                 self.table(table, key.path);
             }
             (Kind::Text | Kind::Duration | Kind::Size | Kind::TextOrTable | Kind::Time, DeValue::String(_)) => {}
             (Kind::Time, DeValue::Datetime(_)) => {}
-            (Kind::Number | Kind::Limit | Kind::Real | Kind::RealOrTables, DeValue::Integer(number))
+            (Kind::Number | Kind::Limit | Kind::Seats | Kind::Real | Kind::RealOrTables, DeValue::Integer(number))
                 if fits(number) => {}
             (Kind::Real | Kind::RealOrTables, DeValue::Float(_)) | (Kind::Switch, DeValue::Boolean(_)) => {}
             _ => self.wrong_type(key, value),
@@ -193,12 +193,18 @@ mod tests {
             ("admin", "[admin]\nprobe = 1"),
             ("customer", "[customer]\nprobe = 1"),
             ("customer.from", "[customer]\nfrom = [{ probe = 1 }]"),
+            ("customer.from.bound_by", "[customer]\nfrom = [{ bound_by = { probe = 1 } }]"),
+            ("customer.from.jwt", "[customer]\nfrom = [{ jwt = { probe = 1 } }]"),
+            ("customer.from.jwt.keys", "[customer]\nfrom = [{ jwt = { keys = [{ probe = 1 }] } }]"),
+            ("machine", "[[machine]]\nprobe = 1"),
+            ("machine.header", "[[machine]]\nheader = { probe = 1 }"),
             ("event", "[event]\nprobe = 1"),
             ("event.from", "[event]\nfrom = [{ probe = 1 }]"),
             ("schedule", "[schedule]\nprobe = 1"),
             ("cors", "[cors]\nprobe = 1"),
             ("pages", "[pages]\nprobe = 1"),
             ("pages.links", "[pages]\nlinks = [{ probe = 1 }]"),
+            ("once", "[once]\nprobe = 1"),
             ("budget", "[[budget]]\nprobe = 1"),
             ("budget.limit", "[[budget]]\nlimit = { probe = 1 }"),
             ("product", "[[product]]\nprobe = 1"),
@@ -207,6 +213,7 @@ mod tests {
             ("product.limit", "[[product]]\nlimit = { probe = 1 }"),
             ("product.queue", "[[product]]\nqueue = { probe = 1 }"),
             ("product.class", "[[product.class]]\nprobe = 1"),
+            ("product.class.seats", "[[product.class]]\nseats = { probe = 1 }"),
             ("product.class.match", "[[product.class]]\nmatch = [{ probe = 1 }]"),
             ("product.class.match.header", "[[product.class]]\nmatch = [{ header = { probe = 1 } }]"),
         ];

@@ -6,6 +6,7 @@
 //! dropped. A bare "you may go" would leak it: seen to wedge a proxy within seconds.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,13 +14,16 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use super::clock::Clock;
+use super::event::Events;
 use super::observe::{Observed, Shadow};
-use crate::admission::{Arrival, Domain, Event, Outcome, Output, Place, Refused, Seat, Timestamp, Verdict};
+use crate::admission::{Arrival, Domain, Event, EventKey, Outcome, Output, Place, Refused, Seat, Timestamp, Verdict};
 
 /// One admission domain, shared by all workers.
 pub struct Gate {
     inner: Mutex<Inner>,
     clock: Clock,
+    /// Whether everything but plain proxying is off, for those who do not come to the lock.
+    bypassed: AtomicBool,
     /// The wake task is to look again: it is needed earlier than it plans to wake.
     earlier: Notify,
     notes: Box<dyn Fn(Event, Timestamp) + Send + Sync>,
@@ -72,6 +76,7 @@ pub type Decision = Result<Admitted, Refused>;
 pub struct Admitted {
     gate: Arc<Gate>,
     hold: Option<Hold>,
+    events: Events,
 }
 
 /// What a request that goes on has.
@@ -89,6 +94,9 @@ pub struct Waiting {
     decided: bool,
 }
 
+/// A request that is sent so soon after it was let through is not asked about again.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
 /// Where a waiter hears what was decided.
 type Tell = oneshot::Sender<Decision>;
 
@@ -97,6 +105,7 @@ impl Gate {
     /// that what it passes on keeps its order. It must not wait for anything.
     pub fn new(domain: Domain, clock: Clock, notes: Box<dyn Fn(Event, Timestamp) + Send + Sync>) -> Arc<Gate> {
         Arc::new(Gate {
+            bypassed: AtomicBool::new(domain.is_bypassed()),
             inner: Mutex::new(Inner { domain, waiting: Vec::new(), planned: None }),
             clock,
             earlier: Notify::new(),
@@ -139,7 +148,7 @@ impl Gate {
     }
 
     fn admitted(self: &Arc<Self>, hold: Hold) -> Admitted {
-        Admitted { gate: self.clone(), hold: Some(hold) }
+        Admitted { gate: self.clone(), hold: Some(hold), events: Events::None }
     }
 
     fn waiting(self: &Arc<Self>, inner: &mut Inner, place: Place, shadow: bool) -> Waiting {
@@ -158,16 +167,28 @@ impl Gate {
         refused
     }
 
+    /// Of the events that a bet names, the one that admission should know of.
+    pub(crate) fn first_to_stop(&self, events: &[EventKey]) -> Option<EventKey> {
+        let now = self.clock.now();
+        self.lock().domain.first_to_stop(events, now)
+    }
+
     /// Do something to the domain, under the lock, and act on what came of it. For orders and looking.
     pub fn with<T>(self: &Arc<Self>, act: impl FnOnce(&mut Domain, Timestamp) -> T) -> T {
         let now = self.clock.now();
         let mut inner = self.lock();
         let result = act(&mut inner.domain, now);
+        self.bypassed.store(inner.domain.is_bypassed(), Ordering::Relaxed);
         let (news, earlier) = (self.news(&mut inner, now), inner.plan_earlier());
         drop(inner);
         tell(news);
         self.notify(earlier);
         result
+    }
+
+    /// Whether everything but plain proxying is off.
+    pub(crate) fn is_bypassed(&self) -> bool {
+        self.bypassed.load(Ordering::Relaxed)
     }
 
     /// Wake the domain whenever it is due, for ever.
@@ -336,6 +357,23 @@ impl Admitted {
         }
     }
 
+    /// It is for these events.
+    pub(crate) fn is_for(&mut self, events: Events) {
+        self.events = events;
+    }
+
+    /// The no that has to be told after all, just before it is sent: betting may have stopped since it was let through.
+    /// Asked of those who `waited` for anything since, or came late to hear that they may go; and of bets on several
+    /// events, of which admission was told one.
+    pub(crate) fn forbidden_by_now(&self, waited: bool) -> Option<Refused> {
+        // What goes on whatever was said to it goes on.
+        let (Some(Hold::Seat(seat)), false) = (&self.hold, self.events.is_none()) else { return None };
+        let now = self.gate.clock.now();
+        let late = waited || now.since(seat.started()) > A_MOMENT;
+        let events = self.events.to_ask_again(late)?;
+        self.gate.lock().domain.forbids_by_now(seat, events, now)
+    }
+
     /// A no that is still to come to a request that goes on all the same is counted by what `count` makes.
     pub(crate) fn on_refusal<F: FnOnce(Refused) + Send + 'static>(&mut self, count: impl FnOnce() -> F) {
         if let Some(Hold::Observed(observed)) = &mut self.hold {
@@ -396,5 +434,67 @@ impl Drop for Waiting {
         if !self.decided {
             self.gate.leave(self.place);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::schedule::{Entry, EventState};
+    use crate::admission::{Class, Customer, ONE_SEAT, ProductId, Refusal};
+
+    const RACE: EventKey = EventKey(75);
+
+    /// A bet on a race that stops in so many milliseconds, let through.
+    fn bet(stops_in: u64) -> (Arc<Gate>, Admitted) {
+        let text = "[[product]]\nname = \"a\"\nmatch = [{ path = \"/\" }]\nbackends = [\"http://127.0.0.1:1\"]";
+        let config = crate::config::parse(text, std::path::Path::new("test.toml"), &crate::config::ThisMachine);
+        let settings = config.expect("a sound configuration").proxy.domains[0].admission.clone();
+        let clock = Clock::start();
+        let gate = Gate::new(Domain::new(settings, 1, clock.now()), clock, Box::new(|_, _| {}));
+        stop(&gate, stops_in);
+        let (product, customer) = (ProductId(0), Customer::Account(1));
+        let arrival = Arrival { product, class: Class::Commit, customer, event: Some(RACE), seats: ONE_SEAT };
+        let Asked::Admitted(mut admitted) = gate.ask(arrival, clock.now()) else { panic!("all is free") };
+        admitted.is_for(Events::One(RACE));
+        (gate, admitted)
+    }
+
+    fn stop(gate: &Arc<Gate>, ms: u64) {
+        gate.with(|domain, now| {
+            let (product, believed_before_stop) = (ProductId(0), Duration::ZERO);
+            let entry =
+                Entry { product, stop: now + Duration::from_millis(ms), believed_before_stop, state: EventState::Open };
+            domain.schedule(RACE, entry);
+        });
+    }
+
+    #[test]
+    fn who_comes_late_to_hear_that_they_may_go_is_asked_about_again() {
+        let (gate, admitted) = bet(3_600_000);
+        assert_eq!(admitted.forbidden_by_now(true), None);
+        stop(&gate, 0);
+        std::thread::sleep(2 * A_MOMENT);
+        assert_eq!(admitted.forbidden_by_now(false).map(|refused| refused.refusal), Some(Refusal::PastBettingStop));
+        gate.with(|domain, now| domain.bypass(true, now));
+        assert_eq!(admitted.forbidden_by_now(true), None, "in bypass nothing is refused");
+    }
+
+    #[test]
+    fn of_several_events_the_one_that_forbids_or_stops_first_decides() {
+        let (gate, mut admitted) = bet(3_600_000);
+        let others = [EventKey(1), RACE, EventKey(2)];
+        assert_eq!(gate.first_to_stop(&others), Some(RACE), "the others are not known");
+        assert_eq!(gate.first_to_stop(&others[..1]), Some(EventKey(1)));
+        assert_eq!(gate.first_to_stop(&[]), None);
+        admitted.is_for(Events::Several(others.into()));
+        assert_eq!(admitted.forbidden_by_now(false), None);
+        let (product, state) = (ProductId(0), EventState::Closed);
+        gate.with(|domain, now| {
+            let stop = now + Duration::from_secs(7_200);
+            domain.schedule(EventKey(2), Entry { product, stop, believed_before_stop: Duration::ZERO, state });
+        });
+        assert_eq!(gate.first_to_stop(&others), Some(EventKey(2)), "closed is sooner than any stop");
+        assert_eq!(admitted.forbidden_by_now(false).map(|refused| refused.refusal), Some(Refusal::EventClosed));
     }
 }

@@ -36,10 +36,18 @@ struct Relay {
 
 impl AnswerBody {
     pub(crate) fn full(bytes: Bytes) -> AnswerBody {
-        AnswerKind::Full(Some(bytes)).into()
+        AnswerKind::Full((!bytes.is_empty()).then_some(bytes)).into()
     }
 
-    /// Ours, and nothing in it.
+    /// All of it, where it is ours.
+    pub(crate) fn as_full(&self) -> Option<&Bytes> {
+        match &self.kind {
+            AnswerKind::Full(bytes) => bytes.as_ref(),
+            AnswerKind::Relay(_) => None,
+        }
+    }
+
+    /// Nothing.
     pub(crate) fn empty() -> AnswerBody {
         AnswerKind::Full(None).into()
     }
@@ -112,6 +120,9 @@ impl Body for AnswerBody {
 impl Relay {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = poll_watched(&mut self.incoming, &mut self.patience, context);
+        if let (Poll::Ready(Some(Ok(frame))), Some(exchange)) = (&polled, &mut self.exchange) {
+            exchange.hears(frame);
+        }
         match &polled {
             Poll::Pending => {}
             Poll::Ready(None) => self.end(Exchange::completed),

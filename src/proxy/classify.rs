@@ -7,18 +7,18 @@
 //! ask, so whoever sends one means no good, and is refused.
 
 use std::borrow::Cow;
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZeroU8;
 
 use http::Method;
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST};
 use http::request::Parts;
 
 use super::answer::Reader;
 use super::fault::{BadRequest, Fault};
-use super::headers::{self, Peer, Seen};
-use super::settings::{CustomerSource, EventSource, ProductSettings, Rule, Settings};
+use super::headers::{Peer, Seen};
+use super::identity::{Asker, Identity, SessionKey};
+use super::settings::{EventSource, ProductSettings, Rule, Settings};
 use crate::admission::{Arrival, Class, Customer, EventKey, ONE_SEAT, ProductId};
 
 /// What a request is.
@@ -27,9 +27,17 @@ pub(crate) struct Classified {
     pub(crate) product: usize,
     pub(crate) class: Class,
     pub(crate) customer: Customer,
+    /// The session it says it is in, for the answer may bind it.
+    pub(crate) session: Option<SessionKey>,
     pub(crate) event: Option<EventKey>,
-    /// How many seats it costs.
+    /// Another event that a header names beside the path.
+    pub(crate) also: Option<EventKey>,
+    /// How many seats it costs, as far as its head says.
     pub(crate) seats: NonZeroU8,
+    /// The class rules of its product by which its body says what it costs.
+    pub(crate) cost_in_body: Option<usize>,
+    /// The class rule that says that memory may answer it.
+    pub(crate) cache: Option<u16>,
     /// What was seen in its headers.
     pub(crate) seen: Seen,
     /// Who reads the answer if it is ours.
@@ -54,17 +62,9 @@ impl Hashes {
         EventKey(self.0.hash_one(("event", name)))
     }
 
-    fn account(&self, source: usize, name: &[u8]) -> Customer {
-        Customer::Account(self.0.hash_one((source, name)))
-    }
-
-    fn address(&self, address: IpAddr) -> Customer {
-        // One household or phone has a /64 of IPv6 to itself.
-        let bits = match address {
-            IpAddr::V4(v4) => u128::from(v4.to_bits()),
-            IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,
-        };
-        Customer::Address(self.0.hash_one(bits))
+    /// The number of anything; what is put in with it keeps kinds apart.
+    pub(super) fn of(&self, what: impl Hash) -> u64 {
+        self.0.hash_one(what)
     }
 }
 
@@ -72,6 +72,7 @@ impl Hashes {
 pub(crate) fn classify(
     settings: &Settings,
     hashes: &Hashes,
+    identity: &Identity,
     request: &Parts,
     seen: Seen,
     reader: Reader,
@@ -83,11 +84,11 @@ pub(crate) fn classify(
     let found = settings.products.iter().enumerate();
     let mut found = found.filter(|(_, product)| matches_any(&product.rules, request, &asked, &path));
     let (product, found) = found.next().ok_or(Fault::NoProduct)?;
-    let (class, seats) = class_of(found, request, &asked, &path);
-    let (class, seats) = if preflight { (class_of_preflight(class), ONE_SEAT) } else { (class, seats) };
-    let customer = customer(settings, hashes, request, seen, peer);
-    let event = if class == Class::Commit { event(settings, hashes, request, &path) } else { None };
-    Ok(Classified { product, class, customer, event, seats, seen, reader })
+    let ranked = rank(found, request, &asked, &path);
+    let Ranked { class, seats, cost_in_body, cache } = if preflight { ranked.of_preflight() } else { ranked };
+    let Asker { customer, session } = identity.of(request, seen, peer);
+    let (event, also) = if class == Class::Commit { events(settings, hashes, request, &path) } else { (None, None) };
+    Ok(Classified { product, class, customer, session, event, also, seats, cost_in_body, cache, seen, reader })
 }
 
 /// The method that a browser asks leave for: its preflight belongs where the request behind it does.
@@ -96,15 +97,35 @@ fn asked_leave_for(request: &Parts) -> Method {
     method.and_then(Result::ok).unwrap_or(Method::OPTIONS)
 }
 
-/// A preflight is no step of a journey: no bet is in it, and a pass is not earned by asking whether one may ask. What is
-/// served in every state is asked leave for in every state too, or a browser could not send it.
-fn class_of_preflight(class: Class) -> Class {
-    if class.is_of_a_journey() { Class::Read } else { class }
+/// What the class rules say.
+struct Ranked {
+    class: Class,
+    seats: NonZeroU8,
+    cost_in_body: Option<usize>,
+    cache: Option<u16>,
 }
 
-fn class_of(product: &ProductSettings, request: &Parts, method: &Method, path: &str) -> (Class, NonZeroU8) {
-    let matched = product.classes.iter().find(|class| matches_any(&class.rules, request, method, path));
-    matched.map_or((product.default_class, ONE_SEAT), |found| (found.class, found.seats))
+impl Ranked {
+    /// A preflight is no step of a journey: no bet is in it, and a pass is not earned by asking whether one may ask.
+    /// What is served in every state is asked leave for in every state too, or a browser could not send it.
+    fn of_preflight(self) -> Ranked {
+        let class = if self.class.is_of_a_journey() { Class::Read } else { self.class };
+        Ranked { class, seats: ONE_SEAT, cost_in_body: None, cache: None }
+    }
+}
+
+fn rank(product: &ProductSettings, request: &Parts, method: &Method, path: &str) -> Ranked {
+    let matched = product.classes.iter().position(|class| matches_any(&class.rules, request, method, path));
+    let Some(place) = matched else {
+        return Ranked { class: product.default_class, seats: ONE_SEAT, cost_in_body: None, cache: None };
+    };
+    let found = &product.classes[place];
+    Ranked {
+        class: found.class,
+        seats: found.seats.of_head(request),
+        cost_in_body: found.seats.pointer().map(|_| place),
+        cache: found.cache.as_ref().map(|_| place as u16),
+    }
 }
 
 fn matches_any(rules: &[Rule], request: &Parts, method: &Method, path: &str) -> bool {
@@ -132,48 +153,22 @@ fn host_is(request: &Parts, host: &str) -> bool {
     name.eq_ignore_ascii_case(host.as_bytes())
 }
 
-fn customer(settings: &Settings, hashes: &Hashes, request: &Parts, seen: Seen, peer: &Peer) -> Customer {
-    for (index, source) in settings.customer.iter().enumerate() {
-        let name = match source {
-            CustomerSource::Header(name) if peer.trusted => request.headers.get(name).map(|value| value.as_bytes()),
-            CustomerSource::Header(_) => None,
-            CustomerSource::Cookie(_) if !seen.cookie => None,
-            CustomerSource::Cookie(name) => cookie(request, name),
-            CustomerSource::Address => break,
-        };
-        if let Some(name) = name.filter(|name| !name.is_empty()) {
-            return hashes.account(index, name);
-        }
-    }
-    if !seen.forwarding {
-        return hashes.address(peer.address);
-    }
-    hashes.address(headers::client_address(peer, &request.headers, &settings.listen.trusted))
-}
-
-fn cookie<'a>(request: &'a Parts, name: &str) -> Option<&'a [u8]> {
-    let lines = request.headers.get_all(COOKIE).into_iter();
-    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-}
-
-/// A name in the path goes before one in a header, whatever their order in the file: what the backend is asked for is
-/// in the path, and a header beside it must not take a bet out of a closed race.
-fn event(settings: &Settings, hashes: &Hashes, request: &Parts, path: &str) -> Option<EventKey> {
+/// The events that a bet's head names: in its path, and another in a header beside it. Both count: what the backend is
+/// asked for is in the path, and a header must not take a bet out of a closed race.
+fn events(settings: &Settings, hashes: &Hashes, request: &Parts, path: &str) -> (Option<EventKey>, Option<EventKey>) {
     let in_path = settings.event.iter().find_map(|source| match source {
         EventSource::PathAfter(prefix) => {
             let rest = path.strip_prefix(prefix.as_str())?;
             rest.split('/').next().filter(|segment| !segment.is_empty()).map(str::as_bytes)
         }
-        EventSource::Header(_) => None,
+        EventSource::Header(_) | EventSource::Json(_) => None,
     });
-    let in_header = || {
-        settings.event.iter().find_map(|source| match source {
-            EventSource::Header(name) => request.headers.get(name).map(|value| value.as_bytes()),
-            EventSource::PathAfter(_) => None,
-        })
-    };
-    in_path.or_else(in_header).map(|name| hashes.event(name))
+    let in_header = settings.event.iter().find_map(|source| match source {
+        EventSource::Header(name) => request.headers.get(name).map(|value| value.as_bytes()),
+        EventSource::PathAfter(_) | EventSource::Json(_) => None,
+    });
+    let also = in_path.and(in_header).filter(|name| Some(*name) != in_path);
+    (in_path.or(in_header).map(|name| hashes.event(name)), also.map(|name| hashes.event(name)))
 }
 
 /// Rules as requests are compared with them: a path written with `%62` or `//` means the path that is served.
@@ -281,13 +276,6 @@ mod tests {
             request = request.header(*name, *value);
         }
         request.body(()).expect("a plain request").into_parts().0
-    }
-
-    #[test]
-    fn a_cookie_is_found_by_its_whole_name() {
-        let request = parts(&[("cookie", "xsession=1; session=abc; session2=z")]);
-        assert_eq!(cookie(&request, "session"), Some(&b"abc"[..]));
-        assert_eq!(cookie(&request, "sess"), None);
     }
 
     #[test]

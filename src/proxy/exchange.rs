@@ -4,14 +4,17 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, Response};
+use bytes::Bytes;
+use http::{Method, Request, Response, Version};
+use http_body::Frame;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::admit::Admitted;
 use super::body::AnswerBody;
-use super::fault::Fault;
+use super::fault::{Fault, Unanswered};
 use super::headers;
+use super::once::First;
 use super::patience::BodyError;
 use super::upload::RequestBody;
 use super::upstream::{Borrowed, Pool};
@@ -24,6 +27,8 @@ pub(crate) struct Exchange {
     connection: Option<Borrowed>,
     outcome: Outcome,
     carried: bool,
+    /// Others wait for what this hears. Boxed: few requests have any.
+    first: Option<Box<First>>,
 }
 
 /// The head of a backend's answer, and what is still under way.
@@ -36,13 +41,26 @@ pub(crate) struct Answered {
 
 impl Exchange {
     /// A request with this method is about to be sent.
-    pub(super) fn new(pool: Rc<Pool>, admitted: Admitted, method: &Method) -> Exchange {
-        let carried = is_carried(method);
-        Exchange { pool, admitted: Some(admitted), connection: None, outcome: Outcome::Failed, carried }
+    pub(super) fn new(pool: Rc<Pool>, admitted: Admitted, method: &Method, first: Option<Box<First>>) -> Exchange {
+        let carried = is_carried(method, first.as_deref());
+        Exchange { pool, admitted: Some(admitted), connection: None, outcome: Outcome::Failed, carried, first }
     }
 
-    /// It is sent over this connection.
+    /// What is heard instead when it must not be sent after all, because betting on what it is for has stopped since it was let
+    /// through; the seat is given back then. `waited` when anything was waited for since.
+    pub(super) fn is_too_late(&mut self, waited: bool) -> Option<Unanswered> {
+        let refused = self.admitted.as_ref()?.forbidden_by_now(waited)?;
+        self.end(Outcome::Abandoned);
+        // Others may wait for what this hears; and a bet that was sent before, with its answer lost, may have been placed.
+        let heard = self.first.as_mut().map_or(Ok(refused), |first| first.refused(refused));
+        Some(heard.map_or_else(Unanswered::Fault, Unanswered::Refused))
+    }
+
+    /// It is sent over this connection; over none when it is certain that no byte of it has left.
     pub(super) fn over(&mut self, connection: Option<Borrowed>) {
+        if let Some(first) = &mut self.first {
+            first.is_sent(connection.is_some());
+        }
         self.connection = connection;
     }
 
@@ -62,7 +80,7 @@ impl Exchange {
         let status = response.status();
         if !headers::is_relayable(status, response.headers()) {
             self.broke();
-            return Err(Fault::BrokenAnswer);
+            return Err(self.failed(Fault::BrokenAnswer));
         }
         self.pool.hints.hear(response.headers_mut());
         // A backend that says it is overloaded has not answered, as far as its limit is concerned.
@@ -87,6 +105,21 @@ impl Exchange {
         if let Some(admitted) = self.admitted.take() {
             admitted.finish(self.outcome, now);
         }
+        if let Some(first) = &mut self.first {
+            first.ends();
+        }
+    }
+
+    /// A piece of the answer is on its way to the client.
+    pub(crate) fn hears(&mut self, piece: &Frame<Bytes>) {
+        if let (Some(first), Some(data)) = (&mut self.first, piece.data_ref()) {
+            first.hears(data);
+        }
+    }
+
+    /// There will be no answer. What the client hears comes back.
+    pub(super) fn failed(&mut self, fault: Fault) -> Fault {
+        self.first.as_mut().map_or(fault, |first| first.failed(fault))
     }
 
     /// The backend broke off before or within its answer.
@@ -97,7 +130,7 @@ impl Exchange {
 
     /// Broken off before an answer: by the client, when its body broke off, else by the backend.
     pub(super) fn broken_by(mut self, client: Option<BodyError>) -> Fault {
-        match client {
+        let fault = match client {
             Some(error) => {
                 self.end(Outcome::Abandoned);
                 error.into()
@@ -106,7 +139,8 @@ impl Exchange {
                 self.broke();
                 Fault::BrokenAnswer
             }
-        }
+        };
+        self.failed(fault)
     }
 
     /// Over, and the connection with it.
@@ -119,9 +153,24 @@ impl Exchange {
 }
 
 /// What may change something is carried to its end even when the client hangs up: the backend goes on with it
-/// anyway, so its seat is not free, and a bet must not be cut half-way.
-pub(crate) fn is_carried(method: &Method) -> bool {
-    !method.is_safe()
+/// anyway, so its seat is not free, and a bet must not be cut half-way. So is what others wait for.
+pub(crate) fn is_carried(method: &Method, first: Option<&First>) -> bool {
+    !method.is_safe() || first.is_some()
+}
+
+impl Answered {
+    /// The answer, as the client gets it.
+    pub(crate) fn relay(self) -> Response<AnswerBody> {
+        let Answered { response, mut exchange, end } = self;
+        let idle = exchange.pool.timeouts().idle;
+        let (mut head, incoming) = response.into_parts();
+        headers::to_client(&mut head.headers, head.version);
+        head.version = Version::HTTP_11;
+        if let Some(first) = &mut exchange.first {
+            first.answered(&head);
+        }
+        Response::from_parts(head, AnswerBody::relay(incoming, exchange, idle, end))
+    }
 }
 
 /// An exchange that goes on when whoever waits for it has gone: its answer is then read to the end and
@@ -131,17 +180,22 @@ pub(crate) struct Carried {
     exchange: Option<Exchanging>,
 }
 
-type Exchanging = Pin<Box<dyn Future<Output = Result<Answered, Fault>>>>;
+type Exchanging = Pin<Box<dyn Future<Output = Result<Answered, Unanswered>>>>;
 
 impl Carried {
-    pub(crate) fn new(pool: Rc<Pool>, request: Request<RequestBody>, admitted: Admitted) -> Carried {
+    pub(crate) fn new(
+        pool: Rc<Pool>,
+        request: Request<RequestBody>,
+        admitted: Admitted,
+        first: Option<Box<First>>,
+    ) -> Carried {
         let by = pool.clone();
-        Carried { pool, exchange: Some(Box::pin(async move { by.exchange(request, admitted).await })) }
+        Carried { pool, exchange: Some(Box::pin(async move { by.exchange(request, admitted, first).await })) }
     }
 }
 
 impl Future for Carried {
-    type Output = Result<Answered, Fault>;
+    type Output = Result<Answered, Unanswered>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let exchange = self.exchange.as_mut().expect("a future is not polled after it is ready");
@@ -154,10 +208,9 @@ impl Future for Carried {
 impl Drop for Carried {
     fn drop(&mut self) {
         let Some(exchange) = self.exchange.take() else { return };
-        let idle = self.pool.timeouts().idle;
         self.pool.carry(async move {
-            if let Ok(Answered { response, exchange, end }) = exchange.await {
-                AnswerBody::relay(response.into_body(), exchange, idle, end).read_out().await;
+            if let Ok(answered) = exchange.await {
+                answered.relay().into_body().read_out().await;
             }
         });
     }

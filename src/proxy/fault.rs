@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::admission::Refused;
+
 /// Why a request could not be answered by its backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -21,6 +23,27 @@ pub enum Fault {
     NoAnswer(Duration),
     /// We have no descriptor left for a connection to a backend.
     OutOfDescriptors,
+    /// The idempotency key was that of another request.
+    KeyReused,
+    /// The same request was answered already, and its answer is not kept.
+    AnsweredElsewhere,
+    /// The same request was sent before, and its answer lost.
+    OutcomeUnknown,
+}
+
+/// Why a request that was let through has no answer of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// Something broke.
+    Fault(Fault),
+    /// It must not be sent any more; nothing was.
+    Refused(Refused),
+}
+
+impl From<Fault> for Unanswered {
+    fn from(fault: Fault) -> Unanswered {
+        Unanswered::Fault(fault)
+    }
 }
 
 /// How a request breaks HTTP, or a bound.
@@ -44,7 +67,7 @@ pub enum BadRequest {
 
 impl Fault {
     /// Labels of every fault, for metrics.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 16] = [
         "bad_host",
         "bad_target",
         "uri_too_long",
@@ -58,6 +81,9 @@ impl Fault {
         "backend_broken_answer",
         "backend_timeout",
         "out_of_descriptors",
+        "key_reused",
+        "answered_elsewhere",
+        "outcome_unknown",
     ];
 
     /// The place in [`Fault::NAMES`].
@@ -76,6 +102,9 @@ impl Fault {
             Fault::BrokenAnswer => 10,
             Fault::NoAnswer(_) => 11,
             Fault::OutOfDescriptors => 12,
+            Fault::KeyReused => 13,
+            Fault::AnsweredElsewhere => 14,
+            Fault::OutcomeUnknown => 15,
         }
     }
 
@@ -93,18 +122,21 @@ impl Fault {
             Fault::BadRequest(BadRequest::Upgrade | BadRequest::Coding) => StatusCode::NOT_IMPLEMENTED,
             Fault::NoProduct => StatusCode::NOT_FOUND,
             Fault::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
-            Fault::Unreachable | Fault::BrokenAnswer => StatusCode::BAD_GATEWAY,
+            Fault::Unreachable | Fault::BrokenAnswer | Fault::OutcomeUnknown => StatusCode::BAD_GATEWAY,
             Fault::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
             Fault::OutOfDescriptors => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::AnsweredElsewhere => StatusCode::CONFLICT,
         }
     }
 
     /// The `Proxy-Status` error type (RFC 9209, section 2.3).
     pub const fn proxy_status(self) -> &'static str {
         match self {
-            Fault::BadRequest(_) | Fault::NoProduct | Fault::ClientTimeout => "http_request_error",
+            Fault::BadRequest(_) | Fault::NoProduct | Fault::ClientTimeout | Fault::KeyReused => "http_request_error",
             Fault::Unreachable => "destination_unavailable",
-            Fault::BrokenAnswer => "http_response_incomplete",
+            Fault::BrokenAnswer | Fault::OutcomeUnknown => "http_response_incomplete",
+            Fault::AnsweredElsewhere => "http_response_body_size",
             Fault::NoAnswer(_) => "http_response_timeout",
             Fault::OutOfDescriptors => "proxy_internal_error",
         }
@@ -125,12 +157,24 @@ impl Fault {
             Fault::Unreachable => "The service behind this proxy cannot be reached just now.",
             Fault::BrokenAnswer => "The service behind this proxy broke off before it answered.",
             Fault::NoAnswer(_) => "The service behind this proxy did not answer in time.",
+            Fault::KeyReused => {
+                "This idempotency key was used for another request. This one was not passed on; the other stands."
+            }
+            Fault::AnsweredElsewhere => "This was answered on another connection. Please look it up there.",
+            Fault::OutcomeUnknown => {
+                "The answer to an earlier try was lost on the way: it may have been carried out, or not. It is being checked."
+            }
             Fault::OutOfDescriptors => "This server has more to do than it can.",
         }
     }
 
     /// Whether the backend may have acted on the request although no answer came.
     pub const fn leaves_outcome_unknown(self) -> bool {
-        matches!(self, Fault::BrokenAnswer | Fault::NoAnswer(_))
+        matches!(self, Fault::BrokenAnswer | Fault::NoAnswer(_) | Fault::OutcomeUnknown)
+    }
+
+    /// Whether something came of the request that its customer may look up.
+    pub const fn can_be_looked_up(self) -> bool {
+        self.leaves_outcome_unknown() || matches!(self, Fault::AnsweredElsewhere)
     }
 }

@@ -24,7 +24,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// Headers by which a proxy tells who the client was; a stranger's are taken off.
-const FORWARDING: [HeaderName; 4] = [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST];
+pub(super) static FORWARDING: [HeaderName; 4] = [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST];
 const VIA_11: HeaderValue = HeaderValue::from_static("1.1 sluss");
 const VIA_10: HeaderValue = HeaderValue::from_static("1.0 sluss");
 const HTTP: HeaderValue = HeaderValue::from_static("http");

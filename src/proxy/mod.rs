@@ -15,8 +15,13 @@ mod watch;
 pub mod worker;
 mod receive;
 pub mod classify;
+pub mod event;
+pub(crate) mod identity;
+mod reads;
 pub mod admit;
 mod observe;
+mod once;
+mod lookup;
 mod balance;
 mod standing;
 mod upload;
@@ -41,8 +46,9 @@ use admit::{Admitted, Asked};
 use body::AnswerBody;
 use classify::Classified;
 use exchange::Answered;
-use fault::Fault;
+use fault::{Fault, Unanswered};
 use headers::{Peer, Seen};
+use once::{First, Keyed, Turn};
 use upload::RequestBody;
 use watch::Watch;
 
@@ -90,36 +96,74 @@ async fn handle(
     peer: &Peer,
     what: Classified,
     parts: Parts,
+    body: RequestBody,
+) -> Response<AnswerBody> {
+    // 2b  what memory answers goes no further, and costs less than a no
+    if let Some(answer) = reads::answer(worker, peer, what, &parts, body.is_empty()).await {
+        return answer;
+    }
+    let mut answer = go_on(worker, peer, what, parts, body).await;
+    if what.cache.is_some() {
+        reads::note_bypass(&mut answer);
+    }
+    answer
+}
+
+/// A request that asks to pass.
+async fn go_on(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    mut what: Classified,
+    parts: Parts,
     mut body: RequestBody,
 ) -> Response<AnswerBody> {
     // 1  our own strain comes before everything else that could be done for it
-    if let Some(refused) = worker.strain.refuses(what.class, !body.is_empty()) {
+    let keyed = worker.bets().and_then(|bets| bets.keyed(&what, &parts));
+    let keyed = keyed.as_ref();
+    if let Some(refused) = worker.strain.refuses(what.class, !body.is_empty())
+        && !once::is_known(worker, keyed)
+    {
         return overloaded(worker, what, refused);
     }
     // A seat is asked for when the request is there, but a no is told before the rest of it is waited for.
     if !body.is_empty() {
-        if let Some(refused) = refused_already(worker, what) {
-            return worker.answers().refuse(what.product, what.class, refused, what.reader);
+        if let Some(refused) = refused_already(worker, what, keyed) {
+            return refuse(worker, what, refused);
         }
         let most = worker.settings.listen.limits.waiting_body_bytes;
         match body.read_first(most, || worker.strain.keeps(what.class)).await {
             Ok(None) => {}
+            Ok(Some(_)) if once::is_known(worker, keyed) => {}
             Ok(Some(refused)) => return overloaded(worker, what, refused),
             Err(broken) => return worker.fault(broken.into(), Some(what.class), what.reader),
         }
     }
+    // 2½ what was asked for before is not sent again
+    let first = match once::turn(worker, what, keyed, &body).await {
+        Turn::Go(first) => first,
+        Turn::Told(answer) => return answer,
+    };
+    // 2  and what only its body says: which event, what it costs
+    let events = event::told(worker, &mut what, &parts, &body);
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
-    let admitted = match admitted(worker, what, arrived).await {
+    let mut admitted = match admitted(worker, what, arrived).await {
         Ok(admitted) => admitted,
-        Err(refused) => return worker.answers().refuse(what.product, what.class, refused, what.reader),
+        Err(refused) => return once::refused(worker, what, keyed, first, refused),
     };
+    admitted.is_for(events);
     let waited = admitted.since().since(arrived);
     // 6-7  a backend, a connection, the answer
-    match forward(worker, peer, what, parts, body, admitted).await {
-        Err(fault) => worker.fault(fault, Some(what.class), what.reader),
-        Ok(answered) => {
-            let mut answer = worker.relay(what.product, answered);
+    match forward(worker, peer, what, (parts, body), admitted, first).await {
+        Err(Unanswered::Fault(fault)) => worker.fault_of(fault, what, keyed),
+        Err(Unanswered::Refused(refused)) => {
+            worker.metrics.products[what.product].refused(what.class, refused.refusal, false);
+            refuse(worker, what, refused)
+        }
+        Ok(mut answered) => {
+            let status = answered.response.status();
+            identity::hear(worker, &what, status, answered.response.headers_mut());
+            let mut answer = answered.relay();
             if !waited.is_zero() {
                 answer.headers_mut().append("server-timing", waiting_entry(waited));
             }
@@ -131,13 +175,21 @@ async fn handle(
 /// The no of a proxy that must look after itself, before admission is asked.
 fn overloaded(worker: &Worker, what: Classified, refused: Refused) -> Response<AnswerBody> {
     refused_at_once(worker, what, refused);
+    refuse(worker, what, refused)
+}
+
+fn refuse(worker: &Worker, what: Classified, refused: Refused) -> Response<AnswerBody> {
+    worker.shared.identity.refused(what.customer, refused.refusal);
     worker.answers().refuse(what.product, what.class, refused, what.reader)
 }
 
 /// The no that a request hears whose body has still to come.
-fn refused_already(worker: &Worker, what: Classified) -> Option<Refused> {
+fn refused_already(worker: &Worker, what: Classified, keyed: Option<&Keyed>) -> Option<Refused> {
     let (gate, id) = worker.gate(what.product);
     let refused = gate.would_refuse(&what.arrival(id), worker.clock.now())?;
+    if once::is_known(worker, keyed) {
+        return None;
+    }
     refused_at_once(worker, what, refused);
     Some(refused)
 }
@@ -201,16 +253,16 @@ async fn forward(
     worker: &Rc<Worker>,
     peer: &Peer,
     what: Classified,
-    parts: Parts,
-    body: RequestBody,
+    (parts, body): (Parts, RequestBody),
     admitted: Admitted,
-) -> Result<Answered, Fault> {
+    first: Option<Box<First>>,
+) -> Result<Answered, Unanswered> {
     let pool = worker.pool(what.product).clone();
     let request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
-    if exchange::is_carried(request.method()) {
-        exchange::Carried::new(pool, request, admitted).await
+    if exchange::is_carried(request.method(), first.as_deref()) {
+        exchange::Carried::new(pool, request, admitted, first).await
     } else {
-        pool.exchange(request, admitted).await
+        pool.exchange(request, admitted, first).await
     }
 }
 

@@ -7,10 +7,17 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 
+use super::event::pointer::Pointer;
 use super::ledger;
+pub use super::lookup::Lookup;
+use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
 
 mod answers;
+pub use super::identity::settings::{
+    BoundBy, CustomerSource, KeySettings, MachineSettings, MachineToken, Prefix, SessionSettings, TokenPlace,
+    TokenSettings,
+};
 pub use answers::{CorsSettings, Language, Link, Origins, PageSettings};
 
 /// Everything the proxy needs to run.
@@ -24,10 +31,21 @@ pub struct Settings {
     pub cors: Option<CorsSettings>,
     /// What people see who navigate to a refusal or a fault.
     pub pages: PageSettings,
+    /// What memory holds of answers to reads.
+    pub cache: CacheSettings,
     /// Where a request's customer is looked for; the first that is present wins.
     pub customer: Vec<CustomerSource>,
+    /// Where a bet's events are looked for; all that are named count.
+    /// What of an address makes one customer.
+    pub prefix: Prefix,
+    /// Machines that ask by themselves, looked for before customers; a domain knows them by index.
+    pub machines: Vec<MachineSettings>,
     /// Where a bet's event is looked for; the first that is present wins.
     pub event: Vec<EventSource>,
+    /// What is carried out once, however often it is asked for.
+    pub once: OnceSettings,
+    /// The largest body that is looked into for an event or a cost.
+    pub json_bytes: usize,
     /// Products in the order of the file: the first whose rules match has the request.
     pub products: Vec<ProductSettings>,
     /// Backend pools; products name them by index.
@@ -94,17 +112,6 @@ pub struct ClientTimeouts {
     pub send: Duration,
 }
 
-/// One place where a customer's identity may stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CustomerSource {
-    /// A header; counts only from trusted networks, and is taken off what strangers send.
-    Header(HeaderName),
-    /// A cookie of this name. Its value is whatever the client says.
-    Cookie(String),
-    /// The client's network address: IPv4 whole, IPv6 its /64.
-    Address,
-}
-
 /// One place where the event of a bet may stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventSource {
@@ -112,6 +119,25 @@ pub enum EventSource {
     Header(HeaderName),
     /// The path segment right after this prefix, which ends in `/`.
     PathAfter(String),
+    /// This place in a JSON body.
+    Json(Pointer),
+}
+
+/// What is carried out once, however often it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnceSettings {
+    /// Where the key stands that says which requests are the same; the first that is present. Empty: nowhere.
+    pub headers: Vec<HeaderName>,
+    /// By class, whether its requests are looked at.
+    pub classes: [bool; Class::COUNT],
+    /// How long a request is known after its answer.
+    pub keep: Duration,
+    /// The most requests that are known.
+    pub bets: usize,
+    /// The most bytes of their answers that are kept.
+    pub memory: usize,
+    /// Bytes of an answer's body beyond which it is not kept.
+    pub answer_bytes: usize,
 }
 
 /// One product as the proxy sees it.
@@ -125,6 +151,10 @@ pub struct ProductSettings {
     pub classes: Vec<ClassRules>,
     /// The class of what no rule matches; never `protected`.
     pub default_class: Class,
+    /// Whether its backends carry out what has the same idempotency key once, so that it may be sent to them again.
+    pub honours_idempotency_key: bool,
+    /// Where its customers look up what became of a bet whose answer was lost.
+    pub lookup: Option<Lookup>,
     /// Index of its backend pool.
     pub pool: usize,
     /// Index of its domain.
@@ -139,9 +169,58 @@ pub struct ClassRules {
     /// The class.
     pub class: Class,
     /// How many seats such a request costs.
-    pub seats: NonZeroU8,
+    pub seats: Seats,
+    /// Their answers are anybody's.
+    pub cache: Option<CacheRule>,
     /// Any of these rules makes a request one of them.
     pub rules: Vec<Rule>,
+}
+
+/// What says how many seats a request costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seats {
+    /// All cost the same.
+    Always(NonZeroU8),
+    /// It says so itself.
+    From(SeatsFrom),
+}
+
+/// Where a request says how much it is: a number, or a list to be counted. One that does not say costs one seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatsFrom {
+    /// Where it stands.
+    pub source: SeatsSource,
+    /// So many cost one seat.
+    pub per: NonZeroU32,
+    /// More than this it never costs.
+    pub most: NonZeroU8,
+}
+
+/// A place where a number may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SeatsSource {
+    /// A header.
+    Header(HeaderName),
+    /// This place in a JSON body.
+    Json(Pointer),
+}
+
+/// What memory holds of answers to reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Bytes of all answers; the least used go first.
+    pub memory: u64,
+    /// Bytes of one answer's body. Larger ones are not kept.
+    pub object: usize,
+}
+
+/// Answers that are anybody's: they are fetched for all who ask, and given to all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheRule {
+    /// How long they are good.
+    pub terms: Terms,
+    /// Headers that a fetch carries beside the usual ones; requests that differ in them ask for different objects.
+    pub headers: Vec<HeaderName>,
 }
 
 /// What a request must look like; every part that is given must match.
@@ -168,6 +247,8 @@ pub struct PoolSettings {
     pub timeouts: BackendTimeouts,
     /// The most idle connections kept to each backend by each worker.
     pub idle_connections: usize,
+    /// Second tries in a hundred requests.
+    pub retry_budget: u32,
     /// Index of the pool's domain, and of its resource there.
     pub domain: usize,
     /// See [`domain`](Self::domain).

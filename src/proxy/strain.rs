@@ -99,7 +99,8 @@ impl Strain {
         }
     }
 
-    fn no(&self) -> Refused {
+    /// The no of a proxy that has no room.
+    pub(crate) fn no(&self) -> Refused {
         Refused { refusal: Refusal::ProxyOverloaded, retry_after: self.come_back() }
     }
 }

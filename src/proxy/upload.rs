@@ -55,6 +55,11 @@ enum Progress {
 const MOST_SWALLOWED: u64 = 64 * 1024;
 
 impl RequestBody {
+    /// Of a request of our own.
+    pub(crate) fn none() -> RequestBody {
+        RequestBody(None)
+    }
+
     /// The body of a request with these headers.
     pub(crate) fn new(incoming: Incoming, headers: &HeaderMap, worker: &Worker, watch: &Rc<Watch>) -> RequestBody {
         let listen = &worker.settings.listen;
@@ -81,6 +86,22 @@ impl RequestBody {
     /// Whether there is one.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// What `of` makes of all its bytes, if they are there.
+    pub(crate) fn whole<T>(&self, of: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let Some(upload) = &self.0 else { return Some(of(&[])) };
+        if upload.rest.is_some() {
+            return None;
+        }
+        let mut pieces = upload.read.iter().filter_map(Frame::data_ref);
+        match (pieces.next(), pieces.next()) {
+            (Some(only), None) => Some(of(only)),
+            _ => {
+                let all = upload.read.iter().filter_map(Frame::data_ref);
+                Some(of(&all.flat_map(|piece| piece.iter().copied()).collect::<Vec<u8>>()))
+            }
+        }
     }
 
     /// Read it to its end, or until `most` bytes are held. A seat is asked for when this is done: a client that

@@ -2,7 +2,8 @@
 //!
 //! Each worker keeps its own idle connections, newest first: no lock, and the oldest are those that
 //! expire. A request is sent again only when hyper hands it back unsent, on another connection or to
-//! another backend; once a byte may have left, it is never repeated.
+//! another backend, and as often as the [budget](RetryBudget) of this worker allows; once a byte may have left, it is never
+//! repeated.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,14 +19,16 @@ use super::balance::{self, Outstanding};
 use super::clock::Clock;
 use super::descriptors;
 use super::exchange::{Answered, Exchange};
-use super::fault::Fault;
+use super::fault::{Fault, Unanswered};
 use super::hints::Hints;
 use super::ledger::{self, Account};
+use super::once::First;
 use super::settings::BackendTimeouts;
 use super::standing::Standing;
 use super::stream::BackendStream;
 use super::upload::RequestBody;
 use crate::admission::random::Random;
+use crate::admission::retry_budget::RetryBudget;
 use crate::admission::{Outcome, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
 
@@ -38,6 +41,7 @@ pub(crate) struct Pool {
     timeouts: BackendTimeouts,
     most_idle: usize,
     random: Cell<Random>,
+    retries: RefCell<RetryBudget>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<UpstreamMetrics>,
     /// Exchanges that go on although their client has hung up.
@@ -57,6 +61,15 @@ pub(super) struct Borrowed {
     pub(super) outstanding: Outstanding,
     /// Nothing has been sent over it before.
     fresh: bool,
+}
+
+/// What has been tried for one request.
+#[derive(Default)]
+struct Tries {
+    /// Backends that did not take it.
+    failed_at: Vec<usize>,
+    /// Each further connection is one out of the budget.
+    begun: bool,
 }
 
 /// New connections tried for one request before it is given up.
@@ -103,6 +116,7 @@ impl Pool {
             timeouts: settings.timeouts.clone(),
             most_idle: settings.idle_connections,
             random: Cell::new(Random::new(seed)),
+            retries: RefCell::new(RetryBudget::new(settings.retry_budget, clock.now())),
             clock,
             carried: Cell::new(0),
             account,
@@ -139,60 +153,69 @@ impl Pool {
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
         admitted: Admitted,
-    ) -> Result<Answered, Fault> {
+        first: Option<Box<First>>,
+    ) -> Result<Answered, Unanswered> {
         let started = admitted.since();
+        self.retries.borrow_mut().request(started);
         let by = |after| Instant::from_std(self.clock.instant(started + after));
         let end = by(self.timeouts.total);
         let head_by = by(self.timeouts.first_byte.min(self.timeouts.total));
         let upload = request.body().fate();
-        let mut exchange = Exchange::new(self.clone(), admitted, request.method());
-        let mut tried = Vec::new();
+        let mut exchange = Exchange::new(self.clone(), admitted, request.method(), first);
+        let mut tries = Tries::default();
+        let mut sent_before = false;
         loop {
-            let mut connection = match self.connect(started, &mut tried).await {
+            let mut connection = match self.connect(started, &mut tries).await {
                 Ok(connection) => connection,
                 Err(fault) => {
                     // Nobody there says nothing about how much the others can take.
                     exchange.end(Outcome::Abandoned);
-                    return Err(fault);
+                    return Err(exchange.failed(fault).into());
                 }
             };
             let (backend, fresh) = (connection.backend, connection.fresh);
+            // A bet may have come too late while a connection was made.
+            if let Some(too_late) = exchange.is_too_late(fresh || sent_before || !tries.failed_at.is_empty()) {
+                self.put_back(backend, connection.sender, self.clock.now());
+                return Err(too_late);
+            }
             let sent = connection.sender.try_send_request(request);
             exchange.over(Some(connection));
             match timeout_at(head_by, sent).await {
-                Ok(Ok(response)) => return exchange.answered(response, started, end),
+                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)?),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here, or a backend
                     // that closes what it has just accepted.
                     Some(unsent) => {
                         exchange.over(None);
+                        sent_before = true;
                         request = unsent;
                         if fresh {
-                            tried.push(backend);
+                            tries.failed_at.push(backend);
                         }
                     }
-                    None => return Err(exchange.broken_by(upload.error())),
+                    None => return Err(exchange.broken_by(upload.error()).into()),
                 },
                 // A request that has not come whole yet cannot have been answered.
                 Err(_) if upload.is_unfinished() => {
                     exchange.end(Outcome::Abandoned);
-                    return Err(Fault::ClientTimeout);
+                    return Err(exchange.failed(Fault::ClientTimeout).into());
                 }
                 Err(_) => {
                     self.metrics.timed_out.increment(1);
                     exchange.end(Outcome::Failed);
-                    return Err(Fault::NoAnswer(self.timeouts.first_byte));
+                    return Err(exchange.failed(Fault::NoAnswer(self.timeouts.first_byte)).into());
                 }
             }
         }
     }
 
     /// A connection that is ready to send: an idle one, or a new one to a backend that accepts it.
-    async fn connect(&self, now: Timestamp, tried: &mut Vec<usize>) -> Result<Borrowed, Fault> {
+    async fn connect(&self, now: Timestamp, tries: &mut Tries) -> Result<Borrowed, Fault> {
         let backends = &self.standing.backends;
         let mut short = false;
-        while tried.len() < MOST_ATTEMPTS.min(backends.len()) {
-            let index = balance::choose(backends, tried, now, &self.random);
+        while tries.failed_at.len() < MOST_ATTEMPTS.min(backends.len()) && self.may_try(tries) {
+            let index = balance::choose(backends, &tries.failed_at, now, &self.random);
             let outstanding = Outstanding::at(&backends[index]);
             if let Some(sender) = self.reuse(index, now) {
                 return Ok(Borrowed { sender, backend: index, outstanding, fresh: false });
@@ -212,13 +235,24 @@ impl Pool {
                     self.drop_idle();
                     // A connection is closed by its own task.
                     tokio::task::yield_now().await;
+                    tries.begun = false;
                     continue;
                 }
                 Err(_) => {}
             }
-            tried.push(index);
+            tries.failed_at.push(index);
         }
         Err(Fault::Unreachable)
+    }
+
+    /// Whether one more connection may be tried: the first always, others as the budget allows.
+    fn may_try(&self, tries: &mut Tries) -> bool {
+        if !std::mem::replace(&mut tries.begun, true) {
+            return true;
+        }
+        let may = self.retries.borrow_mut().retry(self.clock.now());
+        self.metrics.tried_again(may);
+        may
     }
 
     /// The newest idle connection that still works.

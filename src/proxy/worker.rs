@@ -20,12 +20,15 @@ use super::answer::{Answers, Pages, Reader};
 use super::body::AnswerBody;
 use super::classify::{self, Classified, Hashes};
 use super::clock::Clock;
-use super::exchange::Answered;
 use super::fault::Fault;
-use super::headers::{self, Peer, Seen};
+use super::headers::{Peer, Seen};
 use super::hints::Hints;
+use super::identity::Identity;
 use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
+use super::lookup;
+use super::once::{Bets, Keyed};
+use super::reads::Memory;
 use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
 use super::standing::Standing;
@@ -33,7 +36,7 @@ use super::strain::Strain;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
-use crate::telemetry::record::{ProxyMetrics, UpstreamMetrics};
+use crate::telemetry::record::{OnceMetrics, ProxyMetrics, UpstreamMetrics};
 
 /// What all workers share.
 pub struct Shared {
@@ -45,12 +48,16 @@ pub struct Shared {
     pub clock: Clock,
     /// Turns names into numbers.
     pub hashes: Hashes,
+    pub(crate) identity: Identity,
     /// One per pool.
     pub(crate) standings: Vec<Arc<Standing>>,
     /// One per pool.
     hints: Vec<Arc<Hints>>,
     pub(crate) open: Arc<AtomicUsize>,
+    /// Where any class is answered from memory.
+    pub(crate) memory: Option<Arc<Memory>>,
     ledger: Arc<Ledger>,
+    bets: Option<Arc<Bets>>,
     metrics: Arc<ProxyMetrics>,
     pages: Arc<Pages>,
 }
@@ -102,8 +109,11 @@ impl Shared {
             standings: settings.pools.iter().map(standing).collect(),
             gates,
             clock,
+            identity: Identity::new(&settings, hashes.clone(), clock, registry),
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
+            bets: Bets::new(&settings.once, clock, OnceMetrics::new(registry, names())),
+            memory: Memory::new(&settings, clock),
             ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
             metrics: Arc::new(ProxyMetrics::new(registry, names(), settings.listen.workers.get())),
             pages: Arc::new(Pages::new(&settings.pages)),
@@ -119,6 +129,11 @@ impl Shared {
     /// Bytes held for others, as they are accounted for.
     pub fn memory_held(&self) -> usize {
         self.ledger.held()
+    }
+
+    /// Bytes of answers in memory, and the most there may be: none where no class keeps any.
+    pub fn answers_held(&self) -> (u64, u64) {
+        self.memory.as_ref().map_or((0, 0), |memory| (memory.bytes(), self.settings.cache.memory))
     }
 
     /// Every backend: its name, requests under way, and whether it is set aside.
@@ -213,7 +228,7 @@ impl Worker {
         };
         let identity = |source: &CustomerSource| match source {
             CustomerSource::Header(name) => Some(name.clone()),
-            CustomerSource::Cookie(_) | CustomerSource::Address => None,
+            CustomerSource::Token(_) | CustomerSource::Session(_) | CustomerSource::Address => None,
         };
         Rc::new(Worker {
             metrics: shared.metrics.clone(),
@@ -231,7 +246,7 @@ impl Worker {
     }
 
     pub(crate) fn classify(&self, parts: &Parts, seen: Seen, reader: Reader, peer: &Peer) -> Result<Classified, Fault> {
-        classify::classify(&self.settings, &self.shared.hashes, parts, seen, reader, peer)
+        classify::classify(&self.settings, &self.shared.hashes, &self.shared.identity, parts, seen, reader, peer)
     }
 
     /// The answer to a browser that asks what its script may do, where that is ours to give.
@@ -263,14 +278,21 @@ impl Worker {
         self.answers().fault(fault, class, reader)
     }
 
-    /// The backend's answer, as the client gets it.
-    pub(crate) fn relay(&self, product: usize, answered: Answered) -> Response<AnswerBody> {
-        let Answered { response, exchange, end } = answered;
-        let idle = self.pool(product).timeouts().idle;
-        let (mut parts, incoming) = response.into_parts();
-        headers::to_client(&mut parts.headers, parts.version);
-        parts.version = http::Version::HTTP_11;
-        Response::from_parts(parts, AnswerBody::relay(incoming, exchange, idle, end))
+    /// The same to a request of which it is known what it is: where something may have come of it, with the address where
+    /// that is looked up.
+    pub(crate) fn fault_of(&self, fault: Fault, what: Classified, keyed: Option<&Keyed>) -> Response<AnswerBody> {
+        let mut answer = self.fault(fault, Some(what.class), what.reader);
+        let asks = fault.can_be_looked_up() && (what.class == Class::Commit || keyed.is_some());
+        let lookup = self.settings.products[what.product].lookup.as_ref().filter(|_| asks);
+        if let Some(address) = lookup.and_then(|lookup| lookup.address(keyed.map(|keyed| keyed.name().as_bytes()))) {
+            lookup::tell(&mut answer, &address);
+        }
+        answer
+    }
+
+    /// What is known of requests that are carried out once.
+    pub(crate) fn bets(&self) -> Option<&Arc<Bets>> {
+        self.shared.bets.as_ref()
     }
 
     /// There is hardly any memory left: connections that nobody uses go, on both sides.

@@ -11,7 +11,7 @@ mod build;
 
 use std::time::Duration;
 
-pub use build::{OURS, build};
+pub use build::{OURS, build, is_ours};
 pub use observing::Observing;
 pub use ours::Ours;
 

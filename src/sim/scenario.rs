@@ -23,6 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::backend;
+use crate::admission::reads::{ObjectKey, Terms};
 use crate::admission::{self, Class, ProductId};
 use crate::config::{ConfigError, ThisMachine, surroundings};
 
@@ -86,6 +87,8 @@ pub struct Product {
     pub station: usize,
     /// How long the proxy waits for the backend's answer before it gives up on it.
     pub first_byte_timeout: Duration,
+    /// How long answers to steps with an object are good, where ours keeps them.
+    pub cache: Option<Terms>,
     /// Its pool: an index into [`admission::Settings::resources`].
     pub pool: usize,
 }
@@ -197,6 +200,11 @@ pub struct Step {
     pub route: usize,
     /// The event it is for: an index into [`Scenario::events`].
     pub event: Option<usize>,
+    /// In place of that: it is for an event whose betting stops so long after its customer came. An answer after the stop
+    /// is worth nothing.
+    pub stops: Option<Pause>,
+    /// What it reads, where that is anybody's: the number of the name it is written with.
+    pub object: Option<ObjectKey>,
     /// Whether the proxy carries it to its end when the client hangs up, as it does with everything but `GET`.
     pub carried: bool,
     /// Whether it is a bet: what a ledger counts, and what may never be sent twice.

@@ -21,11 +21,14 @@ use crate::admission::Timestamp;
 
 mod attempts;
 mod happen;
+mod races;
 mod people;
+mod reads;
 mod recorder;
 mod requests;
 
 use people::People;
+use reads::Memory;
 use recorder::Recorder;
 use requests::Requests;
 
@@ -53,6 +56,8 @@ enum Due {
     HangsUp(requests::Ticket),
     /// The proxy gives up on the backend of the oldest request of this product that is at the plant.
     TimesOut(u16),
+    /// This reader waits no more for a newer answer.
+    Settles(requests::Ticket),
     /// The scenario's next happening.
     Happens(u16),
     /// Time to look at every product.
@@ -72,10 +77,13 @@ struct World<'a> {
     give_up: Vec<VecDeque<(Timestamp, requests::Ticket)>>,
     law: Box<dyn Law>,
     plant: Plant,
+    /// What is answered from memory, where the law does that.
+    memory: Option<Memory>,
     record: Recorder,
     /// Attempts that reached the plant, and bets that were begun: both are numbered.
     attempts: u64,
     bets: u64,
+    races: races::Races,
 }
 
 impl<'a> World<'a> {
@@ -99,9 +107,11 @@ impl<'a> World<'a> {
             give_up: vec![VecDeque::new(); scenario.products.len()],
             law,
             plant: Plant::new(scenario.plant.clone(), seed),
+            memory: law::is_ours(name).then(Memory::default),
             record: Recorder::new(scenario, name, seed, look_every),
             attempts: 0,
             bets: 0,
+            races: races::Races::default(),
         };
         for (place, happening) in scenario.happenings.iter().enumerate() {
             world.agenda.put(Timestamp::after(happening.at), Due::Happens(place as u16));
@@ -148,6 +158,7 @@ impl<'a> World<'a> {
             Due::Sends(device) => self.send(device),
             Due::HangsUp(ticket) => self.hang_up(ticket),
             Due::TimesOut(product) => self.time_out(usize::from(product)),
+            Due::Settles(ticket) => self.settle(ticket),
             Due::Happens(place) => self.happen(usize::from(place)),
             Due::Look => self.look(),
         }

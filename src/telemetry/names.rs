@@ -43,6 +43,8 @@ table! {
         "Requests answered with an error that is not a refusal, by whose fault and where.";
     PREFLIGHTS = "sluss_proxy_preflights_total", Counter, [],
         "Browsers that asked what a script of another origin may do, and were answered here.";
+    BODIES_UNREAD = "sluss_proxy_bodies_unread_total", Counter, ["product", "wanted", "reason"],
+        "Bodies that did not say which event they are for, or what they cost, by reason; the backend judges them.";
     CONNECTIONS = "sluss_proxy_connections", Gauge, [],
         "Client connections open now.";
     CONNECTIONS_ACCEPTED = "sluss_proxy_connections_accepted_total", Counter, [],
@@ -57,8 +59,26 @@ table! {
         "Memory held for connections and for bodies of those who wait, as it is accounted for.";
     MEMORY_MOST = "sluss_proxy_memory_limit_bytes", Gauge, [],
         "Memory that may be held for them.";
+    TOKENS = "sluss_proxy_tokens_total", Counter, ["verdict"],
+        "Signed tokens of customers: remembered, verified, or why they do not count.";
+    SESSIONS_BOUND = "sluss_proxy_sessions_bound_total", Counter, [],
+        "Sessions that the answer to a login has bound to a customer.";
+    SESSIONS = "sluss_proxy_sessions", Gauge, [],
+        "Sessions that are bound, as of the last that was.";
+    LEARNT = "sluss_proxy_customers_learnt_total", Counter, ["product"],
+        "Logins by which somebody who was known otherwise, or not at all, became a customer who is known.";
+    MACHINE_ARRIVALS = "sluss_proxy_machine_arrivals_total", Counter, ["machine"],
+        "Requests of a machine.";
+    MACHINE_REFUSALS = "sluss_proxy_machine_refusals_total", Counter, ["machine", "refusal"],
+        "Requests of a machine that were turned away, by name.";
     LAG_SECONDS = "sluss_proxy_lag_seconds", Histogram, ["worker"],
         "How late a worker comes to its own timer: everything else on it is late by as much.";
+    READS = "sluss_proxy_reads_total", Counter, ["product", "answer"],
+        "Reads that memory may answer: fresh, stale, coalesced (with another's), miss (asked for all), refused (as the one that asked for all), bypass (went their own way).";
+    CACHE = "sluss_proxy_cache_bytes", Gauge, [],
+        "Bytes of answers kept in memory.";
+    CACHE_MOST = "sluss_proxy_cache_limit_bytes", Gauge, [],
+        "Bytes of answers that may be kept.";
     VERDICTS = "sluss_admission_verdicts_total", Counter, ["product", "class", "verdict"],
         "What admission said to an arrival: proceed, wait or refuse. In observe-only it was said to nobody.";
     REFUSALS = "sluss_admission_refusals_total", Counter, ["product", "class", "refusal"],
@@ -95,6 +115,10 @@ table! {
         "1 while everything is decided and measured and nothing refused.";
     SIGNALS = "sluss_admission_signals_total", Counter, ["verdict"],
         "Close signals for events: believed, implausible or unknown.";
+    SCHEDULE_CHANGES = "sluss_schedule_changes_total", Counter, ["change"],
+        "Changes to the schedule: events put in, moved or removed over the API, files reloaded, files rejected for a mistake.";
+    NEXT_STOP = "sluss_schedule_next_stop_seconds", Gauge, ["product"],
+        "Time to the next betting stop of an open event of a product; absent when there is none (NaN).";
     ALARMS = "sluss_admission_alarms", Gauge, [],
         "Matters that a person should look at: events parked on an implausible signal, products without a backend, frozen ramps.";
     UPSTREAM_SECONDS = "sluss_upstream_answer_seconds", Histogram, ["pool"],
@@ -113,6 +137,20 @@ table! {
         "Requests under way at a backend now.";
     UPSTREAM_ASIDE = "sluss_upstream_set_aside", Gauge, ["backend"],
         "1 while a backend is set aside because it does not accept connections.";
+    UPSTREAM_RETRIES = "sluss_upstream_retries_total", Counter, ["pool"],
+        "Further connections tried for requests that were never sent.";
+    UPSTREAM_RETRIES_WITHHELD = "sluss_upstream_retries_withheld_total", Counter, ["pool"],
+        "Requests that were never sent and not tried again, because the retry budget was used up.";
+    ONCE_DUPLICATES = "sluss_once_duplicates_total", Counter, ["product", "verdict"],
+        "Requests with the idempotency key of an earlier one: in_flight (it waits for the same answer), answered, unknown, or reused for another request.";
+    ONCE_BETS = "sluss_once_bets", Gauge, [],
+        "Requests with an idempotency key that are known now, in flight or kept.";
+    ONCE_UNKNOWN = "sluss_once_unknown_bets", Gauge, [],
+        "Those of them that were sent and whose answer was lost: they keep their room.";
+    ONCE_BYTES = "sluss_once_answer_bytes", Gauge, [],
+        "Memory held for their answers.";
+    ONCE_FORGOTTEN = "sluss_once_forgotten_total", Counter, ["what"],
+        "What made room before its time: an answer (who asks again hears that there was one), or a bet (it would be sent again).";
     BUILD = "sluss_build_info", Gauge, ["version"],
         "Always 1; the version is in the label.";
     RESIDENT = "process_resident_memory_bytes", Gauge, [],

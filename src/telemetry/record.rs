@@ -7,10 +7,13 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::export::Registry;
 use super::names;
+use crate::admission::once::Forgotten;
 use crate::admission::resource::Hinted;
 use crate::admission::{Class, Refusal};
 use crate::proxy::admit::Decided;
+use crate::proxy::event::{Unread, Wanted};
 use crate::proxy::fault::Fault;
+use crate::proxy::identity::tokens::Flaw;
 
 /// Everything the proxy counts, apart from backends.
 pub struct ProxyMetrics {
@@ -43,12 +46,37 @@ pub struct ProductMetrics {
     /// Those that had to wait.
     pub waited: [Counter; Class::COUNT],
     refused_at_once: [Counter; Class::COUNT],
+    /// Customers whose key has changed by a login.
+    pub learnt: Counter,
     /// Those that hung up while they waited.
     pub left: [Counter; Class::COUNT],
     refusals: [[Counter; Refusal::COUNT]; Class::COUNT],
     would_refuse: [[Counter; Refusal::COUNT]; Class::COUNT],
+    unread: [[Counter; Unread::ALL.len()]; Wanted::ALL.len()],
+    reads: [Counter; Read::NAMES.len()],
     /// How long those who waited did so until they passed.
     pub queue_seconds: [Histogram; Class::COUNT],
+}
+
+/// What became of a read that memory may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Answered from memory.
+    Fresh,
+    /// Answered from memory with what is past its freshness.
+    Stale,
+    /// Answered with what was fetched for another.
+    Coalesced,
+    /// It was fetched, for all who asked.
+    Miss,
+    /// Told no, or of a fault, as the one who fetched for all was.
+    Refused,
+    /// Went its own way.
+    Bypass,
+}
+
+impl Read {
+    const NAMES: [&'static str; 6] = ["fresh", "stale", "coalesced", "miss", "refused", "bypass"];
 }
 
 /// What is counted of one pool of backends.
@@ -61,8 +89,54 @@ pub struct UpstreamMetrics {
     pub broken: Counter,
     /// Answers that did not begin in time.
     pub timed_out: Counter,
+    /// Further connections tried, and those that were not for want of budget.
+    retries: [Counter; 2],
     seconds: Histogram,
     statuses: [Counter; 5],
+}
+
+/// What is counted of requests that are carried out once.
+pub struct OnceMetrics {
+    /// By product, then by what became of them.
+    duplicates: Vec<[Counter; 4]>,
+    bets: Gauge,
+    bytes: Gauge,
+    unknown: Gauge,
+    forgotten_bets: Counter,
+    forgotten_answers: Counter,
+}
+
+/// What became of a request with the key of an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicate {
+    /// It waits for the answer to that.
+    InFlight,
+    /// It hears the answer to that.
+    Answered,
+    /// It hears that nobody knows.
+    Unknown,
+    /// It is another request.
+    Reused,
+}
+
+/// What is counted of signed tokens.
+#[derive(Clone)]
+pub struct TokenMetrics {
+    remembered: Counter,
+    verified: Counter,
+    flawed: [Counter; Flaw::NAMES.len()],
+}
+
+/// What is counted of sessions.
+pub struct SessionMetrics {
+    bound: Counter,
+    sessions: Gauge,
+}
+
+/// What is counted of one machine.
+pub struct MachineMetrics {
+    arrivals: Counter,
+    refusals: [Counter; Refusal::COUNT],
 }
 
 /// What is counted of what one pool's backends say of one budget.
@@ -122,9 +196,14 @@ impl ProductMetrics {
             proceeded: verdicts("proceed"),
             waited: verdicts("wait"),
             refused_at_once: verdicts("refuse"),
+            learnt: registry.counter(names::LEARNT, &[product]),
             left: by_class(names::LEFT_QUEUE),
             refusals: refusals(names::REFUSALS),
             would_refuse: refusals(names::WOULD_REFUSE),
+            unread: Wanted::ALL.map(|wanted| {
+                Unread::ALL.map(|why| registry.counter(names::BODIES_UNREAD, &[product, wanted.name(), why.name()]))
+            }),
+            reads: Read::NAMES.map(|answer| registry.counter(names::READS, &[product, answer])),
             queue_seconds: Class::ALL.map(|class| registry.histogram(names::QUEUE_SECONDS, &[product, class.name()])),
         }
     }
@@ -141,9 +220,19 @@ impl ProductMetrics {
         }
     }
 
+    /// A read that memory may answer got this.
+    pub fn read(&self, read: Read) {
+        self.reads[read as usize].increment(1);
+    }
+
     /// A request would have been turned away, had a no counted.
     pub fn would_refuse(&self, class: Class, refusal: Refusal) {
         self.would_refuse[class.index()][refusal.index()].increment(1);
+    }
+
+    /// A body did not say what was wanted of it.
+    pub fn unread(&self, wanted: Wanted, why: Unread) {
+        self.unread[wanted as usize][why as usize].increment(1);
     }
 
     /// A request was turned away; `at_once` when it had not waited.
@@ -152,6 +241,69 @@ impl ProductMetrics {
             self.refused_at_once[class.index()].increment(1);
         }
         self.refusals[class.index()][refusal.index()].increment(1);
+    }
+}
+
+impl TokenMetrics {
+    /// Handles for all tokens.
+    pub fn new(registry: &Registry) -> TokenMetrics {
+        let verdict = |verdict| registry.counter(names::TOKENS, &[verdict]);
+        TokenMetrics {
+            remembered: verdict("remembered"),
+            verified: verdict("verified"),
+            flawed: Flaw::NAMES.map(verdict),
+        }
+    }
+
+    /// One that was verified before.
+    pub fn remembered(&self) {
+        self.remembered.increment(1);
+    }
+
+    /// One that counts.
+    pub fn verified(&self) {
+        self.verified.increment(1);
+    }
+
+    /// One that does not count.
+    pub fn flawed(&self, flaw: Flaw) {
+        self.flawed[flaw as usize].increment(1);
+    }
+}
+
+impl SessionMetrics {
+    /// Handles for all sessions.
+    pub fn new(registry: &Registry) -> SessionMetrics {
+        let sessions = registry.gauge(names::SESSIONS, &[]);
+        sessions.set(0.0);
+        SessionMetrics { bound: registry.counter(names::SESSIONS_BOUND, &[]), sessions }
+    }
+
+    /// One more was bound; so many are.
+    pub fn bound(&self, sessions: usize) {
+        self.bound.increment(1);
+        self.sessions.set(sessions as f64);
+    }
+}
+
+impl MachineMetrics {
+    /// Handles for the machine of this name.
+    pub fn new(registry: &Registry, machine: &str) -> MachineMetrics {
+        let refusal = |refusal: Refusal| registry.counter(names::MACHINE_REFUSALS, &[machine, refusal.name()]);
+        MachineMetrics {
+            arrivals: registry.counter(names::MACHINE_ARRIVALS, &[machine]),
+            refusals: Refusal::ALL.map(refusal),
+        }
+    }
+
+    /// It asks.
+    pub fn arrived(&self) {
+        self.arrivals.increment(1);
+    }
+
+    /// It was turned away.
+    pub fn refused(&self, refusal: Refusal) {
+        self.refusals[refusal.index()].increment(1);
     }
 }
 
@@ -183,6 +335,41 @@ impl HintMetrics {
     }
 }
 
+impl OnceMetrics {
+    /// Handles for products of these names.
+    pub fn new<'a>(registry: &Registry, products: impl Iterator<Item = &'a str>) -> OnceMetrics {
+        let verdicts = ["in_flight", "answered", "unknown", "reused"];
+        let duplicates = |name| verdicts.map(|verdict| registry.counter(names::ONCE_DUPLICATES, &[name, verdict]));
+        let forgotten = |what| registry.counter(names::ONCE_FORGOTTEN, &[what]);
+        OnceMetrics {
+            duplicates: products.map(duplicates).collect(),
+            bets: registry.gauge(names::ONCE_BETS, &[]),
+            bytes: registry.gauge(names::ONCE_BYTES, &[]),
+            unknown: registry.gauge(names::ONCE_UNKNOWN, &[]),
+            forgotten_bets: forgotten("bet"),
+            forgotten_answers: forgotten("answer"),
+        }
+    }
+
+    /// A request of this product has the key of an earlier one.
+    pub fn duplicate(&self, product: usize, duplicate: Duplicate) {
+        self.duplicates[product][duplicate as usize].increment(1);
+    }
+
+    /// So much is known now.
+    pub fn holds(&self, bets: usize, bytes: usize, unknown: usize) {
+        self.bets.set(bets as f64);
+        self.bytes.set(bytes as f64);
+        self.unknown.set(unknown as f64);
+    }
+
+    /// This made room for others.
+    pub fn forgotten(&self, forgotten: Forgotten) {
+        self.forgotten_bets.increment(forgotten.bets);
+        self.forgotten_answers.increment(forgotten.answers);
+    }
+}
+
 impl UpstreamMetrics {
     /// Handles for the pool of this name.
     pub fn new(registry: &Registry, pool: &str) -> UpstreamMetrics {
@@ -192,10 +379,16 @@ impl UpstreamMetrics {
             connect_failed: counter(names::UPSTREAM_CONNECT_FAILED),
             broken: counter(names::UPSTREAM_BROKEN),
             timed_out: counter(names::UPSTREAM_TIMEOUTS),
+            retries: [counter(names::UPSTREAM_RETRIES), counter(names::UPSTREAM_RETRIES_WITHHELD)],
             seconds: registry.histogram(names::UPSTREAM_SECONDS, &[pool]),
             statuses: ["1xx", "2xx", "3xx", "4xx", "5xx"]
                 .map(|status| registry.counter(names::UPSTREAM_ANSWERS, &[pool, status])),
         }
+    }
+
+    /// Another connection is tried for a request that was never sent, or is not for want of budget.
+    pub fn tried_again(&self, tried: bool) {
+        self.retries[usize::from(!tried)].increment(1);
     }
 
     /// The head of an answer has come.

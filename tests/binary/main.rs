@@ -2,6 +2,7 @@
 
 mod flood;
 mod nginx;
+mod privacy;
 mod process;
 mod simulate;
 
@@ -99,6 +100,45 @@ fn a_restart_while_parked_comes_up_parked_even_after_a_kill() {
     let answer = get(&again.address, "/horse/odds").expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\"refusal\":\"parked\""), "{answer}");
     assert!(sluss(&["status", "--admin", &again.admin]).contains("parked"));
+}
+
+#[test]
+fn a_betting_stop_is_put_moved_and_removed_from_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let schedule = folder.path().join("schedule.toml");
+    std::fs::write(&schedule, "event = []").expect("a disk");
+    let backend = slow_backend(Duration::ZERO);
+    let running = Sluss::start(&config(
+        folder.path(),
+        &backend,
+        "[event]\nfrom = [{ header = \"x-event\" }]\n[schedule]\nfile = \"schedule.toml\"",
+    ));
+    let tell = |arguments: &[&str]| sluss(&[arguments, &["--admin", &running.admin]].concat());
+    let why = ["--reason", "a test", "--who", "anna"];
+    let put = [
+        "event",
+        "put",
+        "a%b?c",
+        "--product",
+        "horse-racing",
+        "--stop",
+        "2099-08-24T16:20:00+02:00",
+        "--name",
+        "Gävle",
+    ];
+    assert_eq!(tell(&[&put[..], &why].concat()), "a%b?c: open, betting stop 2099-08-24T14:20:00Z\n");
+    let moved = tell(&[&["event", "move", "a%b?c", "--stop", "-15m"][..], &why].concat());
+    assert_eq!(moved, "a%b?c: open, betting stop 2099-08-24T14:05:00Z (was 2099-08-24T14:20:00Z)\n");
+    let list = tell(&["event", "list"]);
+    for shown in ["a%b?c", "Gävle", "2099-08-24 14:05:00Z", "open", "move stop by anna"] {
+        assert!(list.contains(shown), "{shown} is not in {list}");
+    }
+    assert_eq!(tell(&["schedule", "reload"]), "1 event, 0 changed\n");
+    std::fs::write(&schedule, "[[event]]\nid = \"race\"").expect("a disk");
+    let said = sluss_fails(&["schedule", "reload", "--admin", &running.admin], 1);
+    assert!(said.contains("this event has no `stop`"), "{said}");
+    assert_eq!(tell(&[&["event", "remove", "a%b?c"][..], &why].concat()), "a%b?c: not in the schedule any more\n");
+    assert!(running.log().contains("\"who\":\"anna\"") && running.log().contains("\"reason\":\"a test\""));
 }
 
 #[test]

@@ -46,19 +46,31 @@ impl Sluss {
     /// Start it and wait until it takes requests.
     #[track_caller]
     pub(crate) fn start(config: &Path) -> Sluss {
-        Sluss::ready(Command::new(env!("CARGO_BIN_EXE_sluss")).args(["run", "--config"]).arg(config))
+        Sluss::ready(
+            Command::new(env!("CARGO_BIN_EXE_sluss")).args(["run", "--config"]).arg(config).env_remove("RUST_LOG"),
+        )
+    }
+
+    /// The same, with every line in its log that there is.
+    #[track_caller]
+    pub(crate) fn start_talkative(config: &Path) -> Sluss {
+        Sluss::ready(
+            Command::new(env!("CARGO_BIN_EXE_sluss")).args(["run", "--config"]).arg(config).env("RUST_LOG", "trace"),
+        )
     }
 
     /// The same, with so many file descriptors at most.
     #[track_caller]
     pub(crate) fn start_with(descriptors: u32, config: &Path) -> Sluss {
         let run = format!("ulimit -n {descriptors}; exec \"$0\" run --config \"$1\"");
-        Sluss::ready(Command::new("sh").args(["-c", &run, env!("CARGO_BIN_EXE_sluss")]).arg(config))
+        Sluss::ready(
+            Command::new("sh").args(["-c", &run, env!("CARGO_BIN_EXE_sluss")]).arg(config).env_remove("RUST_LOG"),
+        )
     }
 
     #[track_caller]
     fn ready(command: &mut Command) -> Sluss {
-        let mut child = command.env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().expect("the executable");
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the executable");
         let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let ready = log.by_ref().map_while(Result::ok).find(|line| line.contains("sluss takes requests"));
         let ready: serde_json::Value = serde_json::from_str(&ready.expect("it starts")).expect("a line of JSON");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sluss::admission::Class;
 use sluss::admission::settings::LimitSettings;
 use sluss::config::{self, Config, LogFormat};
-use sluss::proxy::settings::{CustomerSource, EventSource, HintSettings};
+use sluss::proxy::settings::{BoundBy, CustomerSource, EventSource, HintSettings, Prefix, SessionSettings, TokenPlace};
 
 use super::{MadeUp, good, in_repository, parse, text_of};
 
@@ -53,7 +53,12 @@ fn three_products_over_one_wallet_are_one_domain() {
     assert_eq!(needs(&config, 2, Class::Start), ["casino", "wallet"]);
     assert_eq!(needs(&config, 1, Class::Read), ["sport"]);
     assert!(domain.admission.resources[3].budget && !domain.admission.resources[2].budget);
-    let session = CustomerSource::Cookie("session".to_owned());
+    let session = CustomerSource::Session(SessionSettings {
+        cookie: "session".to_owned(),
+        bound_by: BoundBy::SetCookie,
+        most: 200_000.try_into().unwrap(),
+        idle: Duration::from_secs(1800),
+    });
     let header = CustomerSource::Header("x-customer".parse().unwrap());
     assert_eq!(config.proxy.customer, [header, session, CustomerSource::Address]);
     let path = EventSource::PathAfter("/horse/bets/".to_owned());
@@ -70,6 +75,7 @@ fn the_least_has_every_default() {
     assert_eq!(config.proxy.listen.workers.get(), 4, "the made-up machine has four cores");
     assert_eq!(config.log, LogFormat::Auto);
     assert_eq!(config.proxy.customer, [CustomerSource::Address]);
+    assert_eq!(config.proxy.prefix, Prefix { v4: 32, v6: 64 });
     assert!(config.admin.token.is_none() && config.events.is_empty() && config.proxy.event.is_empty());
     assert_eq!(guarantees(&config), [100]);
     assert_eq!(needs(&config, 0, Class::Commit), ["betting"]);
@@ -108,6 +114,40 @@ fn every_pool_knows_its_domain_and_resource() {
     }
     assert_eq!(needs(&config, 0, Class::Start), ["a", "wallet"]);
     assert_eq!(needs(&config, 1, Class::Start), ["b"]);
+}
+
+#[test]
+fn a_machine_has_its_bound_in_every_domain_and_its_secret_in_no_log() {
+    let machine = "[[machine]]\nname = \"feed\"\ntoken_file = \"feed.token\"\nat_once = 7\n";
+    let around = MadeUp::default().with("feed.token", "0123456789abcdef\n");
+    let config = parse(&format!("{machine}{}", products(&[(9101, ""), (9102, "")])), &around).unwrap();
+    assert_eq!(config.proxy.domains.len(), 2);
+    for domain in &config.proxy.domains {
+        assert_eq!(domain.admission.machines.iter().map(|most| most.get()).collect::<Vec<_>>(), [7]);
+    }
+    let token = config.proxy.machines[0].token.as_ref().unwrap();
+    assert_eq!((token.header.as_str(), token.secret.as_str()), ("authorization", "0123456789abcdef"));
+    assert!(!format!("{config:?}").contains("0123456789abcdef"), "a secret does not stand in logs");
+}
+
+#[test]
+fn keys_of_tokens_are_read_with_the_file() {
+    let keys =
+        ["EdDSA", "ES256", "RS256", "HS256"].map(|name| format!("{{ file = \"{name}\", algorithm = \"{name}\" }}"));
+    let token = format!("[customer]\nfrom = [{{ jwt = {{ cookie = \"token\", keys = [{}] }} }}]\n", keys.join(", "));
+    let secret = "0123456789abcdef0123456789abcdef";
+    let around = MadeUp::default()
+        .with("EdDSA", text_of("tests/keys/ed25519.pem"))
+        .with("ES256", text_of("tests/keys/p256.pem"))
+        .with("RS256", text_of("tests/keys/rsa.pem"))
+        .with("HS256", format!("{secret}\n"));
+    let config = parse(&format!("{token}{}", products(&[(9101, "")])), &around).unwrap_or_else(|e| panic!("{e}"));
+    let CustomerSource::Token(token) = &config.proxy.customer[0] else { panic!("{:?}", config.proxy.customer) };
+    assert_eq!(token.place, TokenPlace::Cookie("token".to_owned()));
+    assert_eq!((token.claim.as_str(), token.leeway), ("sub", Duration::from_secs(30)));
+    assert_eq!(token.keys.iter().map(|key| key.bytes.len()).collect::<Vec<_>>(), [32, 65, 270, 32]);
+    let shown = format!("{config:?}");
+    assert!(!shown.contains(secret) && !shown.contains("48, 49, 50, 51"), "a secret does not stand in logs");
 }
 
 #[test]
@@ -222,4 +262,32 @@ fn a_later_product_may_be_wider_than_an_earlier_one() {
 fn ports_that_the_system_chooses_do_not_clash() {
     let text = "[listen]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n";
     good(&format!("{text}{}", products(&[(9101, "")])));
+}
+
+#[test]
+fn bets_are_known_by_their_keys_unless_no_header_has_any() {
+    let once = |text: &str| good(&format!("{text}\n{}", products(&[(9101, "")]))).proxy.once;
+    let least = once("");
+    assert_eq!(least.headers, ["idempotency-key"]);
+    assert_eq!(
+        Class::ALL.into_iter().filter(|class| least.classes[class.index()]).collect::<Vec<_>>(),
+        [Class::Commit]
+    );
+    assert_eq!((least.bets, least.memory, least.answer_bytes), (100_000, 64 << 20, 64 << 10));
+    let given = once("[once]\nheader = [\"X-Bet-Id\", \"x-id\"]\nclasses = [\"settle\", \"start\"]\nkeep = \"2m\"");
+    assert_eq!((given.headers.len(), given.headers[0].as_str()), (2, "x-bet-id"));
+    assert_eq!(given.classes.map(u8::from), [0, 1, 0, 0, 1, 0, 0]);
+    assert_eq!(given.keep, Duration::from_secs(120));
+    assert!(once("[once]\nheader = []").headers.is_empty());
+}
+
+#[test]
+fn keys_are_honoured_by_a_product_and_retries_counted_by_a_pool() {
+    let text =
+        products(&[(9101, "retry_budget = 0"), (9102, "honours_idempotency_key = true"), (9101, "lookup = \"/a\"")]);
+    let proxy = good(&text).proxy;
+    assert_eq!(proxy.pools.iter().map(|pool| pool.retry_budget).collect::<Vec<_>>(), [0, 10]);
+    let products = proxy.products.iter();
+    let told: Vec<_> = products.map(|product| (product.honours_idempotency_key, product.lookup.is_some())).collect();
+    assert_eq!(told, [(false, false), (true, false), (false, true)]);
 }

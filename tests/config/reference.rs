@@ -79,10 +79,12 @@ fn configuration(value: &dyn Fn(&str, &str) -> Option<String>) -> String {
         section("", "", &one),
         section("[listen]", "listen", &one),
         section("[admin]", "admin", &one),
+        section("[cache]", "cache", &one),
         section("[customer]", "customer", &one),
         section("[event]", "event", &one),
         section("[cors]", "cors", &one),
         section("[pages]", "pages", &one),
+        section("[once]", "once", &one),
         section("[[product]]", "product", &one),
         section("[product.queue]", "product.queue", &one),
     ];
@@ -122,7 +124,15 @@ fn every_example_of_a_key_is_good() {
         (!apart).then(|| key.example.to_owned())
     };
     let mut text = configuration(&example);
-    text += &section("[[product.class]]", "product.class", &example);
+    // Only reads have it.
+    let bets = |section: &str, name: &str| example(section, name).filter(|_| name != "cache");
+    text += &section("[[product.class]]", "product.class", &bets);
+    let reads = |section: &str, name: &str| match name {
+        "class" => Some("\"read\"".to_owned()),
+        "match" => Some("[{ path = \"/horse/odds\" }]".to_owned()),
+        name => example(section, name),
+    };
+    text += &section("[[product.class]]", "product.class", &reads);
     // A number leaves nothing to hint at.
     let hinted = |section: &str, name: &str| example(section, name).filter(|_| name != "limit");
     text += &section("[[budget]]", "budget", &hinted);
@@ -131,6 +141,8 @@ fn every_example_of_a_key_is_good() {
         name => example(section, name).filter(|_| !name.contains("hint")),
     };
     text += &section("[[budget]]", "budget", &given);
+    let without_token = |section: &str, name: &str| example(section, name).filter(|_| !name.contains("token"));
+    text += &section("[[machine]]", "machine", &without_token);
     text += &section("[schedule]", "schedule", &example);
     let schedule = keys::SCHEDULE.iter().filter(|key| key.section() == "event");
     let schedule: String = schedule.map(|key| format!("{} = {}\n", key.name(), key.example)).collect();
@@ -143,9 +155,11 @@ fn a_full_file_has_every_key_and_is_good() {
     let text = text_of("tests/config/full.toml");
     let around = MadeUp::default()
         .with("schedule.toml", text_of("examples/schedule.toml"))
-        .with("admin.token", "0123456789abcdef0123456789abcdef");
+        .with("admin.token", "0123456789abcdef0123456789abcdef")
+        .with("provider-x.token", "fedcba9876543210")
+        .with("jwt.pem", text_of("tests/keys/ed25519.pem"));
     let config = parse(&text, &around).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(config.proxy.products[0].classes.len(), 2);
+    assert_eq!(config.proxy.products[0].classes.len(), 6);
     let mut written = BTreeSet::from(["admin.token".to_owned()]); // there is a token_file
     collect(&text.parse::<toml::Table>().unwrap(), "", &mut written);
     let missing: Vec<String> = paths(keys::CONFIG).difference(&written).cloned().collect();

@@ -41,7 +41,8 @@ enum Does {
 }
 
 const CONNECTIONS: usize = 40;
-const SCHEDULE: &str = "[[event]]\nid = \"final\"\nproduct = \"sport\"\nstop = 2099-05-01T18:00:00Z\n";
+const SCHEDULE: &str = "[[event]]\nid = \"final\"\nproduct = \"sport\"\nstop = 2099-05-01T18:00:00Z\n\
+                        [[event]]\nid = \"semi-final\"\nproduct = \"sport\"\nstop = 2099-05-01T16:00:00Z\n";
 
 impl Scene {
     /// Everything runs, and Prometheus has seen how it was before the load.
@@ -98,6 +99,7 @@ impl Scene {
         self.order(&json!({"order": "observe", "on": false}));
         self.prometheus.until("sluss_admission_observe_only == 0");
         self.sluss.tell("/api/v1/signals", &json!({"signal": "close", "event": "final", "source": "the test"}));
+        self.sluss.tell("/api/v1/events/semi-final/stop", &json!({"stop": "+15m", "reason": "a test"}));
         self.order(&json!({"order": "park", "product": "sport"}));
         self.prometheus.until("sluss_admission_state{product=\"sport\", state=\"parked\"} == 1");
         self.order(&json!({"order": "reopen", "product": "sport"}));

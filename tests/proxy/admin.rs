@@ -53,8 +53,9 @@ fn lived() -> (Proxy, Backend) {
     let door = Door::default();
     let backend = Backend::behind(&door);
     let budget = "[[budget]]\nname = \"wallet\"\nclasses = [\"commit\"]\nhint = \"x-wallet-seats\"";
-    let proxy =
-        Setup::new().with(budget).horse(&backend, "limit = 1\nqueue = { longest_wait = \"30s\", length = 1 }").start();
+    let machine = "[[machine]]\nname = \"feed\"\nfrom = [\"203.0.113.7\"]\nat_once = 1";
+    let keys = "limit = 1\nqueue = { longest_wait = \"30s\", length = 1 }";
+    let proxy = Setup::new().with(budget).with(machine).horse(&backend, keys).start();
     let mut clients: Vec<_> = (0..3).map(|_| proxy.client()).collect();
     clients[0].say(post("/horse/bets", "a bet"));
     proxy.until_in_flight(1);

@@ -166,6 +166,11 @@ impl Connection {
         self.wire.say(bytes.as_ref())
     }
 
+    /// Reset the connection when the script ends.
+    pub fn reset(&mut self) -> io::Result<()> {
+        self.wire.reset()
+    }
+
     /// The connection, to read it piece by piece.
     pub fn wire(&mut self) -> &mut Wire {
         &mut self.wire

@@ -1,6 +1,6 @@
 //! What browsers get: pages for who navigates, problems for scripts, leave for those of other origins.
 
-use super::backend::{Backend, OK};
+use super::backend::{Backend, OK, Refusing};
 use super::client::{Client, get, post};
 use super::proxy::{Proxy, Setup};
 use super::wire::Message;
@@ -83,10 +83,11 @@ fn faults_can_be_read_by_scripts_too_and_what_backends_say_is_theirs() {
     let relayed = ask(&proxy, "/horse/odds", &origin);
     assert_eq!(relayed.all("access-control-allow-origin"), ["*"]);
     assert_eq!((relayed.header("vary"), relayed.header("access-control-expose-headers")), (None, None));
-    drop(backend);
-    let gone = ask(&proxy, "/horse/odds", &origin);
-    assert!(gone.status() >= 500);
-    assert_eq!(gone.all("access-control-allow-origin"), [SHOP], "told when the headers are gone to the backend");
+    let gone = Refusing::somewhere();
+    let proxy = Setup::new().with(CORS).product("casino", "/casino/", &[gone.address()], "").start();
+    let unreachable = ask(&proxy, "/casino/games", &origin);
+    assert!(unreachable.status() >= 500);
+    assert_eq!(unreachable.all("access-control-allow-origin"), [SHOP]);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use sluss::admin::status::{ProductStatus, Status};
-use sluss::config::{self, ThisMachine};
+use sluss::admin::wall::Wall;
+use sluss::config::{self, Config, ThisMachine};
 use sluss::run::{self, Running, StartError};
 
 use super::backend::Backend;
@@ -81,15 +82,26 @@ impl Setup {
         Proxy(Some(self.try_to_start().unwrap_or_else(|error| panic!("{error}"))))
     }
 
+    /// Start with this clock on the wall.
+    #[track_caller]
+    pub fn start_by(&self, wall: Wall) -> Proxy {
+        Proxy(Some(run::start_by(wall, self.config()).unwrap_or_else(|error| panic!("{error}"))))
+    }
+
     #[track_caller]
     pub fn try_to_start(&self) -> Result<Running, StartError> {
+        run::start(self.config())
+    }
+
+    #[track_caller]
+    fn config(&self) -> Config {
         let address = "address = \"127.0.0.1:0\"";
         let Setup { top, listen, admin, rest } = self;
         // A test that fails with a request in flight should not take half a minute to say so.
         let drain = if listen.contains("drain") { "" } else { "drain = \"5s\"" };
         let text = format!("{top}[listen]\n{address}\n{drain}\n{listen}[admin]\n{address}\n{admin}{rest}");
         let config = config::parse(&text, Path::new("test.toml"), &ThisMachine);
-        run::start(config.unwrap_or_else(|error| panic!("{error}\n\nin\n{text}")))
+        config.unwrap_or_else(|error| panic!("{error}\n\nin\n{text}"))
     }
 }
 
@@ -167,9 +179,15 @@ impl Proxy {
     /// A document for the admin API.
     #[track_caller]
     pub fn post(&self, path: &str, document: &Value) -> Message {
+        self.send("POST", path, document)
+    }
+
+    /// The same by another method.
+    #[track_caller]
+    pub fn send(&self, method: &str, path: &str, document: &Value) -> Message {
         let body = document.to_string();
         self.admin().ask(format!(
-            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         ))
     }

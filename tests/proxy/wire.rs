@@ -98,6 +98,11 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write)
     }
 
+    /// Reset the connection when this end is dropped, instead of ending it.
+    pub fn reset(&mut self) -> io::Result<()> {
+        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+    }
+
     /// The next head, without what follows it; nothing when the other end has closed.
     pub fn head(&mut self) -> io::Result<Option<Message>> {
         let end = loop {

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use sluss::sim::rehearsal::{Manner, Story, rehearse};
+use sluss::sim::scenario::Coming;
 use sluss::sim::{scenario, world};
 
 /// Holds a law that was told the capacity against all that is promised of ours.
@@ -37,4 +38,21 @@ fn everybody_served_after_a_crash_with_retries() {
 #[test]
 fn everybody_served_after_a_slow_spell() {
     can_be_had("scenarios/flow/metastable-collapse.toml", "fixed:10/fifo");
+}
+
+#[test]
+fn readers_cost_the_backend_one_request_for_each_object_and_second() {
+    let mut story = scenario::load(Path::new("scenarios/flow/odds-readers.toml")).expect("the story is sound");
+    for crowd in story.crowds.iter_mut().filter(|crowd| crowd.name != "bettors") {
+        match &mut crowd.coming {
+            Coming::Rate { points, .. } => points.iter_mut().for_each(|(_, per_s)| *per_s /= 50.0),
+            Coming::Count { count, .. } | Coming::Spread { count, .. } => *count /= 50,
+        }
+    }
+    let manner = Manner { threads: NonZeroUsize::new(1).expect("one"), show: false };
+    let played = rehearse(vec![Story::new(String::new(), story, &[])], &[1], manner, &world::play, &|_| {});
+    let played = played.expect("ours exists");
+    let verdicts = played[0].verdicts();
+    let off: Vec<_> = verdicts.iter().filter(|verdict| !verdict.held()).collect();
+    assert!(!verdicts.is_empty() && off.is_empty(), "{off:#?}");
 }

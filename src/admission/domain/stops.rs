@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::super::product::Product;
 use super::super::rank::Rank;
-use super::super::{Arrival, Class, ProductId, Refusal, Timestamp};
+use super::super::schedule::Entry;
+use super::super::{Arrival, Class, Refusal, Timestamp};
 use super::Domain;
 
 impl Domain {
@@ -38,18 +39,31 @@ impl Domain {
         self.schedule.forbids(arrival.event?, arrival.class, now, takes)
     }
 
-    /// A stop has been moved, or an event opened or shut: those who wait for it are told before long.
-    pub(super) fn review(&mut self, product: ProductId) {
-        if let Some(product) = self.products.get_mut(product.index()).filter(|product| product.waiting > 0) {
-            product.review = true;
-            self.more = true;
+    /// A stop has been moved, or an event opened or shut: those who wait for it are told before long, and once more when
+    /// its stop comes while they may still wait.
+    pub(super) fn review(&mut self, entry: &Entry) {
+        let takes = self.products.get(entry.product.index()).map_or(Duration::ZERO, Product::takes_to_bet);
+        // A moment later than the last at which a bet could be begun.
+        let too_late = (entry.stop - takes + Duration::from_nanos(1)).max(self.latest);
+        let Some(product) = self.products.get_mut(entry.product.index()).filter(|product| product.waiting > 0) else {
+            return;
+        };
+        product.review = true;
+        if too_late <= self.latest + product.settings.queue.longest_wait {
+            product.review_at = product.review_at.min(too_late);
         }
+        self.more = true;
     }
 
     /// Tell those who wait for an event that has changed. Nobody is moved: whose stop has come nearer has waited longest
     /// before long.
     pub(super) fn tell_of_events(&mut self, index: usize, left: &mut usize, now: Timestamp) {
-        if !std::mem::take(&mut self.products[index].review) {
+        let product = &mut self.products[index];
+        let due = now >= product.review_at;
+        if due {
+            product.review_at = Timestamp::NEVER;
+        }
+        if !std::mem::take(&mut product.review) && !due {
             return;
         }
         for rank in Rank::all_of(Class::Commit) {
@@ -67,7 +81,9 @@ impl Domain {
                 }
             }
             if *left == 0 {
-                return self.review(ProductId(index as u16));
+                self.products[index].review = true;
+                self.more = true;
+                return;
             }
         }
     }
@@ -81,7 +97,8 @@ impl Domain {
             let stop = self.stop_of(&first.arrival)? - product.takes_to_bet() + Duration::from_nanos(1);
             Some(stop.max(self.latest))
         });
-        stops.min()
+        let reviews = self.products.iter().filter(|product| product.waiting > 0).map(|product| product.review_at);
+        stops.chain(reviews.filter(|at| *at < Timestamp::NEVER)).min()
     }
 
     /// A bet that is told to come back must be back before its stop.

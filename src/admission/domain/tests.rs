@@ -13,6 +13,9 @@ use super::super::{
 };
 
 mod queue;
+mod again;
+mod passes;
+mod stops;
 mod several;
 mod floor;
 mod shares;
@@ -92,7 +95,9 @@ pub(super) struct Story {
 
 impl Story {
     pub(super) fn new(resources: Vec<ResourceSettings>, products: Vec<ProductSettings>) -> Story {
-        let settings = Settings { products, resources, at_once_per_customer: n(2), at_once_per_address: n(100) };
+        let (at_once_per_customer, at_once_per_address) = (n(2), n(100));
+        let settings =
+            Settings { products, resources, at_once_per_customer, at_once_per_address, machines: vec![n(2)] };
         let mut story = Story::of_strangers(settings);
         story.domain.resources.iter_mut().for_each(crate::admission::resource::Resource::trust_everybody);
         story

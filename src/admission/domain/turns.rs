@@ -88,7 +88,7 @@ impl Domain {
         held.joined(rank, now);
         let turn = held.turn_of_who_joins(rank, turn, customer, now);
         self.customers.enter(customer);
-        self.waiters.join(&mut held.lines[rank.index()], Waiter { arrival: *arrival, rank, turn, until })
+        self.waiters.join(&mut held.lines[rank.index()], Waiter { arrival: *arrival, rank, turn, until, name: 0 })
     }
 
     /// Let through whoever's [turn](Domain::next_turn) it is, until nobody who waits can have what they need.

@@ -88,6 +88,7 @@ impl Telling {
 const fn status_of(refusal: Refusal) -> StatusCode {
     match refusal {
         Refusal::OverCustomerShare => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::TakenOver => StatusCode::CONFLICT,
         Refusal::EventClosed | Refusal::PastBettingStop | Refusal::StopTooNear => StatusCode::FORBIDDEN,
         Refusal::Closed
         | Refusal::Parked
@@ -117,6 +118,9 @@ fn every_fault() -> [Fault; Fault::NAMES.len()] {
         Fault::BrokenAnswer,
         Fault::NoAnswer(Duration::ZERO),
         Fault::OutOfDescriptors,
+        Fault::KeyReused,
+        Fault::AnsweredElsewhere,
+        Fault::OutcomeUnknown,
     ]
 }
 

@@ -90,6 +90,9 @@ const fn refusal_in_english(refusal: Refusal) -> Words {
         Refusal::OverCustomerShare => {
             words("Too many at once", "You have many requests under way. Let some finish first.")
         }
+        Refusal::TakenOver => {
+            words("Asked again", "You have asked for the same again, and that newer request is waiting for you.")
+        }
         Refusal::ShuttingDown => words("Restarting", "This server is restarting. Please try again at once."),
         Refusal::ProxyOverloaded => words("Very busy", "This server has more to do than it can."),
     }
@@ -118,6 +121,9 @@ const fn refusal_in_swedish(refusal: Refusal) -> Words {
         Refusal::OverCustomerShare => {
             words("För mycket på en gång", "Du har många förfrågningar i gång. Låt några bli klara först.")
         }
+        Refusal::TakenOver => {
+            words("Frågat igen", "Du har frågat efter samma sak igen, och den nyare förfrågan väntar åt dig.")
+        }
         Refusal::ShuttingDown => words("Startar om", "Den här servern startar om. Försök igen strax."),
         Refusal::ProxyOverloaded => {
             words("Många är här just nu", "Den här servern har mer att göra än den hinner med.")
@@ -132,6 +138,9 @@ const fn fault_title(fault: Fault) -> &'static str {
         Fault::ClientTimeout => "Request not finished",
         Fault::Unreachable | Fault::BrokenAnswer | Fault::NoAnswer(_) => "Something went wrong here",
         Fault::OutOfDescriptors => "Very busy",
+        Fault::KeyReused => "Key used before",
+        Fault::AnsweredElsewhere => "Answered elsewhere",
+        Fault::OutcomeUnknown => "Outcome unknown",
     }
 }
 
@@ -144,6 +153,17 @@ const fn fault_in_swedish(fault: Fault) -> Words {
         Fault::BrokenAnswer => words("Något gick fel hos oss", "Tjänsten avbröt innan den hade svarat."),
         Fault::NoAnswer(_) => words("Något gick fel hos oss", "Tjänsten svarade inte i tid."),
         Fault::OutOfDescriptors => words("Många är här just nu", "Den här servern har mer att göra än den hinner med."),
+        Fault::KeyReused => words(
+            "Nyckeln är redan använd",
+            "Den här idempotensnyckeln användes för en annan förfrågan. Den här skickades inte vidare; den andra gäller.",
+        ),
+        Fault::AnsweredElsewhere => {
+            words("Besvarat på annat håll", "Det här besvarades på en annan anslutning. Titta efter där.")
+        }
+        Fault::OutcomeUnknown => words(
+            "Okänt utfall",
+            "Svaret på ett tidigare försök försvann på vägen: det kan ha utförts, eller inte. Det kontrolleras.",
+        ),
     }
 }
 

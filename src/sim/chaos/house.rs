@@ -74,7 +74,13 @@ fn products(dice: &mut Dice, stations: usize) -> Vec<Product> {
             pools.push(station);
             pools.len() - 1
         });
-        Product { name: format!("product {nth}"), station, first_byte_timeout: Duration::from_secs(10), pool }
+        Product {
+            name: format!("product {nth}"),
+            station,
+            first_byte_timeout: Duration::from_secs(10),
+            cache: None,
+            pool,
+        }
     };
     let count = 1 + (stations as u64 + 1) % 5;
     (0..count).map(&mut product).collect()
@@ -98,7 +104,8 @@ fn admission(dice: &mut Dice, products: &[Product], stations: &[Station]) -> Set
         product_settings(dice, guarantee, product.pool, pools..pools + budgets)
     });
     let products = set.collect();
-    Settings { products, resources, at_once_per_customer: dice.seats(1, 8), at_once_per_address: dice.seats(1, 8) }
+    let (at_once_per_customer, at_once_per_address) = (dice.seats(1, 8), dice.seats(1, 8));
+    Settings { products, resources, at_once_per_customer, at_once_per_address, machines: Vec::new() }
 }
 
 /// Requests that a station works on at full speed.

@@ -113,7 +113,9 @@ fn step(dice: &mut Dice, scenario: &mut Scenario, product: usize, each: u64, loa
         class,
         seats: NonZeroU8::new(seats).expect("from one up"),
         route: scenario.plant.routes.len() - 1,
+        stops: None,
         event,
+        object: None,
         carried: dice.chance(50),
         bet: class == Class::Commit,
     }

@@ -52,7 +52,7 @@ pub(super) struct Books {
     /// Seats taken, by resource and product, and in all.
     pub(super) taken: Vec<Vec<u32>>,
     pub(super) in_use: Vec<u32>,
-    customers: HashMap<(bool, u64), Presence>,
+    customers: HashMap<(u8, u64), Presence>,
     pub(super) serial: u64,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Ledger {
     pub(super) in_flight: u32,
     pub(super) reserve: u32,
     /// By whom seats of the reserve are held.
-    reserved: HashMap<(bool, u64), u32>,
+    reserved: HashMap<(u8, u64), u32>,
     /// Requests that run and, bypass apart, may run in an open product only.
     pub(super) ordinary: u32,
 }
@@ -252,9 +252,10 @@ fn waits(stages: &[Stage], request: RequestId, serial: u64) -> bool {
     matches!(stages[request.index()], Stage::Waits(stay) if stay.serial == serial)
 }
 
-fn key(customer: Customer) -> (bool, u64) {
+fn key(customer: Customer) -> (u8, u64) {
     match customer {
-        Customer::Account(key) => (true, key),
-        Customer::Address(key) => (false, key),
+        Customer::Account(key) => (0, key),
+        Customer::Address(key) => (1, key),
+        Customer::Machine(index) => (2, u64::from(index)),
     }
 }

@@ -48,6 +48,7 @@ impl House {
         match arrival.customer {
             Customer::Account(_) => self.settings.at_once_per_customer.get(),
             Customer::Address(_) => self.settings.at_once_per_address.get(),
+            Customer::Machine(index) => self.settings.machines[usize::from(index)].get(),
         }
     }
 
@@ -68,7 +69,10 @@ impl House {
                 let newest_first = self.books.is_newest_first(product, arrival.class, self.report.now());
                 !at_once && !newest_first && self.is_full_for(arrival)
             }
-            Refusal::OverCustomerShare => !at_once && self.books.presence(arrival.customer).here >= self.cap(arrival),
+            Refusal::OverCustomerShare => {
+                let bound = matches!(arrival.customer, Customer::Machine(_));
+                (bound || !at_once) && self.books.presence(arrival.customer).here >= self.cap(arrival)
+            }
             _ => false,
         };
         if !due || self.life.bypass {

@@ -31,7 +31,7 @@ impl House {
         let one = self.settings.products[arrival.product.index()].reserve_per_customer.get();
         match arrival.customer {
             Customer::Account(_) => one,
-            Customer::Address(_) => one.max(self.reserve(arrival) - one),
+            Customer::Address(_) | Customer::Machine(_) => one.max(self.reserve(arrival) - one),
         }
     }
 

@@ -25,6 +25,8 @@ fn crowd(manner: Manner) -> Crowd {
         seats: ONE_SEAT,
         route: 0,
         event: None,
+        stops: None,
+        object: None,
         carried: true,
         bet: false,
     };

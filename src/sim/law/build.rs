@@ -10,6 +10,11 @@ use crate::sim::scenario::Scenario;
 /// How Sluss's own admission is written among the laws.
 pub const OURS: &str = "sluss";
 
+/// Whether `written` names ours, with whatever limit: then reads are answered from memory where the story says so.
+pub fn is_ours(written: &str) -> bool {
+    written == OURS || written.strip_prefix(OURS).is_some_and(|rest| rest.starts_with(':'))
+}
+
 /// The law that `written` names, for one run of `scenario`; else a sentence on what may be written.
 pub fn build(written: &str, scenario: &Scenario, seed: u64) -> Result<Box<dyn Law>, String> {
     if written == OURS {

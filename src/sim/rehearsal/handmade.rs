@@ -12,8 +12,13 @@ use crate::sim::scenario::{Coming, Crowd, Expected, Figure, Known, Patience, Pau
 
 /// A story of two products, of which only the first is closed.
 pub(crate) fn story() -> Story {
-    let product =
-        |name: &str| Product { name: name.into(), station: 0, first_byte_timeout: Duration::from_secs(10), pool: 0 };
+    let product = |name: &str| Product {
+        name: name.into(),
+        station: 0,
+        first_byte_timeout: Duration::from_secs(10),
+        cache: None,
+        pool: 0,
+    };
     let scenario = Scenario {
         name: "The <false> signal".into(),
         about: "Racing closes & reopens.".into(),
@@ -28,6 +33,7 @@ pub(crate) fn story() -> Story {
             resources: Vec::new(),
             at_once_per_customer: NonZeroU32::MIN,
             at_once_per_address: NonZeroU32::MIN,
+            machines: Vec::new(),
         },
         carried: Vec::new(),
         hints: Vec::new(),

@@ -7,6 +7,7 @@ use toml::Spanned;
 use super::file;
 use super::plant::Plant;
 use super::{coming, manners, plant, products, values};
+use crate::admission::reads::ObjectKey;
 use crate::admission::{Class, ProductId};
 use crate::config;
 use crate::config::check::{Check, Span};
@@ -114,6 +115,12 @@ fn step(
     let leg = plant::leg(check, station, &written.work, &written.spread);
     let behind = written.behind.as_ref().map(|behind| behind_leg(check, behind, station, plant));
     let event = written.event.as_ref().map(|event| event_of(check, event, product, around));
+    if let Some(stops) = written.stops.as_ref().filter(|_| written.event.is_some()) {
+        let help = "leave out one of the two: an event that is named has a stop of its own";
+        check.wrong(stops.span(), "stops: this step names its event already", help);
+    }
+    let stops = written.stops.as_ref().map(|stops| manners::pause(check, "stops", stops));
+    let object = written.object.as_ref().and_then(|object| object_of(check, object, class, product, around));
     let method = written.method.as_ref().and_then(|method| check.one_of("method", method, &METHODS));
     let (class, leg) = (class?, leg?);
     let reads = matches!(class, Class::Read | Class::Background);
@@ -125,6 +132,8 @@ fn step(
         seats,
         route: plant.route([vec![leg], behind].concat()),
         event: event.map_or(Some(None), |event| event.map(Some))?,
+        stops,
+        object,
         carried: !get,
         bet: written.bet.as_ref().map_or(class == Class::Commit, |bet| *bet.get_ref()),
     })
@@ -150,6 +159,28 @@ fn behind_leg(
         check.wrong(station.span(), what, "name the station behind it");
     }
     plant::leg(check, behind, &written.work, &written.spread)
+}
+
+/// The same name is the same object, for all crowds of a product.
+fn object_of(
+    check: &mut Check<'_>,
+    written: &Spanned<String>,
+    class: Option<Class>,
+    product: Option<ProductId>,
+    around: &Around<'_>,
+) -> Option<ObjectKey> {
+    let product = product?;
+    let known = &around.products[product.index()];
+    if known.cache.is_none() {
+        let what = format!("`{}` keeps no answers", known.name);
+        check.wrong(written.span(), what, "give it a cache = { fresh = \"1s\", stale = \"30s\" }");
+    } else if class.is_some_and(|class| class != Class::Read) {
+        check.wrong(written.span(), "only `read` is answered from memory", "write class = \"read\"");
+    }
+    // FNV-1a: the same in every run, unlike what the proxy makes of a name.
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let bytes = [&product.0.to_le_bytes(), written.get_ref().as_bytes()].concat();
+    Some(ObjectKey(bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)))
 }
 
 fn event_of(

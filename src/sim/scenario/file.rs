@@ -10,7 +10,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
 
-use crate::config::file::{Budget, Limit, List, Opt, Passes, Queue, TextOr};
+use crate::config::file::{Budget, CacheTerms, Limit, List, Opt, Passes, Queue, TextOr};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +96,7 @@ pub(super) struct Product {
     pub(super) carried_knee: Opt<f64>,
     pub(super) reserve: Opt<i64>,
     pub(super) reserve_per_customer: Opt<i64>,
+    pub(super) cache: Opt<CacheTerms>,
     #[serde(default)]
     pub(super) queue: Queue,
     #[serde(default)]
@@ -192,6 +193,8 @@ pub(super) struct Step {
     pub(super) spread: Opt<String>,
     pub(super) behind: Opt<Behind>,
     pub(super) event: Opt<String>,
+    pub(super) stops: Opt<TextOr<Pause>>,
+    pub(super) object: Opt<String>,
     pub(super) method: Opt<String>,
     pub(super) bet: Opt<bool>,
 }

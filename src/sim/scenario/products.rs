@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::plant::{MOST_KNEE, Plant};
 use super::{file, values};
+use crate::admission::reads::Terms;
 use crate::admission::settings::{
     LimitSettings, Needs, PassSettings, ProductSettings, QueueSettings, ResourceSettings, Settings as Admission,
 };
@@ -16,7 +17,7 @@ use crate::config::check::{Check, Span};
 use crate::config::limits::{self, Seats};
 use crate::config::passes;
 use crate::config::products::{self, FIRST_BYTE_TIMEOUT, Guarantee, LATENCY_OBJECTIVE, MOST_PRODUCTS, who};
-use crate::config::{customer, names};
+use crate::config::{cache, customer, names};
 use crate::sim::scenario::Product;
 
 /// A product that is checked by itself, but not yet in a pool.
@@ -32,6 +33,7 @@ struct Draft {
     first_byte_timeout: Duration,
     reserve: NonZeroU32,
     reserve_per_customer: NonZeroU32,
+    cache: Option<Terms>,
     queue: QueueSettings,
     passes: Option<PassSettings>,
 }
@@ -76,11 +78,13 @@ pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<
         resources: resources(&pools, &budgets),
         at_once_per_customer: at_once.customer,
         at_once_per_address: at_once.address,
+        machines: Vec::new(),
     };
     let product = |(index, draft): (usize, &Draft)| Product {
         name: draft.name.clone(),
         station: draft.station,
         first_byte_timeout: draft.first_byte_timeout,
+        cache: draft.cache,
         pool: pool_of(&pools, index),
     };
     Checked {
@@ -152,6 +156,7 @@ fn draft(check: &mut Check<'_>, spanned: &Spanned<file::Product>, plant: &mut Pl
         first_byte_timeout: check.duration("first_byte_timeout", &written.first_byte_timeout, FIRST_BYTE_TIMEOUT),
         reserve,
         reserve_per_customer,
+        cache: written.cache.as_ref().and_then(|written| cache::terms(check, written)),
         queue: products::queue(check, &written.queue),
         passes: passes::check(check, &written.passes),
         name,

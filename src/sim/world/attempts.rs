@@ -1,7 +1,8 @@
 //! One attempt from its sending to its end: at the law, in the plant, and back at its client.
 
-use super::requests::{Request, Ticket};
-use super::{Due, World, happen};
+use super::reads::Fetched;
+use super::requests::{Part, Request, Ticket};
+use super::{Due, World, happen, races};
 use crate::admission::{Arrival, Customer, Outcome};
 use crate::sim::backend::{Answer, Ask, JobId};
 use crate::sim::clients::{Ended, Next};
@@ -16,17 +17,19 @@ impl World<'_> {
         }
         let now = self.now;
         let client = self.people.client(device);
-        let crowd = &self.scenario.crowds[usize::from(client.crowd)];
+        let (place, at) = (client.crowd, client.step);
+        let crowd = &self.scenario.crowds[usize::from(place)];
         let step = &crowd.journey[usize::from(client.step)];
         let begins = client.sends(&mut self.bets);
-        let arrival = Arrival {
-            product: crowd.product,
-            class: step.class,
-            customer: Customer::Account(client.customer),
-            event: step.event.map(happen::event_key),
-            seats: step.seats,
-        };
-        let request = Request::new(device, client.crowd, client.step, now);
+        let customer = Customer::Account(client.customer);
+        let stop = races::stop(client, step);
+        let event = step.event.map(happen::event_key).or_else(|| Some(self.race(crowd.product, stop?)));
+        let arrival = Arrival { product: crowd.product, class: step.class, customer, event, seats: step.seats };
+        let request = Request::new(device, place, at, now);
+        if let Some(object) = step.object.filter(|_| self.memory.is_some()) {
+            self.record.knocked(request.crowd, begins, Word::Pass, now);
+            return self.read(request, object, arrival);
+        }
         let ticket = self.requests.begin(request);
         let word = self.law.arrive(Knock { request: ticket.id, arrival }, now);
         self.record.knocked(request.crowd, begins, word, now);
@@ -101,7 +104,9 @@ impl World<'_> {
                     self.law.finish_unheard(ticket.id, Outcome::Failed, now);
                 }
                 self.hear();
-                if request.heard {
+                if let Part::Fetches(object) = request.part {
+                    self.lands(object, Fetched::Failed);
+                } else if request.heard {
                     self.record.count(request.crowd, now).failed += 1;
                     self.ended(request.device, Ended::Failed);
                 }
@@ -110,8 +115,11 @@ impl World<'_> {
         self.expect_time_out(product);
     }
 
-    fn refused(&mut self, id: RequestId, no: No) {
+    pub(super) fn refused(&mut self, id: RequestId, no: No) {
         let request = self.requests.end(id);
+        if let Part::Fetches(object) = request.part {
+            return self.lands(object, Fetched::Refused(no));
+        }
         self.record.refused(request.crowd, no, self.now);
         let told = no.retry_after;
         let how = if no.at_the_gate { Ended::Gated(told.unwrap_or_default()) } else { Ended::Refused(told) };
@@ -144,10 +152,14 @@ impl World<'_> {
         }
         self.law.finish(id, outcome, now);
         self.hear();
+        if let Part::Fetches(object) = request.part {
+            let fetched = if answer == Answer::Done { Fetched::Done(request) } else { Fetched::Failed };
+            return self.lands(object, fetched);
+        }
         let crowd = &self.scenario.crowds[usize::from(request.crowd)];
         let latency = now.since(request.sent);
         match answer {
-            Answer::Done if crowd.worth.is_none_or(|worth| latency <= worth) => {
+            Answer::Done if crowd.worth.is_none_or(|worth| latency <= worth) && !self.is_past_stop(&request) => {
                 self.record.served(request.crowd, latency, now.since(request.passed), now);
                 self.ended(request.device, Ended::Served);
             }
@@ -158,6 +170,12 @@ impl World<'_> {
                 self.ended(request.device, Ended::Failed);
             }
         }
+    }
+
+    /// Whether betting on what a request is for has stopped.
+    fn is_past_stop(&mut self, request: &Request) -> bool {
+        let step = self.scenario.step(request.crowd, request.step);
+        races::stop(self.people.client(request.device), step).is_some_and(|stop| self.now > stop)
     }
 
     /// What stations on the way of a request say, with its answer, of the budgets that stand for them. It is heard before
@@ -181,6 +199,11 @@ impl World<'_> {
         let now = self.now;
         let request = *self.requests.get(ticket.id);
         self.record.count(request.crowd, now).timed_out += 1;
+        if let Part::Waits(_, waits) = request.part {
+            self.requests.end(ticket.id);
+            self.waits_no_more(waits);
+            return self.ended(request.device, Ended::TimedOut(request.sent));
+        }
         match request.job {
             None => {
                 self.requests.stop_waiting();
@@ -200,7 +223,7 @@ impl World<'_> {
     }
 
     /// An attempt of a device has ended.
-    fn ended(&mut self, device: u32, how: Ended) {
+    pub(super) fn ended(&mut self, device: u32, how: Ended) {
         let now = self.now;
         let client = self.people.client(device);
         let (crowd, came) = (client.crowd, client.came);

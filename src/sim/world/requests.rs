@@ -1,6 +1,7 @@
 //! Requests that are alive: waiting at the law, or at work in the plant.
 
 use crate::admission::Timestamp;
+use crate::admission::reads::ObjectKey;
 use crate::sim::backend::JobId;
 use crate::sim::law::RequestId;
 
@@ -17,6 +18,25 @@ pub(super) struct Request {
     pub(super) passed: Timestamp,
     /// What the plant does for it, once it has passed.
     pub(super) job: Option<JobId>,
+    pub(super) part: Part,
+}
+
+/// What a request is to the object that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// It asks for itself alone.
+    Alone,
+    /// It waits for what is fetched; the first of them was asked to see to that, and is not counted.
+    Waits(ObjectKey, Waits),
+    /// It fetches for all who wait: nobody's own.
+    Fetches(ObjectKey),
+}
+
+/// Whether a wait counts towards the bound on those who follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    First,
+    Follows,
 }
 
 /// Which request this was: its place, and how often the place had been used before.
@@ -38,7 +58,7 @@ pub(super) struct Requests {
 
 impl Request {
     pub(super) fn new(device: u32, crowd: u16, step: u8, now: Timestamp) -> Request {
-        Request { device, crowd, step, heard: true, sent: now, passed: now, job: None }
+        Request { device, crowd, step, heard: true, sent: now, passed: now, job: None, part: Part::Alone }
     }
 }
 

@@ -16,7 +16,13 @@ fn open() -> Story {
     (product.reserve, product.reserve_per_customer) = (n(4), n(2));
     let (at_once_per_customer, at_once_per_address) = (n(50), n(100));
     let (products, resources) = (vec![product], vec![fixed(1)]);
-    Story::of_strangers(Settings { products, resources, at_once_per_customer, at_once_per_address })
+    Story::of_strangers(Settings {
+        products,
+        resources,
+        at_once_per_customer,
+        at_once_per_address,
+        machines: vec![n(3)],
+    })
 }
 
 fn parked() -> Story {

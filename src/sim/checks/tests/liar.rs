@@ -355,5 +355,6 @@ fn settings() -> Settings {
         resources: vec![resource(false), resource(true)],
         at_once_per_customer: n(3),
         at_once_per_address: n(5),
+        machines: Vec::new(),
     }
 }

@@ -31,7 +31,10 @@ impl Gate {
 
     /// Where in the crowd this customer stands: even over all of it, and always the same.
     fn place(&self, customer: Customer) -> u64 {
-        let (Customer::Account(key) | Customer::Address(key)) = customer;
+        let key = match customer {
+            Customer::Account(key) | Customer::Address(key) => key,
+            Customer::Machine(index) => u64::from(index),
+        };
         Random::nth(self.seed, key).below(WHOLE)
     }
 

@@ -120,8 +120,11 @@ impl Model {
                 let most = match arrival.customer {
                     Customer::Account(_) => self.settings.at_once_per_customer,
                     Customer::Address(_) => self.settings.at_once_per_address,
+                    Customer::Machine(index) => self.settings.machines[usize::from(index)],
                 };
-                assert!(!at_once && self.count(arrival.customer) >= most.get());
+                // A machine's bound holds whether others wait or not.
+                let bound = matches!(arrival.customer, Customer::Machine(_));
+                assert!((bound || !at_once) && self.count(arrival.customer) >= most.get());
             }
             Refusal::QueueFull => {
                 let seats = self.needs(product, class).into_iter().map(|need| domain.resources()[need].limit()).min();

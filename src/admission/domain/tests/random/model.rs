@@ -35,14 +35,14 @@ pub(super) struct Model {
     pub(super) since: Vec<[Timestamp; Class::COUNT]>,
     pub(super) in_flight: Vec<u32>,
     /// Of the reserve, by whom.
-    pub(super) reserve: Vec<HashMap<(bool, u64), u32>>,
+    pub(super) reserve: Vec<HashMap<(u8, u64), u32>>,
     /// By resource and product.
     pub(super) taken: Vec<Vec<u32>>,
     pub(super) waiting: HashMap<Place, Waiting>,
     pub(super) held: Vec<Held>,
     /// Those who went on whatever they were told; what they hold is among the others'.
     pub(super) under_way: Vec<Underway>,
-    pub(super) customers: HashMap<(bool, u64), u32>,
+    pub(super) customers: HashMap<(u8, u64), u32>,
     pub(super) events: BTreeMap<EventKey, Entry>,
     pub(super) seen: Seen,
 }
@@ -99,10 +99,11 @@ impl Seen {
     }
 }
 
-fn who(customer: Customer) -> (bool, u64) {
+fn who(customer: Customer) -> (u8, u64) {
     match customer {
-        Customer::Account(key) => (true, key),
-        Customer::Address(key) => (false, key),
+        Customer::Account(key) => (0, key),
+        Customer::Address(key) => (1, key),
+        Customer::Machine(index) => (2, u64::from(index)),
     }
 }
 
@@ -154,6 +155,10 @@ impl Model {
     }
 
     pub(super) fn come(&mut self, customer: Customer) {
+        if let Customer::Machine(index) = customer {
+            let most = self.settings.machines[usize::from(index)].get();
+            assert!(self.bypass || self.count(customer) < most, "a machine has more than its bound");
+        }
         *self.customers.entry(who(customer)).or_default() += 1;
     }
 
@@ -180,8 +185,8 @@ impl Model {
         let (all, one) = (product.reserve.get(), product.reserve_per_customer.get());
         let most = match arrival.customer {
             Customer::Account(_) => one,
-            Customer::Address(_) if all > 2 * one => all - one,
-            Customer::Address(_) => one,
+            Customer::Address(_) | Customer::Machine(_) if all > 2 * one => all - one,
+            Customer::Address(_) | Customer::Machine(_) => one,
         };
         let held = self.reserve[arrival.product.index()].get(&who(arrival.customer));
         held.is_some_and(|held| *held >= most)

@@ -101,6 +101,7 @@ impl Player {
         let product = self.product();
         let (classes, customer) = match self.random.below(6) {
             0 => (Class::COUNT, Customer::Address(self.random.below(4))),
+            2 if self.random.below(4) == 0 => (Class::COUNT, Customer::Machine(0)),
             // A few who ask for what has a reserve, again and again.
             1 => (2, Customer::Account(self.random.below(4))),
             _ => (Class::COUNT, Customer::Account(self.random.below(400))),

@@ -16,6 +16,7 @@ pub(super) fn settings(random: &mut Random) -> Settings {
         resources,
         at_once_per_customer: n(1 + random.below(8) as u32),
         at_once_per_address: n(2 + random.below(20) as u32),
+        machines: vec![n(1 + random.below(4) as u32)],
     }
 }
 

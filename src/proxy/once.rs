@@ -1,0 +1,281 @@
+//! Bets exactly once: who asks for the same bet again hears what the first heard, and the backend hears nothing.
+//!
+//! What is known of bets and what they hear is decided in [`admission::once`](crate::admission::once); here the same
+//! decision is asked with a lock and a clock, and those who wait do so. All workers share it, for a duplicate may come in
+//! anywhere, but only requests with a key ever take its lock.
+//!
+//! | the first | hears | its duplicates in flight | who asks later |
+//! |---|---|---|---|
+//! | refused, or never sent | so | the same | is the first |
+//! | left while it waited | nobody | one of them is the first | is the first |
+//! | broke off within its body | nobody | one of them is the first | is the first |
+//! | answered | the answer | a copy of it | a copy of it |
+//! | answered at length | the answer | that it was answered | that it was answered |
+//! | answered 401, 407, 408, 425, 429, or 503 with `Retry-After` | the answer | a copy of it | is the first |
+//! | answered 5xx, or 409 by who honours keys | the answer | a copy of it | unknown, or the first if keys are honoured |
+//! | sent, its answer lost | unknown | unknown | unknown, or the first if keys are honoured |
+
+mod first;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, HeaderMap};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use tokio::sync::watch;
+
+use super::body::AnswerBody;
+use super::classify::Classified;
+use super::clock::Clock;
+use super::fault::Fault;
+use super::settings::OnceSettings;
+use super::upload::RequestBody;
+use super::{Worker, refuse, refused_at_once};
+use crate::admission::once::{Bet, Bounds, Once, Verdict};
+use crate::admission::{Customer, Refused, Timestamp};
+use crate::telemetry::record::{Duplicate, OnceMetrics};
+
+pub(crate) use first::First;
+
+/// What all workers know of bets.
+pub(crate) struct Bets {
+    known: Mutex<Known>,
+    hashes: RandomState,
+    settings: OnceSettings,
+    clock: Clock,
+    metrics: OnceMetrics,
+}
+
+struct Known {
+    once: Once<Waiting, Arc<Copied>>,
+    /// When an operator was last told that there is too little room.
+    told: Option<Timestamp>,
+}
+
+/// A request that is to be carried out once.
+pub(crate) struct Keyed {
+    key: u64,
+    request: u64,
+    /// The key as its client has it.
+    name: HeaderValue,
+}
+
+/// Where a duplicate hears what the first heard; closed without a word when it is to ask again.
+type Waiting = watch::Receiver<Option<Heard>>;
+
+/// What the duplicates of a request in flight hear.
+#[derive(Clone)]
+enum Heard {
+    Answer(Arc<Copied>),
+    Refused(Refused),
+    Fault(Fault),
+}
+
+/// An answer that is told again.
+struct Copied {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: bytes::Bytes,
+}
+
+/// What becomes of a request.
+pub(crate) enum Turn {
+    /// It goes on, and its duplicates hear what it hears; nobody does of one without a key.
+    Go(Option<Box<First>>),
+    /// It hears this.
+    Told(Response<AnswerBody>),
+}
+
+/// How often an operator is told of the same trouble.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+impl Bets {
+    /// Nothing is known yet; `None` when nothing is to be known.
+    pub(crate) fn new(settings: &OnceSettings, clock: Clock, metrics: OnceMetrics) -> Option<Arc<Bets>> {
+        let OnceSettings { bets, memory, keep, .. } = *settings;
+        let once = Once::new(Bounds { bets, bytes: memory, keep });
+        let known = Mutex::new(Known { once, told: None });
+        let bets = Bets { known, hashes: RandomState::new(), settings: settings.clone(), clock, metrics };
+        (!settings.headers.is_empty()).then(|| Arc::new(bets))
+    }
+
+    /// The request, if it is one to be carried out once.
+    pub(crate) fn keyed(&self, what: &Classified, parts: &Parts) -> Option<Keyed> {
+        if !self.settings.classes[what.class.index()] {
+            return None;
+        }
+        let header = self.settings.headers.iter().find(|name| parts.headers.contains_key(*name))?;
+        let name = parts.headers.get(header).filter(|name| !name.is_empty())?;
+        // Behind an address may be many, whose keys need not differ; their tokens do.
+        let who = match what.customer {
+            Customer::Account(number) => (number, None),
+            Customer::Machine(number) => (u64::from(number), None),
+            Customer::Address(number) => (number, Some(parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes))),
+        };
+        // Several lines of it are one key, whichever of them its backend believes.
+        let lines: Vec<&[u8]> = parts.headers.get_all(header).iter().map(HeaderValue::as_bytes).collect();
+        let target = parts.uri.path_and_query().map(|target| target.as_str());
+        Some(Keyed {
+            key: self.hashes.hash_one((what.product, who, lines)),
+            request: self.hashes.hash_one((parts.method.as_str(), target)),
+            name: name.clone(),
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Once<Waiting, Arc<Copied>>, Timestamp) -> T) -> T {
+        let now = self.clock.now();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut known.once, now);
+        // Under the lock, so that what is told last is what was so last.
+        self.metrics.holds(known.once.len(), known.once.bytes(), known.once.unknown());
+        let forgotten = known.once.take_forgotten();
+        let tell = forgotten.bets > 0 && known.is_time_to_tell(now);
+        drop(known);
+        if forgotten != Default::default() {
+            self.metrics.forgotten(forgotten);
+        }
+        if tell {
+            tracing::warn!(
+                bets = self.settings.bets,
+                keep = ?self.settings.keep,
+                "ALARM: bets are forgotten before their time, and would be sent again if they are asked for again: raise `bets` under [once], or lower `keep`"
+            );
+        }
+        result
+    }
+
+    /// Nobody new can be known, so nobody new is taken.
+    fn full(&self) {
+        let now = self.clock.now();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tell, unknown) = (known.is_time_to_tell(now), known.once.unknown());
+        drop(known);
+        if tell {
+            tracing::error!(
+                bets = self.settings.bets,
+                unknown,
+                "ALARM: bets with a key are refused: there is no room to know them beside those in flight or unknown: raise `bets` under [once], and see why answers are lost"
+            );
+        }
+    }
+}
+
+impl Known {
+    fn is_time_to_tell(&mut self, now: Timestamp) -> bool {
+        let due = self.told.is_none_or(|told| now >= told + TELL_EVERY);
+        if due {
+            self.told = Some(now);
+        }
+        due
+    }
+}
+
+impl Keyed {
+    /// The key as its client has it, for the address where its bet is looked up.
+    pub(crate) fn name(&self) -> &HeaderValue {
+        &self.name
+    }
+
+    fn bet(&self, bets: &Bets, body: Option<&RequestBody>, honoured: bool) -> Bet {
+        let body = body.and_then(|body| body.whole(|bytes| bets.hashes.hash_one(bytes)));
+        Bet { key: self.key, request: self.request, body, honoured }
+    }
+}
+
+/// Whether something is known of the request already, so that no refusal may say that it was not carried out.
+pub(crate) fn is_known(worker: &Worker, keyed: Option<&Keyed>) -> bool {
+    let Some((bets, keyed)) = worker.bets().zip(keyed) else { return false };
+    bets.with(|once, now| once.knows(keyed.key, now))
+}
+
+/// Whose turn it is: a request without a key goes on, one that nothing is known of is the first, and every other waits
+/// for what the first hears. `body` has been read, if it can be kept.
+pub(crate) async fn turn(worker: &Worker, what: Classified, keyed: Option<&Keyed>, body: &RequestBody) -> Turn {
+    let Some((bets, keyed)) = worker.bets().zip(keyed) else { return Turn::Go(None) };
+    let honoured = worker.settings.products[what.product].honours_idempotency_key;
+    let bet = keyed.bet(bets, Some(body), honoured);
+    let told = |heard| Turn::Told(told(worker, what, keyed, heard));
+    loop {
+        let mut tell = None;
+        let waiting = || {
+            let (teller, waiting) = watch::channel(None);
+            tell = Some(teller);
+            waiting
+        };
+        let verdict = bets.with(|once, now| once.ask(bet, now, waiting));
+        let count = |duplicate| bets.metrics.duplicate(what.product, duplicate);
+        let mut waiting = match verdict {
+            Verdict::First(token) => {
+                let tell = tell.expect("what others wait on is made with the first");
+                return Turn::Go(Some(Box::new(First::new(bets.clone(), token, tell, honoured))));
+            }
+            Verdict::InFlight(waiting) => waiting,
+            Verdict::Answered(copy) => {
+                count(Duplicate::Answered);
+                return told(copy.map_or(Heard::Fault(Fault::AnsweredElsewhere), Heard::Answer));
+            }
+            Verdict::Unknown => {
+                count(Duplicate::Unknown);
+                return told(Heard::Fault(Fault::OutcomeUnknown));
+            }
+            Verdict::Reused => {
+                count(Duplicate::Reused);
+                return told(Heard::Fault(Fault::KeyReused));
+            }
+            Verdict::Full => {
+                bets.full();
+                return told(Heard::Refused(worker.strain.no()));
+            }
+        };
+        count(Duplicate::InFlight);
+        let heard = waiting.wait_for(Option::is_some).await.ok().and_then(|heard| heard.clone());
+        if let Some(heard) = heard {
+            return told(heard);
+        }
+    }
+}
+
+/// What the first hears whom admission refuses: a no, unless the same bet was sent before.
+pub(crate) fn refused(
+    worker: &Worker,
+    what: Classified,
+    keyed: Option<&Keyed>,
+    first: Option<Box<First>>,
+    refused: Refused,
+) -> Response<AnswerBody> {
+    match first.map_or(Ok(refused), |mut first| first.refused(refused)) {
+        Ok(refused) => refuse(worker, what, refused),
+        Err(fault) => worker.fault_of(fault, what, keyed),
+    }
+}
+
+fn told(worker: &Worker, what: Classified, keyed: &Keyed, heard: Heard) -> Response<AnswerBody> {
+    match heard {
+        Heard::Answer(copied) => copied.response(),
+        Heard::Fault(fault) => worker.fault_of(fault, what, Some(keyed)),
+        Heard::Refused(refused) => {
+            refused_at_once(worker, what, refused);
+            refuse(worker, what, refused)
+        }
+    }
+}
+
+impl Copied {
+    fn response(&self) -> Response<AnswerBody> {
+        let mut response = Response::new(AnswerBody::full(self.body.clone()));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers.clone();
+        response
+    }
+
+    /// Bytes that it takes, about.
+    fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER);
+        size_of::<Copied>() + headers.sum::<usize>() + self.body.len()
+    }
+}
+
+/// Bytes that a map of headers takes for each beside its name and value.
+const HEADER: usize = 104;

@@ -20,6 +20,7 @@ use super::memory::{Answer, Landing, Memory, News};
 use super::rules::{self, Judged, TELLING, VARYING};
 use crate::admission::reads::{Kept, Life};
 use crate::admission::{Refusal, Timestamp};
+use crate::proxy::ask::admitted;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::exchange::Answered;
 use crate::proxy::fault::{Fault, Unanswered};
@@ -27,7 +28,7 @@ use crate::proxy::headers::{self, FORWARDING};
 use crate::proxy::patience::BodyError;
 use crate::proxy::settings::CacheRule;
 use crate::proxy::upload::RequestBody;
-use crate::proxy::{Classified, Worker, admitted, receive};
+use crate::proxy::{Classified, Worker, receive};
 
 /// Fetch what `read` asks for, in a task of its own.
 pub(super) fn begin(read: &Read<'_>, landing: Landing) {

@@ -144,7 +144,7 @@ async fn go_on(
     let events = event::told(worker, &mut what, &parts, &body);
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
-    let mut admitted = match admitted(worker, what, arrived).await {
+    let mut admitted = match admitted(worker, what, || ask::name(worker, &parts, &body), arrived).await {
         Ok(admitted) => admitted,
         Err(refused) => return once::refused(worker, what, keyed, first, refused),
     };

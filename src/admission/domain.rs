@@ -202,7 +202,7 @@ impl Domain {
         let Some(waiter) = self.waiters.get(place).copied() else { return };
         let product = &mut self.products[waiter.arrival.product.index()];
         self.waiters.take(&mut product.lines[waiter.rank.index()], place);
-        product.waiting -= 1;
+        product.left(&waiter, now);
         self.customers.leave(waiter.arrival.customer);
         // Whoever stood behind may be of no use to what held this one up.
         self.dispatch(now);

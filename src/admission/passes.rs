@@ -74,6 +74,8 @@ pub(crate) enum Standing {
     Stranger,
 }
 
+/// The turn of who has none.
+pub(crate) const BEHIND_EVERYBODY: u64 = u64::MAX;
 /// The most of what has ended that one call clears away.
 const SWEEP: usize = 32;
 
@@ -98,9 +100,10 @@ impl Passes {
         self.sweep(now);
         let Some(entry) = self.book.get_mut(key(customer), now) else { return Standing::Stranger };
         match entry.holding {
-            Holding::Turn(number) => {
+            Holding::Turn { number, here } => {
                 entry.until = entry.until.max(now + self.settings.hold);
-                Standing::Promised(number)
+                // One turn is one request's: what else they ask comes behind everybody.
+                if here { Standing::Stranger } else { Standing::Promised(number) }
             }
             Holding::Pass { since } if self.turns.len() > 0 && now.since(since) >= self.settings.longest => {
                 self.book.remove(key(customer));
@@ -128,7 +131,7 @@ impl Passes {
         if let Some(entry) = self.book.get_mut(key(customer), now) {
             match entry.holding {
                 Holding::Pass { .. } => return entry.until = until,
-                Holding::Turn(number) => {
+                Holding::Turn { number, .. } => {
                     (entry.holding, entry.until) = (pass, until);
                     self.turns.had(number);
                 }
@@ -147,13 +150,34 @@ impl Passes {
     pub(crate) fn promise(&mut self, customer: Customer, now: Timestamp) -> Option<u64> {
         if let Some(entry) = self.book.get_mut(key(customer), now) {
             return match entry.holding {
-                Holding::Turn(number) => Some(number),
+                Holding::Turn { number, .. } => Some(number),
                 Holding::Pass { .. } => None,
             };
         }
-        let number = self.turns.next();
-        let kept = self.book.put(key(customer), Holding::Turn(number), now + self.settings.hold);
+        let turn = Holding::Turn { number: self.turns.next(), here: false };
+        let kept = self.book.put(key(customer), turn, now + self.settings.hold);
         kept.then(|| self.turns.join())
+    }
+
+    /// A request of `customer` joins a line. Its turn there is the one that is kept for them, unless another request of
+    /// theirs has it; then, and where no more are kept, it comes behind everybody.
+    pub(crate) fn joins(&mut self, customer: Customer, now: Timestamp) -> u64 {
+        let promised = self.promise(customer, now);
+        let Some(Holding::Turn { here, .. }) = self.book.get_mut(key(customer), now).map(|entry| &mut entry.holding)
+        else {
+            return BEHIND_EVERYBODY;
+        };
+        let others = std::mem::replace(here, true);
+        promised.filter(|_| !others).unwrap_or(BEHIND_EVERYBODY)
+    }
+
+    /// The request of `customer` that had their turn is out of the line, without having been let through.
+    pub(crate) fn left(&mut self, customer: Customer, now: Timestamp) {
+        if let Some(entry) = self.book.get_mut(key(customer), now)
+            && let Holding::Turn { here, .. } = &mut entry.holding
+        {
+            *here = false;
+        }
     }
 
     /// `customer` has been told to come back after `wait`: their turn is kept until then, and a while longer.
@@ -181,6 +205,11 @@ impl Passes {
             return;
         }
         self.book.remove(key(from));
+        // A request that waits under the old name is not found under the new.
+        let holding = match holding {
+            Holding::Turn { number, .. } => Holding::Turn { number, here: false },
+            pass @ Holding::Pass { .. } => pass,
+        };
         let lost = if let Some(entry) = self.book.get_mut(key(to), now) {
             entry.until = entry.until.max(until);
             let keep = holding.counts_more_than(entry.holding);
@@ -196,7 +225,7 @@ impl Passes {
     fn ended(&mut self, holding: Holding) {
         match holding {
             Holding::Pass { .. } => self.held -= 1,
-            Holding::Turn(number) => self.turns.left(number),
+            Holding::Turn { number, .. } => self.turns.left(number),
         }
     }
 
@@ -207,7 +236,7 @@ impl Passes {
                 Swept::Nothing => return,
                 Swept::Kept => {}
                 Swept::Ended(Holding::Pass { .. }) => self.held -= 1,
-                Swept::Ended(Holding::Turn(number)) => self.turns.lapsed(number),
+                Swept::Ended(Holding::Turn { number, .. }) => self.turns.lapsed(number),
             }
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::answer_time::AnswerTime;
 use super::floor::Floor;
-use super::passes::{self, Passes, Standing};
-use super::queue::Line;
+use super::passes::{self, BEHIND_EVERYBODY, Passes, Standing};
+use super::queue::{Line, Waiter};
 use super::ramp::Ramp;
 use super::random::Random;
 use super::rank::Rank;
@@ -98,7 +98,7 @@ impl Product {
         match passes.standing(customer, now) {
             Standing::Holder => (Rank::of(class), 0),
             Standing::Promised(turn) => (Rank::of_newcomer(class), turn),
-            Standing::Stranger => (Rank::of_newcomer(class), u64::MAX),
+            Standing::Stranger => (Rank::of_newcomer(class), BEHIND_EVERYBODY),
         }
     }
 
@@ -234,8 +234,17 @@ impl Product {
     /// The turn of somebody who joins a line. Who holds no pass has it kept from now on, whatever becomes of this request.
     pub(crate) fn turn_of_who_joins(&mut self, rank: Rank, turn: u64, customer: Customer, now: Timestamp) -> u64 {
         match &mut self.passes {
-            Some(passes) if rank.is_newcomers() && turn == u64::MAX => passes.promise(customer, now).unwrap_or(turn),
+            Some(passes) if rank.is_newcomers() => passes.joins(customer, now),
             _ => turn,
+        }
+    }
+
+    /// Somebody is out of a line without having been let through.
+    pub(crate) fn left(&mut self, waiter: &Waiter, now: Timestamp) {
+        self.waiting -= 1;
+        let had_turn = waiter.rank.is_newcomers() && waiter.turn != BEHIND_EVERYBODY;
+        if let Some(passes) = self.passes.as_mut().filter(|_| had_turn) {
+            passes.left(waiter.arrival.customer, now);
         }
     }
 
@@ -270,10 +279,11 @@ impl Product {
             _ => None,
         };
         let waits = matches!(refusal, Refusal::QueueFull | Refusal::WaitedTooLong);
-        let (refusal, retry_after) = match turn.filter(|_| waits) {
-            Some(turn) => (Refusal::NotYourTurn, self.until_turn(turn, rank, now, random)),
-            None => (refusal, self.retry_after(refusal, rank, now, random)),
+        let retry_after = match turn.filter(|_| waits) {
+            Some(turn) => self.until_turn(turn, rank, now, random),
+            None => self.retry_after(refusal, rank, now, random),
         };
+        let refusal = if refusal == Refusal::QueueFull && turn.is_some() { Refusal::NotYourTurn } else { refusal };
         if let (Some(passes), Some(_)) = (&mut self.passes, turn) {
             passes.told(customer, retry_after, now);
         }

@@ -16,7 +16,9 @@ use tokio::sync::{Notify, oneshot};
 use super::clock::Clock;
 use super::event::Events;
 use super::observe::{Observed, Shadow};
-use crate::admission::{Arrival, Domain, Event, EventKey, Outcome, Output, Place, Refused, Seat, Timestamp, Verdict};
+use crate::admission::{
+    Arrival, Customer, Domain, Event, EventKey, Outcome, Output, Place, Refusal, Refused, Seat, Timestamp, Verdict,
+};
 
 /// One admission domain, shared by all workers.
 pub struct Gate {
@@ -51,9 +53,19 @@ pub enum Asked {
     /// Pass.
     Admitted(Admitted),
     /// Wait for the decision.
-    Waiting(Waiting),
+    Waiting {
+        /// Where it comes.
+        waiting: Waiting,
+        /// The customer has other requests here, of which this may be one once more.
+        again: bool,
+    },
     /// No.
-    Refused(Refused),
+    Refused {
+        /// Why, and when to come back.
+        refused: Refused,
+        /// It is for want of room, and the customer may have asked for the same before, and wait.
+        again: bool,
+    },
     /// Pass, although this is what was decided: observe-only.
     Observed(Admitted, Decided),
 }
@@ -125,8 +137,13 @@ impl Gate {
         } else {
             match verdict {
                 Verdict::Proceed(seat) => Asked::Admitted(self.admitted(Hold::Seat(seat))),
-                Verdict::Refuse(refused) => Asked::Refused(refused),
-                Verdict::Wait(place) => Asked::Waiting(self.waiting(&mut inner, place, false)),
+                Verdict::Refuse(refused) => {
+                    Asked::Refused { refused, again: may_be_again(&inner.domain, &arrival, refused) }
+                }
+                Verdict::Wait(place) => {
+                    let again = is_here(&inner.domain, &arrival, 2);
+                    Asked::Waiting { waiting: self.waiting(&mut inner, place, false), again }
+                }
             }
         };
         let earlier = (waits || inner.domain.may_be_due_earlier()) && inner.plan_earlier();
@@ -157,10 +174,29 @@ impl Gate {
         Waiting { gate: self.clone(), place, decision, decided: false }
     }
 
-    /// The no that a request would hear now, before the rest of it is waited for.
+    /// What waits at this place is known by `what`, so that it is recognised when it is asked for again.
+    pub fn name(&self, waiting: &Waiting, what: u64) {
+        self.lock().domain.name(waiting.place, what);
+    }
+
+    /// The place of the same request, which waits already; whoever waits there is told.
+    pub fn take_over(self: &Arc<Self>, arrival: &Arrival, what: u64, now: Timestamp) -> Option<Waiting> {
+        let mut inner = self.lock();
+        let place = inner.domain.take_over(arrival, what, now);
+        // The old one is told first: the slot is the same.
+        let news = self.news(&mut inner, now);
+        let waiting = place.map(|place| self.waiting(&mut inner, place, false));
+        drop(inner);
+        tell(news);
+        waiting
+    }
+
+    /// The no that a request would hear now, before the rest of it is waited for; none to what may be a request that waits
+    /// already.
     pub fn would_refuse(&self, arrival: &Arrival, now: Timestamp) -> Option<Refused> {
         let mut inner = self.lock();
         let refused = inner.domain.would_refuse(arrival, now);
+        let refused = refused.filter(|refused| !may_be_again(&inner.domain, arrival, *refused));
         let earlier = inner.domain.may_be_due_earlier() && inner.plan_earlier();
         drop(inner);
         self.notify(earlier);
@@ -301,6 +337,17 @@ impl Gate {
             self.earlier.notify_one();
         }
     }
+}
+
+/// Whether somebody who is refused for want of room may have asked for the same before, and wait.
+fn may_be_again(domain: &Domain, arrival: &Arrival, refused: Refused) -> bool {
+    let for_room = matches!(refused.refusal, Refusal::QueueFull | Refusal::NotYourTurn | Refusal::OverCustomerShare);
+    for_room && arrival.class.is_of_a_journey() && is_here(domain, arrival, 1)
+}
+
+/// Whether an arrival's customer has so many requests here. Of an address that says nothing.
+fn is_here(domain: &Domain, arrival: &Arrival, requests: u32) -> bool {
+    matches!(arrival.customer, Customer::Account(_)) && domain.requests_of(arrival.customer) >= requests
 }
 
 /// A decision, and whom to tell; nobody when the waiter has gone.

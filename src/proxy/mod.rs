@@ -19,6 +19,7 @@ pub mod event;
 pub(crate) mod identity;
 mod reads;
 pub mod admit;
+mod ask;
 mod observe;
 mod once;
 mod lookup;
@@ -42,7 +43,8 @@ use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
-use admit::{Admitted, Asked};
+use admit::Admitted;
+use ask::admitted;
 use body::AnswerBody;
 use classify::Classified;
 use exchange::Answered;
@@ -52,7 +54,7 @@ use once::{First, Keyed, Turn};
 use upload::RequestBody;
 use watch::Watch;
 
-use crate::admission::{Class, Refused, Timestamp};
+use crate::admission::Refused;
 
 pub use settings::Settings;
 pub(crate) use worker::Worker;
@@ -147,7 +149,7 @@ async fn go_on(
     let events = event::told(worker, &mut what, &parts, &body);
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
-    let mut admitted = match admitted(worker, what, arrived).await {
+    let mut admitted = match admitted(worker, what, || ask::name(worker, &parts, &body), arrived).await {
         Ok(admitted) => admitted,
         Err(refused) => return once::refused(worker, what, keyed, first, refused),
     };
@@ -200,54 +202,6 @@ fn refused_at_once(worker: &Worker, what: Classified, refused: Refused) {
     metrics.refused(what.class, refused.refusal, true);
 }
 
-/// Ask admission; wait if it says so. A client that hangs up takes this future with it.
-async fn admitted(worker: &Rc<Worker>, what: Classified, arrived: Timestamp) -> Result<Admitted, Refused> {
-    let Classified { product, class, .. } = what;
-    let (gate, id) = worker.gate(product);
-    let metrics = &worker.metrics.products[product];
-    metrics.arrivals[class.index()].increment(1);
-    let asked = gate.ask(what.arrival(id), arrived);
-    let waiting = match asked {
-        Asked::Admitted(admitted) => {
-            metrics.proceeded[class.index()].increment(1);
-            return Ok(admitted);
-        }
-        Asked::Refused(refused) => {
-            metrics.refused(class, refused.refusal, true);
-            return Err(refused);
-        }
-        Asked::Observed(mut admitted, decided) => {
-            metrics.decided(class, decided);
-            admitted.on_refusal(|| would_refuse(worker, product, class));
-            return Ok(admitted);
-        }
-        Asked::Waiting(waiting) => waiting,
-    };
-    metrics.waited[class.index()].increment(1);
-    // Counted when this future is dropped with its connection.
-    let mut left = LeftQueue(Some(&metrics.left[class.index()]));
-    let decision = waiting.await;
-    left.0 = None;
-    match decision {
-        Ok(mut admitted) => {
-            let waited = admitted.since().since(arrived);
-            metrics.queue_seconds[class.index()].record(waited.as_secs_f64());
-            admitted.on_refusal(|| would_refuse(worker, product, class));
-            Ok(admitted)
-        }
-        Err(refused) => {
-            metrics.refused(class, refused.refusal, false);
-            Err(refused)
-        }
-    }
-}
-
-/// Counts a no that is not told, because nothing is refused just now.
-fn would_refuse(worker: &Worker, product: usize, class: Class) -> impl FnOnce(Refused) + Send + use<> {
-    let metrics = worker.metrics.clone();
-    move |refused| metrics.products[product].would_refuse(class, refused.refusal)
-}
-
 /// Send the request on and wait for the head of its answer.
 async fn forward(
     worker: &Rc<Worker>,
@@ -263,16 +217,6 @@ async fn forward(
         exchange::Carried::new(pool, request, admitted, first).await
     } else {
         pool.exchange(request, admitted, first).await
-    }
-}
-
-struct LeftQueue<'a>(Option<&'a metrics::Counter>);
-
-impl Drop for LeftQueue<'_> {
-    fn drop(&mut self) {
-        if let Some(left) = self.0 {
-            left.increment(1);
-        }
     }
 }
 

@@ -251,8 +251,7 @@ fn a_bet_whose_stop_is_ahead_is_sent_however_long_the_connection_took() {
 
 /// One bet on another race in flight, and so many that wait for theirs behind it, as long as it takes.
 fn crowd(folder: &tempfile::TempDir, backend: &Backend, stops_in: i64, many: usize) -> (Proxy, Client, Vec<Client>) {
-    let keys =
-        "limit = 1\nlatency_objective = \"50s\"\nfirst_byte_timeout = \"60s\"\n[product.queue]\nlongest_wait = \"60s\"";
+    let keys = "limit = 1\nlatency_objective = \"50s\"\nfirst_byte_timeout = \"60s\"\n[product.queue]\nlongest_wait = \"60s\"\nnear_stop = \"0s\"";
     let proxy = proxy(folder, &[("race", stops_in), ("other", 3600)], backend.address, keys);
     let mut first = proxy.client();
     first.say(super::client::post("/horse/bets/other", "a bet"));

@@ -48,7 +48,7 @@ fn nobody_is_forgotten_who_comes_just_as_another_is_told() {
     });
     let Asked::Admitted(_held) = gate.ask(reader(0), clock.now()) else { panic!("the seat is free") };
     for round in 0..1000 {
-        let Asked::Waiting(waiting) = gate.ask(reader(round), clock.now()) else { panic!("the seat is taken") };
+        let Asked::Waiting { waiting, .. } = gate.ask(reader(round), clock.now()) else { panic!("the seat is taken") };
         let told = runtime.block_on(async { tokio::time::timeout(GUARD, waiting).await });
         let refused = told.unwrap_or_else(|_| panic!("round {round}: never told")).err();
         assert_eq!(refused.map(|refused| refused.refusal), Some(Refusal::WaitedTooLong));
@@ -74,7 +74,7 @@ fn waiters_cancelled_at_the_moment_they_are_admitted_give_their_seats_back() {
     for round in 0..10_000u64 {
         let Asked::Admitted(first) = ask(round) else { panic!("round {round}: the seat has not come back") };
         let waiting = (0..1 + round % 6).map(|n| match ask(n) {
-            Asked::Waiting(waiting) => waiting,
+            Asked::Waiting { waiting, .. } => waiting,
             _ => panic!("round {round}: the seat is taken"),
         });
         leave.send(waiting.collect()).unwrap();

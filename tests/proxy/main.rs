@@ -27,6 +27,7 @@ mod bets;
 mod kept_bets;
 mod lost_bets;
 mod retries;
+mod passes;
 mod queue;
 mod handover;
 mod classes;

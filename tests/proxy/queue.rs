@@ -93,7 +93,7 @@ fn a_refused_bet_is_told_that_no_money_was_taken() {
     second.say(post("/horse/bets", "a bet"));
     proxy.until_waiting(1);
     let answer = proxy.client().post("/horse/bets", "a bet");
-    refused(&answer, 503, "queue_full");
+    refused(&answer, 503, "not_your_turn");
     assert_eq!(answer.json()["bet"], "not_placed");
     assert!(answer.json()["detail"].as_str().unwrap().contains("no money was taken"));
     door.open();

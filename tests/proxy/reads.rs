@@ -457,20 +457,21 @@ fn who_waits_hears_the_refusal_of_the_one_who_asked_but_not_that_it_asked_too_mu
     let backend = Backend::behind(&door);
     let keys = "limit = 1\nqueue = { longest_wait = \"60s\" }";
     let proxy = setup(&backend, keys, "fresh = \"60s\"")
-        .with("[customer]\nfrom = [{ cookie = \"session\" }, \"address\"]\nat_once = 1")
+        .listen("trusted = [\"127.0.0.0/8\"]")
+        .with("[customer]\nfrom = [{ header = \"x-customer\" }]\nat_once = 1")
         .start();
     let mut hammer = proxy.client();
-    hammer.say(asking("/horse/page", "cookie: session=hammer\r\n"));
+    hammer.say(asking("/horse/page", "x-customer: hammer\r\n"));
     backend.until_asked(1);
     let mut again = proxy.client();
-    again.say(asking("/horse/odds", "cookie: session=hammer\r\n"));
+    again.say(asking("/horse/odds", "x-customer: hammer\r\n"));
     let too_much = again.answer();
     assert_eq!((too_much.status(), too_much.header("cache-status")), (429, Some("sluss; fwd=bypass")));
     let refused =
         "sluss_admission_refusals_total{product=\"horse-racing\",class=\"read\",refusal=\"over_customer_share\"}";
     assert_eq!(proxy.metric(refused), 2.0, "for all, and for itself");
     let mut polite = proxy.client();
-    polite.say(asking("/horse/odds", "cookie: session=polite\r\n"));
+    polite.say(asking("/horse/odds", "x-customer: polite\r\n"));
     proxy.until_waiting(1);
     door.open();
     assert_eq!((polite.answer().status(), hammer.answer().status()), (200, 200));

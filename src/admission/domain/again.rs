@@ -27,7 +27,8 @@ impl Domain {
     /// other is told so. Its place in line, and until when it may wait, stay what they were.
     pub fn take_over(&mut self, arrival: &Arrival, what: u64, now: Timestamp) -> Option<Place> {
         let now = self.tick(now);
-        if what == 0 || self.observe_only {
+        // Behind an address may be two who ask for the same.
+        if what == 0 || self.observe_only || !matches!(arrival.customer, Customer::Account(_)) {
             return None;
         }
         let (old, waiter) = self.waiters.named(name(arrival, what))?;

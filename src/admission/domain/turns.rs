@@ -187,7 +187,7 @@ impl Domain {
     /// Tell a waiter who is out of the line already.
     pub(super) fn turn_away(&mut self, place: Place, waiter: &Waiter, refusal: Refusal, now: Timestamp) {
         let arrival = &waiter.arrival;
-        self.products[arrival.product.index()].waiting -= 1;
+        self.products[arrival.product.index()].left(waiter, now);
         self.customers.leave(arrival.customer);
         let refused = self.no(arrival, waiter.rank, refusal, now);
         self.outputs.push_back(Output::Refuse(place, refused));

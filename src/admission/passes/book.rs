@@ -16,8 +16,11 @@ pub(super) enum Holding {
     Pass {
         since: Timestamp,
     },
-    /// A promised turn's number.
-    Turn(u64),
+    /// A promised turn's number, and whether a request that has it waits at the door.
+    Turn {
+        number: u64,
+        here: bool,
+    },
 }
 
 impl Holding {
@@ -25,9 +28,9 @@ impl Holding {
     pub(super) fn counts_more_than(self, other: Holding) -> bool {
         match (self, other) {
             (Holding::Pass { since }, Holding::Pass { since: other }) => since < other,
-            (Holding::Turn(number), Holding::Turn(other)) => number < other,
-            (Holding::Pass { .. }, Holding::Turn(_)) => true,
-            (Holding::Turn(_), Holding::Pass { .. }) => false,
+            (Holding::Turn { number, .. }, Holding::Turn { number: other, .. }) => number < other,
+            (Holding::Pass { .. }, Holding::Turn { .. }) => true,
+            (Holding::Turn { .. }, Holding::Pass { .. }) => false,
         }
     }
 }
@@ -183,6 +186,10 @@ mod tests {
 
     const NOTHING: [u64; 0] = [];
 
+    fn turn(number: u64) -> Holding {
+        Holding::Turn { number, here: false }
+    }
+
     fn s(seconds: u64) -> Timestamp {
         at(seconds * 1_000)
     }
@@ -194,7 +201,7 @@ mod tests {
             match book.sweep(now) {
                 Swept::Nothing => return ended,
                 Swept::Kept => {}
-                Swept::Ended(Holding::Turn(number)) => ended.push(number),
+                Swept::Ended(Holding::Turn { number, .. }) => ended.push(number),
                 Swept::Ended(holding) => panic!("{holding:?}"),
             }
         }
@@ -204,7 +211,7 @@ mod tests {
     fn what_is_renewed_goes_on_and_what_is_not_ends_once() {
         let mut book = Book::new(10, s(0));
         for number in 0..4 {
-            assert!(book.put(number, Holding::Turn(number), s(10 + number)));
+            assert!(book.put(number, turn(number), s(10 + number)));
         }
         book.get_mut(1, s(5)).expect("it stands").until = s(5_000);
         assert_eq!(ended(&mut book, s(9)), NOTHING);
@@ -221,11 +228,11 @@ mod tests {
     fn there_is_room_again_when_something_has_ended() {
         let mut book = Book::new(3, s(0));
         for number in 0..3 {
-            assert!(book.put(number, Holding::Turn(number), s(5)));
+            assert!(book.put(number, turn(number), s(5)));
         }
-        assert!(!book.put(9, Holding::Turn(9), s(5)));
+        assert!(!book.put(9, turn(9), s(5)));
         assert_eq!(ended(&mut book, s(7)).len(), 3);
-        assert!(book.put(9, Holding::Turn(9), s(20)));
+        assert!(book.put(9, turn(9), s(20)));
         book.remove(9);
         assert!(book.get_mut(9, s(8)).is_none());
         assert_eq!(ended(&mut book, s(2_000)), NOTHING, "what was taken away has not ended");
@@ -235,10 +242,10 @@ mod tests {
     #[test]
     fn who_comes_again_before_the_old_is_cleared_away_has_the_new_and_the_old_ends_too() {
         let mut book = Book::new(3, s(0));
-        assert!(book.put(7, Holding::Turn(1), s(5)));
+        assert!(book.put(7, turn(1), s(5)));
         assert!(book.get_mut(7, s(6)).is_none());
-        assert!(book.put(7, Holding::Turn(2), s(60)));
+        assert!(book.put(7, turn(2), s(60)));
         assert_eq!(ended(&mut book, s(30)), [1]);
-        assert!(book.get_mut(7, s(30)).is_some_and(|entry| entry.holding == Holding::Turn(2)));
+        assert!(book.get_mut(7, s(30)).is_some_and(|entry| entry.holding == turn(2)));
     }
 }

@@ -20,6 +20,7 @@ use super::memory::{Answer, Landing, Memory, News};
 use super::rules::{self, Judged, TELLING, VARYING};
 use crate::admission::reads::{Kept, Life};
 use crate::admission::{Refusal, Timestamp};
+use crate::proxy::ask::admitted;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::exchange::Answered;
 use crate::proxy::fault::{Fault, Unanswered};
@@ -27,7 +28,7 @@ use crate::proxy::headers::{self, FORWARDING};
 use crate::proxy::patience::BodyError;
 use crate::proxy::settings::CacheRule;
 use crate::proxy::upload::RequestBody;
-use crate::proxy::{Classified, Worker, admitted, receive};
+use crate::proxy::{Classified, Worker, receive};
 
 /// Fetch what `read` asks for, in a task of its own.
 pub(super) fn begin(read: &Read<'_>, landing: Landing) {
@@ -76,7 +77,7 @@ struct Fetch {
 impl Fetch {
     async fn news(self) -> News {
         let Fetch { worker, memory, rule, what, asked_with, request } = self;
-        let admitted = match admitted(&worker, what, worker.clock.now()).await {
+        let admitted = match admitted(&worker, what, || 0, worker.clock.now()).await {
             Ok(admitted) => admitted,
             // That is about who leads; those who follow have not had too much.
             Err(refused) if refused.refusal == Refusal::OverCustomerShare => return News::Again,

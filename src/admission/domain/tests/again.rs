@@ -36,6 +36,13 @@ fn what_is_not_the_same_takes_nothing_over() {
     assert!(story.domain.take_over(&anna(Class::Start), 76, at(1)).is_none(), "another request");
     assert!(story.domain.take_over(&anna(Class::Start), 0, at(1)).is_none(), "nobody knows what");
     assert!(story.domain.take_over(&anna(Class::Continue), 75, at(1)).is_none(), "another class");
+    let office = |story: &mut Story, what| {
+        let arrival = Arrival { customer: Customer::Address(9_000), ..anna(Class::Start) };
+        let place = place(story.domain.arrive(arrival, at(1)));
+        story.domain.name(place, what);
+        story.domain.take_over(&arrival, what, at(1))
+    };
+    assert!(office(&mut story, 75).is_none(), "two people behind one address");
     story.domain.leave(old, at(2));
     assert!(story.domain.take_over(&anna(Class::Start), 75, at(3)).is_none(), "it waits no more");
     assert!(story.told().refused.is_empty());

@@ -1,0 +1,96 @@
+//! Asking admission for a turn, and waiting for it.
+
+use std::rc::Rc;
+
+use http::request::Parts;
+use http::uri::PathAndQuery;
+
+use super::Worker;
+use super::admit::{Admitted, Asked};
+use super::classify::Classified;
+use super::upload::RequestBody;
+use crate::admission::{Class, Customer, Refused, Timestamp};
+
+/// Ask admission; wait if it says so. A client that hangs up takes this future with it.
+///
+/// `name` is what the request is known by; it is asked only when it has to wait, or may be one that waits already.
+pub(super) async fn admitted(
+    worker: &Rc<Worker>,
+    what: Classified,
+    name: impl Fn() -> u64,
+    arrived: Timestamp,
+) -> Result<Admitted, Refused> {
+    let Classified { product, class, .. } = what;
+    let (gate, id) = worker.gate(product);
+    let metrics = &worker.metrics.products[product];
+    metrics.arrivals[class.index()].increment(1);
+    let arrival = what.arrival(id);
+    let once_more = || gate.take_over(&arrival, name(), arrived);
+    let waiting = match gate.ask(arrival, arrived) {
+        Asked::Admitted(admitted) => {
+            metrics.proceeded[class.index()].increment(1);
+            return Ok(admitted);
+        }
+        Asked::Refused { refused, again } => match again.then(once_more).flatten() {
+            Some(waiting) => waiting,
+            None => {
+                metrics.refused(class, refused.refusal, true);
+                return Err(refused);
+            }
+        },
+        Asked::Observed(mut admitted, decided) => {
+            metrics.decided(class, decided);
+            admitted.on_refusal(|| would_refuse(worker, product, class));
+            return Ok(admitted);
+        }
+        Asked::Waiting { waiting, again } => match again.then(once_more).flatten() {
+            // The place it was given is left.
+            Some(earlier) => earlier,
+            None => {
+                if class.is_of_a_journey() && matches!(what.customer, Customer::Account(_)) {
+                    gate.name(&waiting, name());
+                }
+                waiting
+            }
+        },
+    };
+    metrics.waited[class.index()].increment(1);
+    // Counted when this future is dropped with its connection.
+    let mut left = LeftQueue(Some(&metrics.left[class.index()]));
+    let decision = waiting.await;
+    left.0 = None;
+    match decision {
+        Ok(mut admitted) => {
+            let waited = admitted.since().since(arrived);
+            metrics.queue_seconds[class.index()].record(waited.as_secs_f64());
+            admitted.on_refusal(|| would_refuse(worker, product, class));
+            Ok(admitted)
+        }
+        Err(refused) => {
+            metrics.refused(class, refused.refusal, false);
+            Err(refused)
+        }
+    }
+}
+
+/// Counts a no that is not told, because nothing is refused just now.
+fn would_refuse(worker: &Worker, product: usize, class: Class) -> impl FnOnce(Refused) + Send + use<> {
+    let metrics = worker.metrics.clone();
+    move |refused| metrics.products[product].would_refuse(class, refused.refusal)
+}
+
+/// What a request is known by among its customer's: what it asks for, with all it says. 0 when it has not come whole.
+pub(super) fn name(worker: &Worker, parts: &Parts, body: &RequestBody) -> u64 {
+    let target = parts.uri.path_and_query().map(PathAndQuery::as_str);
+    body.whole(|body| worker.shared.hashes.of((parts.method.as_str(), target, body))).unwrap_or(0)
+}
+
+struct LeftQueue<'a>(Option<&'a metrics::Counter>);
+
+impl Drop for LeftQueue<'_> {
+    fn drop(&mut self) {
+        if let Some(left) = self.0 {
+            left.increment(1);
+        }
+    }
+}

@@ -37,6 +37,8 @@ mod shown;
 mod report;
 mod line;
 mod books;
+mod passes;
+mod stops;
 mod life;
 mod hints;
 mod ramp;
@@ -51,14 +53,17 @@ mod trust;
 mod rest;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+pub use passes::Kept;
 pub use shown::{Shown, ShownProduct, ShownResource, Transparent};
 
 use super::law::{Knock, Law, Look, Notice, Ours, RequestId, Said, Word};
 use crate::admission::{Arrival, Class, Order, Outcome, Settings, Timestamp};
-use books::{Books, Stage};
+use books::{Books, Newcomer, Stage};
 use hints::Heard;
 use life::Life;
+use passes::Passes;
 use report::{Doing, Report};
 use rest::Wakes;
 use shares::Shares;
@@ -80,6 +85,12 @@ struct House {
     shown: Shown,
     books: Books,
     life: Life,
+    /// By product, where customers in the middle of a journey go before others.
+    passes: Vec<Option<Passes>>,
+    /// What the law keeps for whoever is spoken of, where that cannot be known.
+    kept: Option<Kept>,
+    /// By product: the quickest and the slowest bet that was answered.
+    bets: Vec<Option<(Duration, Duration)>>,
     /// By resource.
     hints: Vec<Heard>,
     shares: Shares,
@@ -101,16 +112,27 @@ impl<L: Transparent> Watched<L> {
     }
 
     /// Take everything that the law has to say after a call. False when it is nothing.
-    fn hears(&mut self, newcomer: Option<&Arrival>) -> bool {
+    fn hears(&mut self, newcomer: Option<&Newcomer>) -> bool {
         self.law.show(&mut self.house.shown);
         let mut any = false;
         while let Some(said) = self.law.poll() {
             any = true;
+            let (Said::Pass(request) | Said::Refuse(request, _)) = said;
+            if let Stage::Waits(stay) = self.house.books.stage(request) {
+                self.looks_up(&stay.arrival);
+            }
             if self.house.said(said, newcomer) {
                 self.said.push_back(said);
             }
         }
         any
+    }
+
+    /// What the law keeps for somebody, where the witness cannot know whether it had room for it.
+    fn looks_up(&mut self, arrival: &Arrival) {
+        let product = arrival.product.index();
+        let unsure = self.house.may_have_no_room(product);
+        self.house.kept = unsure.then(|| self.law.kept(product, arrival.customer));
     }
 
     fn ends(&mut self) {
@@ -129,24 +151,31 @@ impl<L: Transparent> Watched<L> {
 impl<L: Transparent> Law for Watched<L> {
     fn arrive(&mut self, knock: Knock, now: Timestamp) -> Word {
         self.begins(Doing::Came(knock.request.0), now);
+        let Arrival { product, customer, .. } = knock.arrival;
+        let asked = self.house.asks(&knock.arrival);
         let word = self.law.arrive(knock, now);
+        let asked = asked.unwrap_or_else(|| {
+            let kept = self.law.kept(product.index(), customer);
+            self.house.asked_as_kept(&knock.arrival, kept)
+        });
         // Who made room is out before the newcomer is in.
-        self.hears(Some(&knock.arrival));
-        self.house.worded(knock, word);
+        self.hears(Some(&Newcomer { arrival: knock.arrival, asked }));
+        self.looks_up(&knock.arrival);
+        self.house.worded(knock, asked, word);
         self.ends();
         word
     }
 
     fn finish(&mut self, request: RequestId, outcome: Outcome, now: Timestamp) {
         self.calls(Doing::Ended(request.0), now, |law, house| {
-            house.finishes(request);
+            house.finishes(request, outcome);
             law.finish(request, outcome, now);
         });
     }
 
     fn finish_unheard(&mut self, request: RequestId, outcome: Outcome, now: Timestamp) {
         self.calls(Doing::Ended(request.0), now, |law, house| {
-            house.finishes(request);
+            house.finishes(request, outcome);
             law.finish_unheard(request, outcome, now);
         });
     }
@@ -220,6 +249,9 @@ impl House {
             shared: (0..settings.resources.len()).map(|resource| shares.is_shared(resource)).collect(),
             shown: Shown::empty(settings.resources.len(), products),
             books: Books::new(&settings),
+            passes: settings.products.iter().map(|product| product.passes.clone().map(Passes::new)).collect(),
+            kept: None,
+            bets: vec![None; products],
             life: Life::new(products, settings.resources.len()),
             hints: vec![Heard::default(); settings.resources.len()],
             trust,
@@ -239,7 +271,7 @@ impl House {
     }
 
     /// A request that runs has ended.
-    fn finishes(&mut self, request: RequestId) {
+    fn finishes(&mut self, request: RequestId, outcome: Outcome) {
         let Stage::Runs(stay) = self.books.stage(request) else {
             self.report.add("once", format_args!("request {} ends and does not run", request.0));
             return;
@@ -250,13 +282,14 @@ impl House {
             let now = self.report.now();
             self.trust.given_back(&stay, needs, now.since(stay.since));
             self.shares.given_back(&stay, needs, now);
+            self.answers(&stay.arrival, outcome, now.since(stay.since));
         }
     }
 
     /// Whoever waits has hung up.
     fn leaves(&mut self, request: RequestId) {
         match self.books.stage(request) {
-            Stage::Waits(stay) => self.books.unjoin(request, &stay.arrival),
+            Stage::Waits(stay) => self.books.unjoin(request, &stay),
             _ => self.report.add("once", format_args!("request {} leaves and does not wait", request.0)),
         }
     }

@@ -84,13 +84,13 @@ impl Domain {
         stops.min()
     }
 
-    /// A bet that is told to come back must be back before its stop.
-    pub(super) fn in_time(&self, arrival: &Arrival, retry_after: Duration, now: Timestamp) -> Duration {
-        let Some(stop) = self.stop_of(arrival) else { return retry_after };
+    /// How long one may be told to stay away: a bet must be back before its stop, although it is told whole seconds.
+    pub(super) fn latest_return(&self, arrival: &Arrival, now: Timestamp) -> Duration {
+        let Some(stop) = self.stop_of(arrival) else { return Duration::MAX };
         let product = &self.products[arrival.product.index()];
         let (soonest, _) = product.settings.queue.retry_after;
-        let latest = stop.since(now).saturating_sub(product.settings.queue.near_stop);
-        retry_after.min(latest.max(soonest))
+        let left = stop.since(now).saturating_sub(product.settings.queue.near_stop);
+        Duration::from_secs(left.as_secs()).max(soonest)
     }
 }
 

@@ -13,6 +13,7 @@ mod over_time;
 use std::time::Duration;
 
 use super::Watched;
+use crate::admission::rank::Rank;
 use crate::admission::schedule::{Entry, EventState};
 use crate::admission::time::at;
 use crate::admission::{Class, EventKey, Order, ParkReason, ProductId, Refusal, State, Timestamp};

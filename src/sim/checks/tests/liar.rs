@@ -9,7 +9,7 @@ use crate::admission::settings::{
     LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
 use crate::admission::{Arrival, Customer, ONE_SEAT, Outcome, ParkReason, State};
-use crate::sim::checks::{Shown, Transparent};
+use crate::sim::checks::{Kept, Shown, Transparent};
 use crate::sim::law::{Knock, Law, Look, RequestId};
 
 pub(super) const HORSES: usize = 0;
@@ -27,9 +27,13 @@ pub(super) struct Liar {
     word: Word,
     said: VecDeque<Said>,
     pub(super) wake: Option<Timestamp>,
-    waiting: Vec<(RequestId, Arrival)>,
+    waiting: Vec<(RequestId, Arrival, Rank)>,
+    /// In which line whoever comes is put, if not in that of their class.
+    line: Option<Rank>,
     running: Vec<(RequestId, Arrival, bool)>,
     lie: Option<Lie>,
+    /// What it says that it keeps.
+    kept: Kept,
     /// Whether one customer is given all of the reserve.
     takes_it_all: bool,
 }
@@ -45,8 +49,10 @@ impl Liar {
             said: VecDeque::new(),
             wake: None,
             waiting: Vec::new(),
+            line: None,
             running: Vec::new(),
             lie: None,
+            kept: Kept::Nothing,
             takes_it_all: false,
         }
     }
@@ -105,14 +111,15 @@ impl Liar {
     }
 
     fn join(&mut self, request: RequestId, arrival: Arrival) {
-        self.waiting.push((request, arrival));
-        self.shown.products[arrival.product.index()].waiting[arrival.class.index()] += 1;
+        let rank = self.line.unwrap_or(Rank::of(arrival.class));
+        self.waiting.push((request, arrival, rank));
+        self.shown.products[arrival.product.index()].waiting[rank.index()] += 1;
     }
 
     fn unjoin(&mut self, request: RequestId) -> Option<Arrival> {
-        let place = self.waiting.iter().position(|(other, _)| *other == request)?;
-        let (_, arrival) = self.waiting.remove(place);
-        self.shown.products[arrival.product.index()].waiting[arrival.class.index()] -= 1;
+        let place = self.waiting.iter().position(|(other, ..)| *other == request)?;
+        let (_, arrival, rank) = self.waiting.remove(place);
+        self.shown.products[arrival.product.index()].waiting[rank.index()] -= 1;
         Some(arrival)
     }
 
@@ -183,6 +190,10 @@ impl Law for Liar {
 impl Transparent for Liar {
     fn show(&self, shown: &mut Shown) {
         shown.clone_from(&self.shown);
+    }
+
+    fn kept(&self, _product: usize, _customer: Customer) -> Kept {
+        self.kept
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::House;
 use super::books::Stay;
+use super::line::Line;
 use super::turns::Lack;
 use crate::admission::rank::Rank;
 use crate::admission::{Arrival, Timestamp};
@@ -110,11 +111,15 @@ impl House {
                     ),
                 );
             }
-            for (rank, shown) in Rank::ALL.into_iter().zip(shown.waiting) {
-                let waiting = ledger.lines[rank.index()].len();
+            let (theirs, ours) = (shown.waiting, ledger.lines.each_ref().map(Line::len));
+            for (rank, (shown, waiting)) in Rank::ALL.into_iter().zip(theirs.into_iter().zip(ours)) {
                 if shown != waiting {
+                    // As many as do may wait, and not where they should.
+                    let of_class =
+                        |lines: &[u32]| Rank::all_of(rank.class()).map(|rank| lines[rank.index()]).sum::<u32>();
+                    let promise = if of_class(&theirs) == of_class(&ours) { "line" } else { "waiters" };
                     self.report.add(
-                        "waiters",
+                        promise,
                         format_args!("product {place}, {rank:?}: it counts {shown} who wait, {waiting} do"),
                     );
                 }

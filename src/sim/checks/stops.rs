@@ -43,7 +43,7 @@ impl House {
     pub(super) fn next_hopeless(&self, product: usize) -> Option<Timestamp> {
         let (_, next) = self.head(product, Rank::NearStop)?;
         let takes = self.shown.products[product].takes_to_bet;
-        Some(self.life.stop_of(&next.arrival)? - takes + Duration::from_nanos(1))
+        Some(self.life.stop_of(&next.arrival)? - takes.saturating_sub(Duration::from_nanos(1)))
     }
 
     /// The law has nothing to do: nobody near a stop waits without a hope.

@@ -4,7 +4,8 @@
 //! own, and compares. It was written from what is promised (`docs/flow-control.md`, `docs/refusals.md` and the public
 //! words of [`admission`](crate::admission)), not from the code that keeps the promises, and asks the law for
 //! no figure that it could count by itself. What it takes on trust is what cannot be known from outside: the limits as
-//! they are found, the knee, the ramp's ceiling; and of these the ceiling is held against a bound of its own.
+//! they are found, the knee, the ramp's ceiling, how long a bet takes, and what there is no room to keep; and of these the
+//! ceiling and the time of a bet are held against bounds of their own.
 //!
 //! In observe-only the law decides as ever, and what it decides counts for nothing: so it is checked as ever.
 //! [`Observing`](super::law::Observing) stands outside, and the witness sees what would have been.
@@ -16,18 +17,22 @@
 //! | `seats`, `waiters` | the law counts what was taken and given back, and who waits: a leak shows at once |
 //! | `longest wait`, `wake` | nobody waits longer than the product allows, to the nanosecond; the law asks to be woken for it |
 //! | `work conservation` | nobody waits while all they need is free, unless it is not lent to them |
-//! | `higher class first`, `oldest first`, `newest first` | within a product, within a class |
+//! | `higher rank first`, `oldest first`, `newest first` | within a product, within a line |
+//! | `lowest turn first`, `earliest stop first` | among those who hold no pass, and of bets near their stops |
+//! | `line` | who holds a pass, who does not, and who bets near a stop stands in the line that is due; an address holds none |
+//! | `turns` | a turn is kept until a while after the time that was told, whatever no is heard meanwhile |
+//! | `in time` | no bet waits that could not be answered before its stop, and how long that takes is no fancy |
 //! | `kept seats` | what is partly there for whoever needs several is not taken by who comes after them |
 //! | `floor` | the lowest classes go before others only for what they are owed, and are given it |
 //! | `guarantee` | nobody borrows while somebody waits for what they are owed |
 //! | `trust` | who borrows has given back in time what it borrowed before, one seat apart |
 //! | `share` | who is hungry for long holds its max-min share |
-//! | `state`, `forbidden` | what is shut, down, closed, or after its stop, does not pass |
+//! | `state`, `forbidden` | what is shut, down, closed, after its stop or too near to it, does not pass |
 //! | `hint` | what backends say of a budget is its limit while it is fresh, and the least of it where they do not agree |
 //! | `backends` | the limit and the knee follow the backends that are there |
 //! | `ramp` | the ceiling binds, grows no faster than promised, and is not left early |
 //! | `frozen` | a ramp that keeps stepping back stops growing |
-//! | `refusal`, `retry-after` | a no has the name that is due, and a time within the bounds |
+//! | `refusal`, `retry-after` | a no has the name that is due, and a time within the bounds and before the stop of a bet |
 //! | `reserve` | no customer has more of a reserve than one may, and who has holds up nobody behind them |
 //! | `customer share`, `length` | nobody fills a queue alone, or beyond its length |
 //!

@@ -30,6 +30,10 @@ impl House {
         if rank.class().has_floor() {
             (low.missed, low.most) = (0, 0);
         } else if let Some(next) = missed {
+            if next > low.most {
+                // No more than one turn is saved up, and that was a smaller one.
+                low.missed = low.missed.min(100 * low.most / floor.max(1));
+            }
             low.most = low.most.max(next);
             low.missed += seats;
         }

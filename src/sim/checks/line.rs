@@ -154,7 +154,7 @@ mod tests {
     fn who_has_gone_is_not_looked_past() {
         let mut line = Line::default();
         (0..300).for_each(|turn| joins(&mut line, turn));
-        let waits = |_: RequestId, serial: u64| serial % 2 == 0 || serial == 300;
+        let waits = |_: RequestId, serial: u64| serial.is_multiple_of(2) || serial == 300;
         (0..150).for_each(|_| line.lost_one(1, waits));
         line.join(Spot { request: RequestId(300), serial: 300, turn: 201 }, 1, Timestamp::ZERO, waits);
         let here: Vec<u64> =

@@ -24,7 +24,8 @@ use std::time::Duration;
 
 use super::random::Random;
 use super::{Customer, Timestamp};
-use book::{Book, Holding, Swept};
+pub(crate) use book::Holding;
+use book::{Book, Swept};
 use pace::Pace;
 use turns::Turns;
 
@@ -95,13 +96,17 @@ impl Passes {
         self.turns.len()
     }
 
+    /// What was last put down for `customer`, to look at: it may be over.
+    pub(crate) fn holding(&self, customer: Customer) -> Option<Holding> {
+        self.book.get(key(customer)).map(|entry| entry.holding)
+    }
+
     /// How `customer` stands. Who asks for a step of a journey shows that they are there still.
     pub(crate) fn standing(&mut self, customer: Customer, now: Timestamp) -> Standing {
         self.sweep(now);
         let Some(entry) = self.book.get_mut(key(customer), now) else { return Standing::Stranger };
         match entry.holding {
             Holding::Turn { number, here } => {
-                entry.until = entry.until.max(now + self.settings.hold);
                 // One turn is one request's: what else they ask comes behind everybody.
                 if here { Standing::Stranger } else { Standing::Promised(number) }
             }
@@ -171,18 +176,21 @@ impl Passes {
         promised.filter(|_| !others).unwrap_or(BEHIND_EVERYBODY)
     }
 
-    /// The request of `customer` that had their turn is out of the line, without having been let through.
-    pub(crate) fn left(&mut self, customer: Customer, now: Timestamp) {
+    /// The request of `customer` that had this turn is out of the line, without having been let through.
+    pub(crate) fn left(&mut self, customer: Customer, turn: u64, now: Timestamp) {
         if let Some(entry) = self.book.get_mut(key(customer), now)
-            && let Holding::Turn { here, .. } = &mut entry.holding
+            && let Holding::Turn { number, here } = &mut entry.holding
+            && *number == turn
         {
             *here = false;
         }
     }
 
-    /// `customer` has been told to come back after `wait`: their turn is kept until then, and a while longer.
+    /// `customer` has been told to come back after `wait`, which is told in whole seconds, or to wait here: their turn is
+    /// kept until then, and a while longer.
     pub(crate) fn told(&mut self, customer: Customer, wait: Duration, now: Timestamp) {
-        let until = now + wait + self.settings.hold;
+        let whole = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        let until = now + whole + self.settings.hold;
         if let Some(entry) = self.book.get_mut(key(customer), now) {
             entry.until = entry.until.max(until);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::answer_time::AnswerTime;
 use super::floor::Floor;
-use super::passes::{self, BEHIND_EVERYBODY, Passes, Standing};
+use super::passes::{self, BEHIND_EVERYBODY, Holding, Passes, Standing};
 use super::queue::{Line, Waiter};
 use super::ramp::Ramp;
 use super::random::Random;
@@ -122,6 +122,11 @@ impl Product {
         self.passes.as_ref().map_or(0, Passes::held)
     }
 
+    /// What was last put down for a customer, to look at: it may be over.
+    pub(crate) fn holding(&self, customer: Customer) -> Option<Holding> {
+        self.passes.as_ref()?.holding(customer)
+    }
+
     /// Customers who were told when to come back and whose turn is kept.
     pub fn promised_turns(&self) -> u32 {
         self.passes.as_ref().map_or(0, Passes::promised)
@@ -233,10 +238,11 @@ impl Product {
 
     /// The turn of somebody who joins a line. Who holds no pass has it kept from now on, whatever becomes of this request.
     pub(crate) fn turn_of_who_joins(&mut self, rank: Rank, turn: u64, customer: Customer, now: Timestamp) -> u64 {
-        match &mut self.passes {
-            Some(passes) if rank.is_newcomers() => passes.joins(customer, now),
-            _ => turn,
-        }
+        let Some(passes) = self.passes.as_mut().filter(|_| rank.is_newcomers()) else { return turn };
+        let turn = passes.joins(customer, now);
+        // Who comes at the last moment is not to lose it while they wait.
+        passes.told(customer, Duration::ZERO, now);
+        turn
     }
 
     /// Somebody is out of a line without having been let through.
@@ -244,7 +250,7 @@ impl Product {
         self.waiting -= 1;
         let had_turn = waiter.rank.is_newcomers() && waiter.turn != BEHIND_EVERYBODY;
         if let Some(passes) = self.passes.as_mut().filter(|_| had_turn) {
-            passes.left(waiter.arrival.customer, now);
+            passes.left(waiter.arrival.customer, waiter.turn, now);
         }
     }
 
@@ -257,12 +263,13 @@ impl Product {
         }
     }
 
-    /// `refusal`, with a time to come back. Who holds no pass, and may come back for their turn, has it kept for them.
+    /// `refusal`, with a time to come back, after `latest` at the latest. Who holds no pass, and may come back for their
+    /// turn, has it kept for them.
     pub(crate) fn refuse(
         &mut self,
         refusal: Refusal,
-        rank: Rank,
-        customer: Customer,
+        (rank, customer): (Rank, Customer),
+        latest: Duration,
         now: Timestamp,
         random: &mut Random,
     ) -> Refused {
@@ -283,7 +290,8 @@ impl Product {
             Some(turn) => self.until_turn(turn, rank, now, random),
             None => self.retry_after(refusal, rank, now, random),
         };
-        let refusal = if refusal == Refusal::QueueFull && turn.is_some() { Refusal::NotYourTurn } else { refusal };
+        let refusal = if waits && turn.is_some() { Refusal::NotYourTurn } else { refusal };
+        let retry_after = retry_after.min(latest);
         if let (Some(passes), Some(_)) = (&mut self.passes, turn) {
             passes.told(customer, retry_after, now);
         }

@@ -31,6 +31,7 @@ pub fn scenario(seed: u64) -> Scenario {
     people::come(&mut dice, &mut scenario, requests);
     trouble::happens(&mut dice, &mut scenario);
     house::cap_reserves(&mut dice, &mut scenario);
+    house::keep_turns(&mut dice, &mut scenario);
     scenario
 }
 

@@ -29,7 +29,7 @@ impl Domain {
         let forbids = |event: &EventKey| self.schedule.forbids(*event, seat.class, now, Duration::ZERO);
         let refusal = events.iter().find_map(forbids)?;
         let product = &mut self.products[seat.product.index()];
-        Some(product.refuse(refusal, Rank::of(seat.class), seat.customer, now, &mut self.random))
+        Some(product.refuse(refusal, (Rank::of(seat.class), seat.customer), Duration::MAX, now, &mut self.random))
     }
 
     /// Forget an event: from now on it is the backend's business.

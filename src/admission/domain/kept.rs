@@ -51,7 +51,7 @@ impl Domain {
     }
 
     /// When time alone next changes who may go, while anybody wants several seats: the newest go first in a line from
-    /// then on, or betting stops on the event of a head, and nothing is kept any more for whoever was first. Where all
+    /// then on, or the next bet cannot be answered before its stop, and nothing is kept any more for whoever was first. Where all
     /// want one seat, nothing is kept, and one head is as good as another.
     pub(super) fn next_change(&self) -> Option<Timestamp> {
         if !self.waiters.any_wants_several() {
@@ -60,15 +60,14 @@ impl Domain {
         let products = self.products.iter().enumerate().filter(|(_, product)| product.waiting > 0);
         let changes = products.flat_map(|(index, product)| {
             let turns = Rank::ALL.into_iter().filter_map(|rank| product.newest_first_from(rank));
-            turns.chain(self.head_stops(index)).filter(|at| *at > self.latest)
+            turns.chain(self.heads_hopeless_from(index)).filter(|at| *at > self.latest)
         });
         changes.min()
     }
 
-    /// When betting stops on the event of the next bet of a product.
-    fn head_stops(&self, index: usize) -> Option<Timestamp> {
-        let heads = Rank::all_of(Class::Commit).filter_map(|rank| self.head(index, rank)?.arrival.event);
-        heads.filter_map(|event| Some(self.schedule.get(event)?.stop)).min()
+    /// From when on each of the next bets of a product has no hope.
+    fn heads_hopeless_from(&self, index: usize) -> impl Iterator<Item = Timestamp> + '_ {
+        Rank::all_of(Class::Commit).filter_map(move |rank| self.hopeless_from(&self.head(index, rank)?.arrival))
     }
 
     /// Whether an arrival that finds all it needs has to leave it to somebody who waits.

@@ -93,21 +93,26 @@ impl Domain {
         let near = self.products.iter().filter(|product| product.waiting > 0);
         let stops = near.filter_map(|product| {
             let first = self.waiters.front(&product.lines[Rank::NearStop.index()])?;
-            // A moment later than the last at which it could be begun.
-            let stop = self.stop_of(&first.arrival)? - product.takes_to_bet() + Duration::from_nanos(1);
-            Some(stop.max(self.latest))
+            Some(self.hopeless_from(&first.arrival)?.max(self.latest))
         });
         let reviews = self.products.iter().filter(|product| product.waiting > 0).map(|product| product.review_at);
         stops.chain(reviews.filter(|at| *at < Timestamp::NEVER)).min()
     }
 
-    /// A bet that is told to come back must be back before its stop.
-    pub(super) fn in_time(&self, arrival: &Arrival, retry_after: Duration, now: Timestamp) -> Duration {
-        let Some(stop) = self.stop_of(arrival) else { return retry_after };
+    /// From when on a bet cannot be answered before its stop: a moment later than the last at which it could be begun, and
+    /// at its stop at the latest.
+    pub(super) fn hopeless_from(&self, arrival: &Arrival) -> Option<Timestamp> {
+        let takes = self.products[arrival.product.index()].takes_to_bet();
+        Some(self.stop_of(arrival)? - takes.saturating_sub(Duration::from_nanos(1)))
+    }
+
+    /// How long one may be told to stay away: a bet must be back before its stop, although it is told whole seconds.
+    pub(super) fn latest_return(&self, arrival: &Arrival, now: Timestamp) -> Duration {
+        let Some(stop) = self.stop_of(arrival) else { return Duration::MAX };
         let product = &self.products[arrival.product.index()];
         let (soonest, _) = product.settings.queue.retry_after;
-        let latest = stop.since(now).saturating_sub(product.settings.queue.near_stop);
-        retry_after.min(latest.max(soonest))
+        let left = stop.since(now).saturating_sub(product.settings.queue.near_stop);
+        Duration::from_secs(left.as_secs()).max(soonest)
     }
 }
 

@@ -199,8 +199,8 @@ impl Domain {
 
     /// A no, with a time to come back.
     pub(super) fn no(&mut self, arrival: &Arrival, rank: Rank, refusal: Refusal, now: Timestamp) -> Refused {
+        let latest = self.latest_return(arrival, now);
         let product = &mut self.products[arrival.product.index()];
-        let refused = product.refuse(refusal, rank, arrival.customer, now, &mut self.random);
-        Refused { retry_after: self.in_time(arrival, refused.retry_after, now), ..refused }
+        product.refuse(refusal, (rank, arrival.customer), latest, now, &mut self.random)
     }
 }

@@ -12,7 +12,7 @@ use super::super::customers::AlreadyHashed;
 
 /// What a customer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holding {
+pub(crate) enum Holding {
     Pass {
         since: Timestamp,
     },
@@ -95,6 +95,11 @@ impl Book {
     pub(super) fn get_mut(&mut self, key: u64, now: Timestamp) -> Option<&mut Entry> {
         let at = *self.index.get(&key)?;
         Some(&mut self.entries[at as usize]).filter(|entry| entry.until > now)
+    }
+
+    /// What is put down for `key`, over or not.
+    pub(super) fn get(&self, key: u64) -> Option<&Entry> {
+        self.entries.get(*self.index.get(&key)? as usize)
     }
 
     /// `key` holds this until then. False when there is no room. What it held before must be over.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Dice;
 use crate::admission::settings::{
-    LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
+    LimitSettings, Needs, PassSettings, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
 use crate::admission::{Class, ProductId};
 use crate::sim::backend::{self, Bend, Cold, Eases, Engine, Station};
@@ -143,7 +143,7 @@ fn product_settings(dice: &mut Dice, guarantee: u32, pool: usize, budgets: std::
             longest_wait: dice.time(30, 2_000),
             length: dice.one_of(&[1, 4, 20, 50, 200, 1_000, 10_000]).try_into().expect("not zero"),
             floor: dice.one_of(&[0, 2, 2, 5, 20]),
-            near_stop: std::time::Duration::ZERO,
+            near_stop: Duration::ZERO,
             retry_after: (soonest, soonest + dice.time(0, 10_000)),
         },
         reserve: dice.seats(1, 6),
@@ -157,6 +157,28 @@ fn product_settings(dice: &mut Dice, guarantee: u32, pool: usize, budgets: std::
 pub(super) fn cap_reserves(dice: &mut Dice, scenario: &mut Scenario) {
     for product in &mut scenario.admission.products {
         product.reserve_per_customer = dice.seats(1, product.reserve.get().into());
+    }
+}
+
+/// Who may go on, whose turn is kept, and how near to their stops bets go before all others. For the end, as above.
+pub(super) fn keep_turns(dice: &mut Dice, scenario: &mut Scenario) {
+    for product in &mut scenario.admission.products {
+        let passes = pass_settings(dice);
+        product.passes = dice.chance(70).then_some(passes);
+        let near_stop = dice.time(1, 5_000);
+        product.queue.near_stop = if dice.chance(60) { near_stop } else { Duration::ZERO };
+    }
+}
+
+fn pass_settings(dice: &mut Dice) -> PassSettings {
+    let idle = dice.one_of(&[20, 300, 2_000, 20_000]);
+    let idle = dice.time(idle / 2, idle);
+    PassSettings {
+        idle,
+        longest: idle + dice.one_of(&[0, 100, 1_000, 60_000]) * Duration::from_millis(1),
+        hold: dice.one_of(&[1, 50, 1_000, 1_000, 5_000, 60_000]) * Duration::from_millis(1),
+        // Few enough that some are left out, and enough for all.
+        most: dice.one_of(&[1, 20, 500, 100_000, 100_000, 100_000]).try_into().expect("not zero"),
     }
 }
 

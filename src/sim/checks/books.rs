@@ -1,9 +1,10 @@
 //! Own books: who waits, who runs and what they hold, counted from nothing but what was said.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::line::Line;
-use crate::admission::{Arrival, Class, Customer, Settings, Timestamp};
+use super::line::{Line, Spot};
+use crate::admission::rank::Rank;
+use crate::admission::{Arrival, Customer, Settings, Timestamp};
 use crate::sim::law::RequestId;
 
 /// Where a request is, to go by what was said.
@@ -19,6 +20,7 @@ pub(super) enum Stage {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stay {
     pub(super) arrival: Arrival,
+    pub(super) asked: Asked,
     pub(super) since: Timestamp,
     /// Counts beginnings of waiting and running: ids are used again, these are not.
     pub(super) serial: u64,
@@ -30,9 +32,24 @@ pub(super) struct Stay {
     ordinary: bool,
 }
 
+/// In which line somebody belongs, and their turn in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) rank: Rank,
+    pub(super) turn: u64,
+}
+
+/// Who stands at the door.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newcomer {
+    pub(super) arrival: Arrival,
+    pub(super) asked: Asked,
+}
+
 /// How somebody was let through.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct How {
+    pub(super) asked: Asked,
     pub(super) at: Timestamp,
     pub(super) bypass: bool,
     /// Seats that it takes.
@@ -59,8 +76,10 @@ pub(super) struct Books {
 /// What one product has.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    pub(super) lines: [Line; Class::COUNT],
+    pub(super) lines: [Line; Rank::COUNT],
     pub(super) waiting: u32,
+    /// Promised turns that somebody waits with.
+    pub(super) turns_here: HashSet<u64>,
     /// Who has been passed over while they wait in the lowest classes.
     pub(super) low: Low,
     /// Seats under the limits, and of the reserve.
@@ -86,7 +105,7 @@ pub(super) struct Low {
 }
 
 /// Where a line that stands is served from its newest end.
-const NEWEST_FIRST: [Class; 2] = [Class::Read, Class::Background];
+const NEWEST_FIRST: [Rank; 2] = [Rank::Read, Rank::Background];
 
 impl Books {
     pub(super) fn new(settings: &Settings) -> Books {
@@ -110,11 +129,16 @@ impl Books {
     }
 
     /// `request` joins its line.
-    pub(super) fn join(&mut self, request: RequestId, arrival: Arrival, now: Timestamp) {
-        let stay = self.stay(arrival, now);
-        let ledger = &mut self.products[arrival.product.index()];
-        ledger.lines[arrival.class.index()].join(request, stay.serial, u32::from(arrival.seats.get()), now);
+    pub(super) fn join(&mut self, request: RequestId, arrival: Arrival, asked: Asked, now: Timestamp) {
+        let stay = self.stay(arrival, asked, now);
+        let (ledger, stages) = (&mut self.products[arrival.product.index()], &self.stages);
+        let spot = Spot { request, serial: stay.serial, turn: asked.turn };
+        let waits = |request, serial| waits(stages, request, serial);
+        ledger.lines[asked.rank.index()].join(spot, u32::from(arrival.seats.get()), now, waits);
         ledger.waiting += 1;
+        if asked.rank.is_newcomers() {
+            ledger.turns_here.insert(asked.turn);
+        }
         let presence = self.customers.entry(key(arrival.customer)).or_default();
         presence.here += 1;
         presence.waiting += 1;
@@ -122,14 +146,18 @@ impl Books {
     }
 
     /// `request` waits no more.
-    pub(super) fn unjoin(&mut self, request: RequestId, arrival: &Arrival) {
+    pub(super) fn unjoin(&mut self, request: RequestId, stay: &Stay) {
+        let arrival = &stay.arrival;
         self.put(request, Stage::Away);
         let ledger = &mut self.products[arrival.product.index()];
         ledger.waiting -= 1;
+        if stay.asked.rank.is_newcomers() {
+            ledger.turns_here.remove(&stay.asked.turn);
+        }
         let stages = &self.stages;
         let seats = u32::from(arrival.seats.get());
-        ledger.lines[arrival.class.index()].lost_one(seats, |request, serial| waits(stages, request, serial));
-        if [Class::Read, Class::Background].into_iter().all(|low| ledger.lines[low.index()].len() == 0) {
+        ledger.lines[stay.asked.rank.index()].lost_one(seats, |request, serial| waits(stages, request, serial));
+        if NEWEST_FIRST.into_iter().all(|low| ledger.lines[low.index()].len() == 0) {
             ledger.low = Low::default();
         }
         self.gone(arrival.customer, true);
@@ -137,7 +165,7 @@ impl Books {
 
     /// `request` takes what it needs: `needs` of the resources, or a seat of the reserve.
     pub(super) fn take(&mut self, request: RequestId, arrival: Arrival, needs: Option<&[usize]>, how: How) {
-        let mut stay = self.stay(arrival, how.at);
+        let mut stay = self.stay(arrival, how.asked, how.at);
         stay.seats = how.seats;
         stay.reserved = needs.is_none();
         stay.ordinary = !how.bypass && !arrival.class.passes_in_every_state();
@@ -186,37 +214,42 @@ impl Books {
         self.products[product].reserved.get(&key(customer)).copied().unwrap_or(0)
     }
 
-    /// Those who have waited longest in a line, up to so many.
-    pub(super) fn first(&self, product: usize, class: Class, most: usize) -> impl Iterator<Item = (RequestId, &Stay)> {
-        let line = self.products[product].lines[class.index()].iter();
-        let here = line.filter(|(request, serial)| waits(&self.stages, *request, *serial));
-        here.filter_map(|(request, _)| self.waiter(request)).take(most)
+    /// Those who are first in a line, up to so many.
+    pub(super) fn first(&self, product: usize, rank: Rank, most: usize) -> impl Iterator<Item = (RequestId, &Stay)> {
+        let line = self.products[product].lines[rank.index()].iter();
+        let here = line.filter(|spot| waits(&self.stages, spot.request, spot.serial));
+        here.filter_map(|spot| self.waiter(spot.request)).take(most)
     }
 
     /// Who has waited longest in a line.
-    pub(super) fn front(&self, product: usize, class: Class) -> Option<(RequestId, &Stay)> {
-        let (request, _) = self.products[product].lines[class.index()].front()?;
-        self.waiter(request)
+    pub(super) fn oldest(&self, product: usize, rank: Rank) -> Option<(RequestId, &Stay)> {
+        self.waiter(self.products[product].lines[rank.index()].oldest()?)
+    }
+
+    /// Who is last in a line.
+    pub(super) fn back(&self, product: usize, rank: Rank) -> Option<&Stay> {
+        let (_, stay) = self.waiter(self.products[product].lines[rank.index()].back()?)?;
+        Some(stay)
     }
 
     /// Whether whoever came last has the next turn in a line.
-    pub(super) fn is_newest_first(&self, product: usize, class: Class, now: Timestamp) -> bool {
-        NEWEST_FIRST.contains(&class) && self.products[product].lines[class.index()].stands(now)
+    pub(super) fn is_newest_first(&self, product: usize, rank: Rank, now: Timestamp) -> bool {
+        NEWEST_FIRST.contains(&rank) && self.products[product].lines[rank.index()].stands(now)
     }
 
     /// Who has the next turn in a line, and who the last: of those who are not in the middle of a journey the newest come
     /// first where the line stands.
-    pub(super) fn ends(&self, product: usize, class: Class, now: Timestamp) -> [Option<(RequestId, &Stay)>; 2] {
-        let line = &self.products[product].lines[class.index()];
+    pub(super) fn ends(&self, product: usize, rank: Rank, now: Timestamp) -> [Option<(RequestId, &Stay)>; 2] {
+        let line = &self.products[product].lines[rank.index()];
         let mut ends = [line.front(), line.back()];
-        if self.is_newest_first(product, class, now) {
+        if self.is_newest_first(product, rank, now) {
             ends.reverse();
         }
-        ends.map(|end| self.waiter(end?.0))
+        ends.map(|end| self.waiter(end?))
     }
 
-    pub(super) fn line(&self, product: usize, class: Class) -> u32 {
-        self.products[product].lines[class.index()].len()
+    pub(super) fn line(&self, product: usize, rank: Rank) -> u32 {
+        self.products[product].lines[rank.index()].len()
     }
 
     fn waiter(&self, request: RequestId) -> Option<(RequestId, &Stay)> {
@@ -226,9 +259,9 @@ impl Books {
         }
     }
 
-    fn stay(&mut self, arrival: Arrival, since: Timestamp) -> Stay {
+    fn stay(&mut self, arrival: Arrival, asked: Asked, since: Timestamp) -> Stay {
         self.serial += 1;
-        Stay { arrival, since, serial: self.serial, seats: 0, reserved: false, ordinary: false }
+        Stay { arrival, asked, since, serial: self.serial, seats: 0, reserved: false, ordinary: false }
     }
 
     fn put(&mut self, request: RequestId, stage: Stage) {
@@ -252,7 +285,7 @@ fn waits(stages: &[Stage], request: RequestId, serial: u64) -> bool {
     matches!(stages[request.index()], Stage::Waits(stay) if stay.serial == serial)
 }
 
-fn key(customer: Customer) -> (u8, u64) {
+pub(super) fn key(customer: Customer) -> (u8, u64) {
     match customer {
         Customer::Account(key) => (0, key),
         Customer::Address(key) => (1, key),

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::House;
-use super::books::Stage;
+use super::books::{Asked, Newcomer, Stage, Stay};
 use super::turns::Lack;
-use crate::admission::{Arrival, Class, Customer, Refusal};
+use crate::admission::rank::Rank;
+use crate::admission::{Arrival, Customer, Refusal};
 use crate::sim::law::{Knock, No, RequestId, Word};
 
 impl House {
     /// A law's first word to a request.
-    pub(super) fn worded(&mut self, knock: Knock, word: Word) {
+    pub(super) fn worded(&mut self, knock: Knock, asked: Asked, word: Word) {
         let Knock { request, arrival } = knock;
         let needs = &self.needs[arrival.product.index()][arrival.class.index()];
         self.shares.asked(needs, u32::from(arrival.seats.get()));
@@ -19,15 +20,15 @@ impl House {
             return;
         }
         match word {
-            Word::Pass => self.passes(request, &arrival, false),
-            Word::Wait => self.waits(request, &arrival),
-            Word::Refuse(no) => self.is_refused(request, &arrival, no),
+            Word::Pass => self.passes(request, &arrival, asked, false),
+            Word::Wait => self.waits(request, &arrival, asked),
+            Word::Refuse(no) => self.is_refused(request, &arrival, asked, no),
         }
     }
 
-    fn waits(&mut self, request: RequestId, arrival: &Arrival) {
+    fn waits(&mut self, request: RequestId, arrival: &Arrival, asked: Asked) {
         let (now, product) = (self.report.now(), arrival.product.index());
-        if let Some(refusal) = self.life.forbids(arrival, now) {
+        if let Some(refusal) = self.forbids(arrival) {
             self.report.add("forbidden", format_args!("{arrival:?} may wait and should hear {refusal:?}"));
         }
         let ledger = &self.books.products[product];
@@ -41,7 +42,8 @@ impl House {
             let here = presence.here;
             self.report.add("customer share", format_args!("{:?} joins others with {here} here", arrival.customer));
         }
-        self.books.join(request, *arrival, now);
+        let turn = self.turn_of_who_waits(arrival, asked);
+        self.books.join(request, *arrival, Asked { turn, ..asked }, now);
     }
 
     fn cap(&self, arrival: &Arrival) -> u32 {
@@ -53,21 +55,25 @@ impl House {
     }
 
     /// Refused at the door.
-    fn is_refused(&mut self, request: RequestId, arrival: &Arrival, no: No) {
+    fn is_refused(&mut self, request: RequestId, arrival: &Arrival, asked: Asked, no: No) {
         let Some(refusal) = self.is_sound(arrival, no) else { return };
         let product = arrival.product.index();
-        let forbidden = self.life.forbids(arrival, self.report.now());
-        let first = self.books.line(product, arrival.class) == 0 || self.may_pass_the_front(request, arrival);
+        let kept = self.keeps_a_turn(arrival, asked.rank, refusal, no.retry_after.unwrap_or_default());
+        let forbidden = self.forbids(arrival);
+        let first = self.books.line(product, asked.rank) == 0 || self.may_pass_the_front(request, arrival);
         let at_once = first
             && self.was_at_rest()
             && self.lacks(arrival) == Lack::Nothing
-            && !self.may_be_held_back(product, arrival.class, arrival.seats);
+            && !self.may_be_held_back(product, asked.rank, arrival.seats);
         let due = match refusal {
             _ if forbidden.is_some() => forbidden == Some(refusal),
-            Refusal::QueueFull => {
-                // Where the newest go first it is never the newcomer who is told.
-                let newest_first = self.books.is_newest_first(product, arrival.class, self.report.now());
-                !at_once && !newest_first && self.is_full_for(arrival)
+            Refusal::QueueFull | Refusal::NotYourTurn => {
+                // It is never the newcomer who is told where somebody else would have a later turn.
+                let last = self.books.back(product, asked.rank);
+                let before = self.books.is_newest_first(product, asked.rank, self.report.now())
+                    || last.is_some_and(|last| asked.turn < last.asked.turn);
+                let named = kept == (refusal == Refusal::NotYourTurn);
+                named && !at_once && !before && self.is_full_for(arrival, asked.rank)
             }
             Refusal::OverCustomerShare => {
                 let bound = matches!(arrival.customer, Customer::Machine(_));
@@ -78,57 +84,64 @@ impl House {
         if !due || self.life.bypass {
             self.report.add(
                 "refusal",
-                format_args!("{arrival:?} hears {refusal:?}; due is {forbidden:?}, free at once: {at_once}"),
+                format_args!(
+                    "{arrival:?} as {asked:?} hears {refusal:?}; due is {forbidden:?}, free at once: {at_once}, a turn is \
+                     kept: {kept}"
+                ),
             );
         }
     }
 
     /// Whether a line is long enough to turn somebody away: a line of as many as there are seats, and four times the
-    /// square root of that, is always allowed, and a low class makes room for a higher one.
-    fn is_full_for(&self, arrival: &Arrival) -> bool {
+    /// square root of that, is always allowed, and a low rank makes room for a higher one.
+    fn is_full_for(&self, arrival: &Arrival, rank: Rank) -> bool {
         let (product, class) = (arrival.product.index(), arrival.class);
         let seats = self.needs[product][class.index()].iter().map(|need| self.shown.resources[*need].limit).min();
-        let (seats, line) = (u64::from(seats.unwrap_or(1)), u64::from(self.books.line(product, class)));
+        let (seats, line) = (u64::from(seats.unwrap_or(1)), u64::from(self.books.line(product, rank)));
         // No whole number is between.
         let long = (line + 1).checked_sub(seats).is_some_and(|more| more * more > 16 * seats);
         let full = self.books.products[product].waiting >= self.settings.products[product].queue.length.get();
-        let mut lower = Class::ALL.into_iter().filter(|rank| *rank > class);
-        long || full && lower.all(|rank| self.books.line(product, rank) == 0)
+        let mut lower = Rank::ALL.into_iter().filter(|lower| *lower > rank);
+        long || full && lower.all(|lower| self.books.line(product, lower) == 0)
     }
 
     /// Somebody who waited is told no. `newcomer` is who came just now.
-    pub(super) fn is_turned_away(&mut self, request: RequestId, no: No, newcomer: Option<&Arrival>) {
+    pub(super) fn is_turned_away(&mut self, request: RequestId, no: No, newcomer: Option<&Newcomer>) {
         let Stage::Waits(stay) = self.books.stage(request) else { return };
         let (now, arrival) = (self.report.now(), stay.arrival);
-        let Some(refusal) = self.is_sound(&arrival, no) else { return self.books.unjoin(request, &arrival) };
+        let Some(refusal) = self.is_sound(&arrival, no) else { return self.books.unjoin(request, &stay) };
         let longest = self.settings.products[arrival.product.index()].queue.longest_wait;
+        let kept = self.keeps_a_turn(&arrival, stay.asked.rank, refusal, no.retry_after.unwrap_or_default());
+        let too_long = now >= stay.since + longest;
+        let makes_room = || newcomer.is_some_and(|newcomer| self.makes_room(request, &stay, newcomer));
         let due = match refusal {
-            Refusal::WaitedTooLong => now >= stay.since + longest,
-            Refusal::QueueFull => newcomer.is_some_and(|newcomer| self.makes_room(request, &arrival, newcomer)),
-            _ => self.life.forbids(&arrival, now) == Some(refusal),
+            Refusal::WaitedTooLong => !kept && too_long,
+            Refusal::QueueFull => !kept && makes_room(),
+            Refusal::NotYourTurn => kept && (too_long || makes_room()),
+            _ => self.forbids(&arrival) == Some(refusal),
         };
         if !due {
             let waited = now.since(stay.since);
             self.report.add(
                 "refusal",
-                format_args!("request {} hears {refusal:?} after {waited:?} without a reason: {arrival:?}", request.0),
+                format_args!("request {} hears {refusal:?} after {waited:?} without a reason: {stay:?}", request.0),
             );
         }
-        self.books.unjoin(request, &arrival);
+        self.books.unjoin(request, &stay);
     }
 
     /// Whether `request` would have the last turn of its product and `newcomer` ranks higher; or of their line, where that
-    /// is as long as it may be and the newest go first.
-    fn makes_room(&self, request: RequestId, arrival: &Arrival, newcomer: &Arrival) -> bool {
-        let (product, class, now) = (arrival.product.index(), arrival.class, self.report.now());
-        let [_, last] = self.books.ends(product, class, now);
+    /// is as long as it may be and the newcomer's turn comes before.
+    fn makes_room(&self, request: RequestId, stay: &Stay, newcomer: &Newcomer) -> bool {
+        let (product, rank, now) = (stay.arrival.product.index(), stay.asked.rank, self.report.now());
+        let [_, last] = self.books.ends(product, rank, now);
         let lowest =
-            Class::ALL.into_iter().filter(|rank| *rank > class).all(|rank| self.books.line(product, rank) == 0);
-        let alike =
-            newcomer.class == class && self.books.is_newest_first(product, class, now) && self.is_full_for(newcomer);
-        newcomer.product == arrival.product
+            Rank::ALL.into_iter().filter(|lower| *lower > rank).all(|lower| self.books.line(product, lower) == 0);
+        let before = self.books.is_newest_first(product, rank, now) || newcomer.asked.turn < stay.asked.turn;
+        let alike = newcomer.asked.rank == rank && before && self.is_full_for(&newcomer.arrival, rank);
+        newcomer.arrival.product == stay.arrival.product
             && last.is_some_and(|(last, _)| last == request)
-            && (newcomer.class < class && lowest || alike)
+            && (newcomer.asked.rank < rank && lowest || alike)
     }
 
     /// The name of a no, with its time to come back looked at.
@@ -139,8 +152,11 @@ impl House {
         };
         let (least, most) = self.settings.products[arrival.product.index()].queue.retry_after;
         let sound = match (refusal, no.retry_after) {
-            (Refusal::EventClosed | Refusal::PastBettingStop, told) => told.is_none(),
-            (_, Some(told)) => (whole(least)..=whole(most)).contains(&told) && told == whole(told),
+            (Refusal::EventClosed | Refusal::PastBettingStop | Refusal::StopTooNear, told) => told.is_none(),
+            (_, Some(told)) => {
+                let most = whole(most).min(self.may_stay_away(arrival).max(whole(least)));
+                (whole(least)..=most).contains(&told) && told == whole(told)
+            }
             (_, None) => false,
         };
         if !sound {

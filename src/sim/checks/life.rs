@@ -7,6 +7,7 @@
 //! Their return opens what nobody has shut, through the ramp. The limit is in proportion to those that are there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::House;
 use super::ramp::Envelope;
@@ -44,8 +45,8 @@ impl Life {
         }
     }
 
-    /// The no that `arrival` must hear at `now`, whatever is free.
-    pub(super) fn forbids(&self, arrival: &Arrival, now: Timestamp) -> Option<Refusal> {
+    /// The no that `arrival` must hear at `now`, whatever is free, when a bet takes so long to be answered.
+    pub(super) fn forbids(&self, arrival: &Arrival, takes: Duration, now: Timestamp) -> Option<Refusal> {
         if self.bypass {
             return None;
         }
@@ -56,17 +57,26 @@ impl Life {
             None if self.down[arrival.product.index()] && !arrival.class.passes_in_every_state() => {
                 Some(Refusal::NoBackend)
             }
-            None => self.forbids_bet(arrival, now),
+            None => self.forbids_bet(arrival, takes, now),
         }
     }
 
-    fn forbids_bet(&self, arrival: &Arrival, now: Timestamp) -> Option<Refusal> {
-        let entry = arrival.event.filter(|_| arrival.class == Class::Commit).and_then(|key| self.events.get(&key))?;
+    /// When betting stops on the event of a bet.
+    pub(super) fn stop_of(&self, arrival: &Arrival) -> Option<Timestamp> {
+        self.event_of(arrival).map(|entry| entry.stop)
+    }
+
+    fn event_of(&self, arrival: &Arrival) -> Option<&Entry> {
+        arrival.event.filter(|_| arrival.class == Class::Commit).and_then(|key| self.events.get(&key))
+    }
+
+    fn forbids_bet(&self, arrival: &Arrival, takes: Duration, now: Timestamp) -> Option<Refusal> {
+        let entry = self.event_of(arrival)?;
         match entry.state {
             EventState::Closed => Some(Refusal::EventClosed),
             EventState::Open | EventState::Parked if entry.stop <= now => Some(Refusal::PastBettingStop),
             EventState::Parked => Some(Refusal::EventParked),
-            EventState::Open => None,
+            EventState::Open => (now + takes > entry.stop).then_some(Refusal::StopTooNear),
         }
     }
 
@@ -104,6 +114,12 @@ fn signalled(entry: &mut Entry, now: Timestamp) {
 }
 
 impl House {
+    /// The no that `arrival` must hear now, whatever is free.
+    pub(super) fn forbids(&self, arrival: &Arrival) -> Option<Refusal> {
+        let takes = self.shown.products[arrival.product.index()].takes_to_bet;
+        self.life.forbids(arrival, takes, self.report.now())
+    }
+
     /// An order is about to be given.
     pub(super) fn ordered(&mut self, product: usize, order: Order) {
         let was_shut = self.life.shut[product].is_some();

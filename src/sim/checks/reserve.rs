@@ -5,7 +5,8 @@
 
 use super::House;
 use super::books::Stay;
-use crate::admission::{Arrival, Class, Customer};
+use crate::admission::rank::Rank;
+use crate::admission::{Arrival, Customer};
 use crate::sim::law::RequestId;
 
 /// Places of a line, from its front, that whoever may have a seat of the reserve must stand within.
@@ -41,15 +42,15 @@ impl House {
 
     /// Whether the reserve is there for `request` although others came before it: each of them has enough of it.
     pub(super) fn may_pass_the_front(&self, request: RequestId, arrival: &Arrival) -> bool {
-        let line = self.books.first(arrival.product.index(), arrival.class, LOOKED_AT);
+        let line = self.books.first(arrival.product.index(), Rank::of(arrival.class), LOOKED_AT);
         let before: Vec<&Stay> = line.take_while(|(other, _)| *other != request).map(|(_, stay)| stay).collect();
         let near = before.len() < LOOKED_AT;
         near && self.reserve_for(arrival).is_some() && before.iter().all(|stay| self.has_enough(&stay.arrival))
     }
 
     /// Whoever is not at the front of a line and goes first all the same.
-    pub(super) fn passer(&self, product: usize, class: Class) -> Option<RequestId> {
-        let mut behind = self.books.first(product, class, LOOKED_AT).skip(1);
+    pub(super) fn passer(&self, product: usize, rank: Rank) -> Option<RequestId> {
+        let mut behind = self.books.first(product, rank, LOOKED_AT).skip(1);
         behind.find(|(request, stay)| self.may_pass_the_front(*request, &stay.arrival)).map(|(request, _)| request)
     }
 
@@ -66,11 +67,11 @@ impl House {
     }
 
     /// The law says that it has nothing to do: nobody waits for a seat of the reserve behind those who have enough.
-    pub(super) fn check_passed_over(&mut self, product: usize, class: Class) {
-        if let Some(request) = self.passer(product, class) {
+    pub(super) fn check_passed_over(&mut self, product: usize, rank: Rank) {
+        if let Some(request) = self.passer(product, rank) {
             self.report.add(
                 "reserve",
-                format_args!("request {}, {class:?} of product {product}, waits behind who has enough", request.0),
+                format_args!("request {}, {rank:?} of product {product}, waits behind who has enough", request.0),
             );
         }
     }

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use super::House;
+use super::books::Stay;
+use super::line::Line;
 use super::turns::Lack;
-use crate::admission::{Arrival, Class, Timestamp};
+use crate::admission::rank::Rank;
+use crate::admission::{Arrival, Timestamp};
 
 /// When the law wants to be woken, and how often that came to nothing.
 #[derive(Debug, Default)]
@@ -41,13 +44,13 @@ impl House {
             if self.books.products[product].waiting == 0 {
                 continue;
             }
-            for class in Class::ALL {
-                let Some((request, stay)) = self.head(product, class) else { continue };
+            for rank in Rank::ALL {
+                let Some((request, stay)) = self.head(product, rank) else { continue };
                 let (request, arrival) = (request.0, stay.arrival);
-                if self.lacks(&arrival) == Lack::Nothing && !self.may_be_held_back(product, class, arrival.seats) {
+                if self.lacks(&arrival) == Lack::Nothing && !self.may_be_held_back(product, rank, arrival.seats) {
                     self.report.add(
                         "wake",
-                        format_args!("it slept while request {request}, {class:?} of product {product}, could go"),
+                        format_args!("it slept while request {request}, {rank:?} of product {product}, could go"),
                     );
                 }
             }
@@ -73,6 +76,8 @@ impl House {
     pub(super) fn ends(&mut self, next: Option<Timestamp>) {
         self.wakes.promised = self.wakes_at(next).map(|at| at.max(self.report.now()));
         self.check_counts();
+        self.check_turns();
+        self.check_takes();
         self.check_hints();
         self.check_states();
         if self.was_at_rest() {
@@ -106,12 +111,16 @@ impl House {
                     ),
                 );
             }
-            for (class, shown) in Class::ALL.into_iter().zip(shown.waiting) {
-                let waiting = ledger.lines[class.index()].len();
+            let (theirs, ours) = (shown.waiting, ledger.lines.each_ref().map(Line::len));
+            for (rank, (shown, waiting)) in Rank::ALL.into_iter().zip(theirs.into_iter().zip(ours)) {
                 if shown != waiting {
+                    // As many as do may wait, and not where they should.
+                    let of_class =
+                        |lines: &[u32]| Rank::all_of(rank.class()).map(|rank| lines[rank.index()]).sum::<u32>();
+                    let promise = if of_class(&theirs) == of_class(&ours) { "line" } else { "waiters" };
                     self.report.add(
-                        "waiters",
-                        format_args!("product {place}, {class:?}: it counts {shown} who wait, {waiting} do"),
+                        promise,
+                        format_args!("product {place}, {rank:?}: it counts {shown} who wait, {waiting} do"),
                     );
                 }
             }
@@ -127,14 +136,16 @@ impl House {
                 continue;
             }
             let longest = self.settings.products[product].queue.longest_wait;
-            for class in Class::ALL {
-                let Some((request, stay)) = self.books.front(product, class) else { continue };
+            for rank in Rank::ALL {
+                let Some((request, stay)) = self.books.oldest(product, rank) else { continue };
                 let (request, until) = (request.0, stay.since + longest);
-                let Some(head) = self.head(product, class).map(|(_, stay)| stay.arrival) else { continue };
+                let Some(head) = self.head(product, rank).map(|(_, stay)| *stay) else { continue };
                 first = Some(first.map_or(until, |first| first.min(until)));
                 self.check_front(request, &head, until);
-                self.check_passed_over(product, class);
+                self.check_passed_over(product, rank);
             }
+            first = first.into_iter().chain(self.next_hopeless(product)).min();
+            self.check_hopes(product);
         }
         if first.is_some_and(|first| next.is_none_or(|next| next > first)) {
             self.report.add("wake", format_args!("it sleeps until {next:?}, and somebody must be told at {first:?}"));
@@ -142,19 +153,20 @@ impl House {
         self.shares.settle(&self.books, &self.shown);
     }
 
-    fn check_front(&mut self, request: u32, head: &Arrival, until: Timestamp) {
-        let Arrival { class, seats, .. } = *head;
-        let product = head.product.index();
+    /// `request` has waited longest in a line, until `until` at the longest, and `head` is next.
+    fn check_front(&mut self, request: u32, head: &Stay, until: Timestamp) {
+        let (Arrival { class, seats, .. }, rank) = (head.arrival, head.asked.rank);
+        let product = head.arrival.product.index();
         let now = self.report.now();
         if until <= now {
             let late = now.since(until);
             self.report.add("longest wait", format_args!("request {request} waits, {late:?} after the longest wait"));
         }
-        match self.lacks(head) {
-            Lack::Nothing if self.may_be_held_back(product, class, seats) => {}
+        match self.lacks(&head.arrival) {
+            Lack::Nothing if self.may_be_held_back(product, rank, seats) => {}
             Lack::Nothing => self.report.add(
                 "work conservation",
-                format_args!("request {request}, {class:?} of product {product}, waits though all it needs is free"),
+                format_args!("product {product}, {rank:?}: somebody waits though all it needs is free"),
             ),
             Lack::State if !class.passes_in_every_state() => {
                 self.report

@@ -19,6 +19,7 @@ use super::books::{Books, Stage, Stay};
 use super::filling::fill;
 use super::shown::Shown;
 use super::trust::Trust;
+use crate::admission::rank::Rank;
 use crate::admission::{Class, Settings, Timestamp};
 use crate::sim::law::RequestId;
 
@@ -141,7 +142,7 @@ impl Shares {
         }
     }
 
-    /// A class of `product` waits for `resource` alone, highest first; `modest` when it asks for little elsewhere.
+    /// A rank of `product` waits for `resource` alone, highest first; `modest` when it asks for little elsewhere.
     pub(super) fn is_next(&mut self, resource: usize, product: usize, modest: bool) {
         self.resources[resource].hungry[product].get_or_insert(modest);
     }
@@ -194,8 +195,9 @@ impl Resource {
         if watched {
             self.held.copy_from_slice(&books.taken[place]);
             for (product, ledger) in books.products.iter().enumerate() {
-                let lines = ledger.lines.iter().zip(self.classes[product]);
-                let waiting: u32 = lines.filter(|(_, needs)| *needs).map(|(line, _)| line.seats()).sum();
+                let lines = ledger.lines.iter().zip(Rank::ALL);
+                let need = lines.filter(|(_, rank)| self.classes[product][rank.class().index()]);
+                let waiting: u32 = need.map(|(line, _)| line.seats()).sum();
                 self.demand[product] = (self.held[product] + waiting).min(self.limit);
             }
         }

@@ -1,12 +1,20 @@
 //! What a law shows of its inside: the figures that the checks compare with their own.
 
-use crate::admission::{Class, Domain, ProductId, State};
+use std::time::Duration;
+
+use super::passes::Kept;
+use crate::admission::passes::Holding;
+use crate::admission::rank::Rank;
+use crate::admission::{Customer, Domain, ProductId, State};
 use crate::sim::law::{Law, Ours};
 
 /// A law that lets itself be looked into.
 pub trait Transparent: Law {
     /// Put down how things stand after the last call.
     fn show(&self, shown: &mut Shown);
+
+    /// What is kept for somebody of a product.
+    fn kept(&self, product: usize, customer: Customer) -> Kept;
 }
 
 /// How things stand, as the law says.
@@ -42,12 +50,16 @@ pub struct ShownProduct {
     pub in_flight: u32,
     /// Seats it holds of its reserve.
     pub reserve_in_use: u32,
-    /// Who waits, by class.
-    pub waiting: [u32; Class::COUNT],
+    /// Who waits, by rank.
+    pub waiting: [u32; Rank::COUNT],
     /// The ramp's ceiling.
     pub ramp_seats: Option<u32>,
     /// Whether the ramp says that it has frozen.
     pub ramp_frozen: bool,
+    /// Turns that are promised.
+    pub promised: u32,
+    /// How long a bet takes to be answered, where that counts.
+    pub takes_to_bet: Duration,
 }
 
 impl Shown {
@@ -59,9 +71,11 @@ impl Shown {
             state: State::Open,
             in_flight: 0,
             reserve_in_use: 0,
-            waiting: [0; Class::COUNT],
+            waiting: [0; Rank::COUNT],
             ramp_seats: None,
             ramp_frozen: false,
+            promised: 0,
+            takes_to_bet: Duration::ZERO,
         };
         Shown { resources: vec![resource; resources], products: vec![product; products] }
     }
@@ -83,9 +97,11 @@ impl Shown {
             shown.state = product.state();
             shown.in_flight = product.in_flight();
             shown.reserve_in_use = product.reserve_in_use();
-            shown.waiting = Class::ALL.map(|class| product.waiting(class));
+            shown.waiting = Rank::ALL.map(|rank| product.waiting_as(rank));
             shown.ramp_seats = product.ramp_seats();
             shown.ramp_frozen = product.ramp_is_frozen();
+            shown.promised = product.promised_turns();
+            shown.takes_to_bet = product.takes_to_bet();
         }
     }
 }
@@ -93,5 +109,13 @@ impl Shown {
 impl Transparent for Ours {
     fn show(&self, shown: &mut Shown) {
         shown.read(self.domain());
+    }
+
+    fn kept(&self, product: usize, customer: Customer) -> Kept {
+        match self.domain().product(ProductId(product as u16)).holding(customer) {
+            None => Kept::Nothing,
+            Some(Holding::Turn { .. }) => Kept::Turn,
+            Some(Holding::Pass { since }) => Kept::Pass(since),
+        }
     }
 }

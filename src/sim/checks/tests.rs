@@ -9,10 +9,13 @@ mod closing;
 mod refusals;
 mod capacity;
 mod over_time;
+mod journeys;
+mod stops;
 
 use std::time::Duration;
 
-use super::Watched;
+use super::{Kept, Watched};
+use crate::admission::rank::Rank;
 use crate::admission::schedule::{Entry, EventState};
 use crate::admission::time::at;
 use crate::admission::{Class, EventKey, Order, ParkReason, ProductId, Refusal, State, Timestamp};

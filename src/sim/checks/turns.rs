@@ -3,7 +3,8 @@
 use std::num::NonZeroU8;
 
 use super::House;
-use super::books::{How, Stage, Stay};
+use super::books::{Asked, How, Newcomer, Stage, Stay};
+use crate::admission::rank::Rank;
 use crate::admission::{Arrival, Class};
 use crate::sim::law::{RequestId, Said};
 
@@ -25,47 +26,48 @@ pub(super) enum Lack {
 
 impl House {
     /// What a law has decided about somebody who waits. False when nobody waits there: the world must not hear it.
-    pub(super) fn said(&mut self, said: Said, newcomer: Option<&Arrival>) -> bool {
+    pub(super) fn said(&mut self, said: Said, newcomer: Option<&Newcomer>) -> bool {
         let (Said::Pass(request) | Said::Refuse(request, _)) = said;
         let Stage::Waits(stay) = self.books.stage(request) else {
             self.report.add("once", format_args!("request {} hears {said:?} and does not wait", request.0));
             return false;
         };
         match said {
-            Said::Pass(_) => self.passes(request, &stay.arrival, true),
+            Said::Pass(_) => self.passes(request, &stay.arrival, stay.asked, true),
             Said::Refuse(_, no) => self.is_turned_away(request, no, newcomer),
         }
         true
     }
 
     /// `request` is let through, from its line or from the door.
-    pub(super) fn passes(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) {
+    pub(super) fn passes(&mut self, request: RequestId, arrival: &Arrival, asked: Asked, from_line: bool) {
         let (now, product, class) = (self.report.now(), arrival.product.index(), arrival.class);
+        let rank = asked.rank;
         let reserve_for = self.reserve_for(arrival);
         let reserved = reserve_for.is_some();
         let seats = reserve_for.unwrap_or_else(|| self.cost(product, class, arrival.seats));
         if !self.life.bypass {
             self.check_allowed(request, arrival);
-            let mut jumps = self.check_order(request, arrival, from_line);
+            let mut jumps = self.check_order(request, arrival, rank, from_line);
             if !reserved {
                 self.check_guarantees(product, class, seats);
-                jumps |= self.check_kept(request, product, class);
-                self.check_floor(request, arrival, seats, jumps);
+                jumps |= self.check_kept(request, product, rank);
+                self.check_floor(request, (product, rank), seats, jumps);
             }
         }
-        if from_line {
-            self.books.unjoin(request, arrival);
+        if let Stage::Waits(stay) = self.books.stage(request) {
+            self.books.unjoin(request, &stay);
         }
         let needs = (!reserved).then_some(&self.needs[product][class.index()][..]);
-        self.books.take(request, *arrival, needs, How { at: now, bypass: self.life.bypass, seats });
+        self.books.take(request, *arrival, needs, How { asked, at: now, bypass: self.life.bypass, seats });
         if let Some(needs) = needs {
             self.shares.taken(request, needs, &self.books, now);
         }
+        self.takes_a_step(arrival, class);
     }
 
     fn check_allowed(&mut self, request: RequestId, arrival: &Arrival) {
-        let now = self.report.now();
-        if let Some(refusal) = self.life.forbids(arrival, now) {
+        if let Some(refusal) = self.forbids(arrival) {
             self.report.add("forbidden", format_args!("request {} passes: {refusal:?}, {arrival:?}", request.0));
         }
         let lack = self.lacks(arrival);
@@ -81,57 +83,58 @@ impl House {
         self.report.add(promise, format_args!("request {} passes without {lack:?}; in use {in_use:?}", request.0));
     }
 
-    /// Higher class first within a product, oldest first within a class. Returns whether one of the lowest goes before
+    /// Higher rank first within a product, and within a rank in the order of the line. Returns whether one of the lowest goes before
     /// others, as it may for its floor.
-    fn check_order(&mut self, request: RequestId, arrival: &Arrival, from_line: bool) -> bool {
-        let (product, class) = (arrival.product.index(), arrival.class);
+    fn check_order(&mut self, request: RequestId, arrival: &Arrival, rank: Rank, from_line: bool) -> bool {
+        let product = arrival.product.index();
         if self.books.products[product].waiting == 0 {
             return false;
         }
-        let front = self.head(product, class).map(|(front, _)| front);
-        let newest_first = self.books.is_newest_first(product, class, self.report.now());
+        let front = self.head(product, rank).map(|(front, _)| front);
+        let newest_first = self.books.is_newest_first(product, rank, self.report.now());
         let first = front.is_none_or(|front| if from_line { front == request } else { newest_first });
         if !first && !self.may_pass_the_front(request, arrival) {
             let front = front.map(|front| front.0);
-            let promise = if newest_first { "newest first" } else { "oldest first" };
-            self.report.add(promise, format_args!("request {} passes before {front:?}: {class:?}", request.0));
+            let promise = order_of(rank, newest_first);
+            self.report.add(promise, format_args!("request {} passes before {front:?}: {rank:?}", request.0));
         }
-        let mut above = Class::ALL.into_iter().take_while(|rank| *rank < class);
-        let Some(rank) = above.find(|rank| self.is_ready(product, *rank) && !self.is_held_back(product, *rank)) else {
+        let mut above = Rank::ALL.into_iter().take_while(|above| *above < rank);
+        let Some(above) = above.find(|above| self.is_ready(product, *above) && !self.is_held_back(product, *above))
+        else {
             return false;
         };
-        let jumps = class.has_floor() && !rank.passes_in_every_state();
+        let jumps = rank.class().has_floor() && above >= Rank::FIRST_WITHOUT_RESERVE;
         if !jumps {
-            self.report.add("higher class first", format_args!("request {}, {class:?}, passes {rank:?}", request.0));
+            self.report.add("higher rank first", format_args!("request {}, {rank:?}, passes {above:?}", request.0));
         }
         jumps
     }
 
     /// Who has the next turn in a line.
-    pub(super) fn head(&self, product: usize, class: Class) -> Option<(RequestId, &Stay)> {
-        let [first, _] = self.books.ends(product, class, self.report.now());
+    pub(super) fn head(&self, product: usize, rank: Rank) -> Option<(RequestId, &Stay)> {
+        let [first, _] = self.books.ends(product, rank, self.report.now());
         first
     }
 
-    /// Whether somebody waits in a class who could go now.
-    pub(super) fn is_ready(&self, product: usize, class: Class) -> bool {
-        self.front_lacks(product, class) == Some(Lack::Nothing) || self.passer(product, class).is_some()
+    /// Whether somebody waits in a line who could go now.
+    pub(super) fn is_ready(&self, product: usize, rank: Rank) -> bool {
+        self.front_lacks(product, rank) == Some(Lack::Nothing) || self.passer(product, rank).is_some()
     }
 
-    /// What the first of a class lacks; `None` when there is nobody with a hope.
-    fn front_lacks(&self, product: usize, class: Class) -> Option<Lack> {
+    /// What the first of a line lacks; `None` when there is nobody with a hope.
+    fn front_lacks(&self, product: usize, rank: Rank) -> Option<Lack> {
         let now = self.report.now();
-        let (_, stay) = self.head(product, class)?;
+        let (_, stay) = self.head(product, rank)?;
         let until = stay.since + self.settings.products[product].queue.longest_wait;
-        let hopes = until > now && self.life.forbids(&stay.arrival, now).is_none();
+        let hopes = until > now && self.forbids(&stay.arrival).is_none();
         hopes.then(|| self.lacks(&stay.arrival))
     }
 
-    /// Whether whoever is next in a class may have to leave what they need to somebody else.
-    pub(super) fn is_held_back(&self, product: usize, class: Class) -> bool {
-        let front = self.head(product, class);
-        let behind = |seats| self.may_be_held_back(product, class, seats);
-        self.passer(product, class).is_none() && front.is_some_and(|(_, stay)| behind(stay.arrival.seats))
+    /// Whether whoever is next in a line may have to leave what they need to somebody else.
+    pub(super) fn is_held_back(&self, product: usize, rank: Rank) -> bool {
+        let front = self.head(product, rank);
+        let behind = |seats| self.may_be_held_back(product, rank, seats);
+        self.passer(product, rank).is_none() && front.is_some_and(|(_, stay)| behind(stay.arrival.seats))
     }
 
     /// Nobody takes more than its guarantee of something while somebody waits for the same who would stay within.
@@ -144,15 +147,15 @@ impl House {
                 continue;
             }
             let next =
-                Class::ALL.into_iter().find(|rank| self.is_ready(other, *rank) || self.keeper(other, *rank).is_some());
+                Rank::ALL.into_iter().find(|rank| self.is_ready(other, *rank) || self.keeper(other, *rank).is_some());
             let asked = next.filter(|next| self.passer(other, *next).is_none());
-            let asked = asked.and_then(|next| Some(self.head(other, next)?.1.arrival));
-            let Some(asked) = asked.filter(|asked| self.reserve_for(asked).is_none()) else { continue };
-            let (next, asked) = (asked.class, asked.seats);
+            let asked = asked.and_then(|next| Some((next, self.head(other, next)?.1.arrival)));
+            let asked = asked.filter(|(_, asked)| self.reserve_for(asked).is_none());
+            let Some((next, Arrival { class: as_class, seats: asked, .. })) = asked else { continue };
             if self.may_be_the_turn_of_the_lowest(other, next) {
                 continue;
             }
-            let (wants, cost) = (&self.needs[other][next.index()], self.cost(other, next, asked));
+            let (wants, cost) = (&self.needs[other][as_class.index()], self.cost(other, as_class, asked));
             let owed = !wants.iter().any(|need| self.borrows(other, cost, *need));
             let keeps = self.keeper(other, next).is_some();
             let contends = |need: &usize| {
@@ -214,5 +217,15 @@ impl House {
             (Some(need), None) => Lack::Seats(*need),
             (Some(_), Some(_)) => Lack::MoreSeats,
         }
+    }
+}
+
+/// The name of the promise on the order in a line.
+fn order_of(rank: Rank, newest_first: bool) -> &'static str {
+    match rank {
+        _ if newest_first => "newest first",
+        Rank::NearStop => "earliest stop first",
+        rank if rank.is_newcomers() => "lowest turn first",
+        _ => "oldest first",
     }
 }

@@ -41,6 +41,7 @@
 //! One went through all: that newcomers pass their own class when they could start. It changes nothing, for nobody
 //! waits who could start; the line is asked all the same.
 
+use super::super::super::Refused;
 use super::super::super::random::Random;
 use super::super::super::schedule::{Entry, EventState, Signalled};
 use super::*;
@@ -48,6 +49,7 @@ use crate::admission::Underway;
 
 mod world;
 mod model;
+mod journeys;
 mod checks;
 mod player;
 mod driver;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::admission::settings::{
-    LimitSettings, Needs, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
+    LimitSettings, Needs, PassSettings, ProductSettings, QueueSettings, Range, ResourceSettings, Settings,
 };
 use crate::admission::{Arrival, Customer, ONE_SEAT, Outcome, ParkReason, State};
-use crate::sim::checks::{Shown, Transparent};
+use crate::sim::checks::{Kept, Shown, Transparent};
 use crate::sim::law::{Knock, Law, Look, RequestId};
 
 pub(super) const HORSES: usize = 0;
@@ -27,9 +27,13 @@ pub(super) struct Liar {
     word: Word,
     said: VecDeque<Said>,
     pub(super) wake: Option<Timestamp>,
-    waiting: Vec<(RequestId, Arrival)>,
+    waiting: Vec<(RequestId, Arrival, Rank)>,
+    /// In which line whoever comes is put, if not in that of their class.
+    line: Option<Rank>,
     running: Vec<(RequestId, Arrival, bool)>,
     lie: Option<Lie>,
+    /// What it says that it keeps.
+    kept: Kept,
     /// Whether one customer is given all of the reserve.
     takes_it_all: bool,
 }
@@ -45,8 +49,10 @@ impl Liar {
             said: VecDeque::new(),
             wake: None,
             waiting: Vec::new(),
+            line: None,
             running: Vec::new(),
             lie: None,
+            kept: Kept::Nothing,
             takes_it_all: false,
         }
     }
@@ -62,6 +68,21 @@ impl Liar {
 
     pub(super) fn lets_one_take_it_all(&mut self) {
         self.takes_it_all = true;
+    }
+
+    /// What it says of the turns that it has promised, of all products.
+    pub(super) fn promised(&mut self, turns: u32) {
+        self.shown.products.iter_mut().for_each(|product| product.promised = turns);
+    }
+
+    /// What it says that it keeps for whoever is asked about.
+    pub(super) fn keeps(&mut self, kept: Kept) {
+        self.kept = kept;
+    }
+
+    /// How long it says that bets take.
+    pub(super) fn takes_to_bet(&mut self, ms: u64) {
+        self.shown.products[HORSES].takes_to_bet = Duration::from_millis(ms);
     }
 
     pub(super) fn next_wake(&mut self, at: Timestamp) {
@@ -105,14 +126,15 @@ impl Liar {
     }
 
     fn join(&mut self, request: RequestId, arrival: Arrival) {
-        self.waiting.push((request, arrival));
-        self.shown.products[arrival.product.index()].waiting[arrival.class.index()] += 1;
+        let rank = self.line.unwrap_or(Rank::of(arrival.class));
+        self.waiting.push((request, arrival, rank));
+        self.shown.products[arrival.product.index()].waiting[rank.index()] += 1;
     }
 
     fn unjoin(&mut self, request: RequestId) -> Option<Arrival> {
-        let place = self.waiting.iter().position(|(other, _)| *other == request)?;
-        let (_, arrival) = self.waiting.remove(place);
-        self.shown.products[arrival.product.index()].waiting[arrival.class.index()] -= 1;
+        let place = self.waiting.iter().position(|(other, ..)| *other == request)?;
+        let (_, arrival, rank) = self.waiting.remove(place);
+        self.shown.products[arrival.product.index()].waiting[rank.index()] -= 1;
         Some(arrival)
     }
 
@@ -184,13 +206,17 @@ impl Transparent for Liar {
     fn show(&self, shown: &mut Shown) {
         shown.clone_from(&self.shown);
     }
+
+    fn kept(&self, _product: usize, _customer: Customer) -> Kept {
+        self.kept
+    }
 }
 
 /// Two products on a pool and a wallet, and somebody who watches.
 pub(super) struct Scene {
     watched: Watched<Liar>,
     next: u32,
-    customer: Option<u64>,
+    customer: Option<Customer>,
     seats: NonZeroU8,
 }
 
@@ -215,6 +241,42 @@ impl Scene {
         settings.resources[WALLET].limit = LimitSettings::Found(range);
         let watched = Watched::new(Liar::new(settings.clone()), settings);
         Scene { watched, next: 0, customer: None, seats: ONE_SEAT }
+    }
+
+    /// All four seats are with horse racing, and customers in the middle of a journey go before others: who has been idle
+    /// for ten seconds, or longer than twenty while others wait, is so no more. Turns are kept for five seconds, and there
+    /// is room for so many.
+    pub(super) fn of_journeys(customers: u32) -> Scene {
+        let mut settings = settings();
+        let s = Duration::from_secs;
+        let passes = PassSettings { idle: s(10), longest: s(20), hold: s(5), most: n(customers) };
+        settings.products.iter_mut().for_each(|product| product.passes = Some(passes.clone()));
+        let mut scene = Scene::by(settings);
+        scene.law().promised(1000);
+        scene
+    }
+
+    /// Bets go before all others when their stop is nearer than five seconds; the first has taken one second.
+    pub(super) fn of_stops() -> Scene {
+        let mut settings = settings();
+        settings.products[HORSES].queue.near_stop = Duration::from_secs(5);
+        let mut scene = Scene::by(settings);
+        let first = scene.passes(HORSES, Class::Commit, 0);
+        scene.law().takes_to_bet(2_000);
+        scene.ends_and_lets(first, &[], 1_000);
+        scene
+    }
+
+    fn by(settings: Settings) -> Scene {
+        let mut watched = Watched::new(Liar::new(settings.clone()), settings);
+        watched.house.trust.is_earned();
+        Scene { watched, next: 0, customer: None, seats: ONE_SEAT }
+    }
+
+    /// Horse racing takes all four seats. Returns who has one.
+    pub(super) fn fills(&mut self, ms: u64) -> RequestId {
+        let all = [0; 4].map(|_| self.passes(HORSES, Class::Read, ms));
+        all[0]
     }
 
     /// Horse racing is parked, and of the two seats of its reserve one customer may have one.
@@ -242,7 +304,17 @@ impl Scene {
 
     /// From now on everybody who comes is this one.
     pub(super) fn who_comes_is(&mut self, customer: u64) {
-        self.customer = Some(customer);
+        self.customer = Some(Customer::Account(customer));
+    }
+
+    /// From now on everybody who comes is from this address.
+    pub(super) fn who_comes_is_from(&mut self, address: u64) {
+        self.customer = Some(Customer::Address(address));
+    }
+
+    /// From now on everybody who comes is somebody else.
+    pub(super) fn strangers_come(&mut self) {
+        self.customer = None;
     }
 
     /// From now on everybody who comes asks for so many seats.
@@ -261,6 +333,22 @@ impl Scene {
         self.waits_as_it_is(product, class, ms)
     }
 
+    /// The law puts whoever comes into this line.
+    pub(super) fn waits_in(&mut self, product: usize, rank: Rank, ms: u64) -> RequestId {
+        self.law().line = Some(rank);
+        let request = self.waits(product, rank.class(), ms);
+        self.law().line = None;
+        request
+    }
+
+    /// Somebody bets on an event, and the law puts them into this line, and is to wake when it says already.
+    pub(super) fn waits_to_bet(&mut self, event: EventKey, rank: Rank, ms: u64) -> RequestId {
+        self.law().line = Some(rank);
+        let request = self.comes(HORSES, Class::Commit, Some(event), Word::Wait, ms);
+        self.law().line = None;
+        request
+    }
+
     pub(super) fn waits_as_it_is(&mut self, product: usize, class: Class, ms: u64) -> RequestId {
         self.comes(product, class, None, Word::Wait, ms)
     }
@@ -277,7 +365,7 @@ impl Scene {
     fn comes(&mut self, product: usize, class: Class, event: Option<EventKey>, word: Word, ms: u64) -> RequestId {
         let request = RequestId(self.next);
         self.next += 1;
-        let customer = Customer::Account(self.customer.unwrap_or(1000 + u64::from(self.next)));
+        let customer = self.customer.unwrap_or(Customer::Account(1000 + u64::from(self.next)));
         let arrival = Arrival { product: ProductId(product as u16), class, customer, event, seats: self.seats };
         self.law().word = word;
         self.watched.arrive(Knock { request, arrival }, at(ms));

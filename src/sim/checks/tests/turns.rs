@@ -9,7 +9,7 @@ fn the_lower_class_first() {
     let low = scene.waits(SPORT, Class::Start, 1);
     scene.is_silent();
     scene.ends_and_lets(RequestId(0), &[Said::Pass(low)], 2);
-    scene.speaks_of("higher class first");
+    scene.speaks_of("higher rank first");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 fn a_waiter_who_is_forgotten() {
     let mut scene = Scene::full();
     scene.is_silent();
-    scene.law().after_next(|shown| shown.products[SPORT].waiting[Class::Read.index()] = 0);
+    scene.law().after_next(|shown| shown.products[SPORT].waiting[Rank::Read.index()] = 0);
     scene.waits(SPORT, Class::Read, 1);
     scene.speaks_of("waiters");
 }

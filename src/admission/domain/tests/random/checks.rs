@@ -1,5 +1,7 @@
 //! The promises, each said once more in other words.
 
+use super::super::super::super::rank::Rank;
+use super::journeys::Asked;
 use super::model::Model;
 use super::*;
 
@@ -28,8 +30,11 @@ impl Model {
             Some(Refusal::EventClosed)
         } else if self.now >= entry.stop {
             Some(Refusal::PastBettingStop)
+        } else if entry.state == EventState::Parked {
+            Some(Refusal::EventParked)
         } else {
-            (entry.state == EventState::Parked).then_some(Refusal::EventParked)
+            let answered = self.now + self.takes[arrival.product.index()];
+            (answered > entry.stop).then_some(Refusal::StopTooNear)
         }
     }
 
@@ -47,10 +52,10 @@ impl Model {
             && self.needs(product, class).into_iter().all(free)
     }
 
-    /// Whether somebody waits in a class who could start.
-    fn somebody_could(&self, domain: &Domain, product: usize, class: Class) -> bool {
-        let mut line = self.in_line(product, class);
-        line.next().is_some_and(|front| self.could_start(domain, front)) || self.passer(product, class).is_some()
+    /// Whether somebody waits in a line who could start.
+    fn somebody_could(&self, domain: &Domain, product: usize, rank: Rank) -> bool {
+        let mut line = self.in_line(product, rank);
+        line.next().is_some_and(|front| self.could_start(domain, front)) || self.passer(product, rank).is_some()
     }
 
     /// Where one more seat would take `product` above its guarantee.
@@ -68,19 +73,19 @@ impl Model {
     }
 
     /// Somebody starts now; `from_line` says whether they waited for it. Called before the seat is counted.
-    pub(super) fn may_start(&mut self, domain: &Domain, arrival: &Arrival, from_line: bool) {
-        let (product, class) = (arrival.product.index(), arrival.class);
+    pub(super) fn may_start(&mut self, domain: &Domain, arrival: &Arrival, rank: Rank, from_line: bool) {
+        let product = arrival.product.index();
         assert_eq!(self.forbidden(arrival), None, "{arrival:?} starts though it is forbidden");
         assert!(self.could_start(domain, arrival), "{arrival:?} starts without all that it needs");
         if self.bypass && !from_line {
             self.seen.bypassed += 1;
             return;
         }
-        self.seen.passers += u64::from(from_line && self.passer(product, class).is_some());
-        for rank in Class::ALL {
-            let waits = !self.lines[product][rank.index()].is_empty();
-            if waits && rank < class {
-                assert!(!self.somebody_could(domain, product, rank), "{class:?} overtakes {rank:?}");
+        self.seen.passers += u64::from(from_line && self.passer(product, rank).is_some());
+        for above in Rank::ALL {
+            let waits = !self.lines[product][above.index()].is_empty();
+            if waits && above < rank {
+                assert!(!self.somebody_could(domain, product, above), "{rank:?} overtakes {above:?}");
                 self.seen.passed_over += 1;
             }
         }
@@ -96,8 +101,8 @@ impl Model {
         let (product, class) = (arrival.product.index(), arrival.class);
         let borrowed = self.borrows(domain, product, class);
         for other in (0..self.settings.products.len()).filter(|other| *other != product) {
-            let could = |rank: &Class| self.somebody_could(domain, other, *rank);
-            let Some(next) = Class::ALL.into_iter().find(could) else { continue };
+            let could = |rank: &Rank| self.somebody_could(domain, other, *rank);
+            let Some(next) = Rank::ALL.into_iter().find(could).map(Rank::class) else { continue };
             let owed = self.borrows(domain, other, next).is_empty();
             let contends = self.needs(other, next).iter().any(|need| borrowed.contains(need));
             assert!(!owed || !contends, "{product} borrows while {other} waits with {next:?} for what it is owed");
@@ -106,11 +111,14 @@ impl Model {
     }
 
     /// `arrival` was refused at the door.
-    pub(super) fn may_refuse(&mut self, domain: &Domain, arrival: &Arrival, refusal: Refusal, put_off: bool) {
+    pub(super) fn may_refuse(&mut self, domain: &Domain, arrival: &Arrival, asked: Asked, said: (&Refused, bool)) {
+        let (refused, put_off) = said;
+        let (refusal, rank) = (refused.refusal, asked.rank);
+        let kept = self.is_sent_away(arrival, rank, refused);
         self.seen.refused[refusal.index()] += 1;
         let (product, class) = (arrival.product.index(), arrival.class);
-        let line = self.lines[product][class.index()].len();
-        let near = line < 16 && self.in_line(product, class).all(|before| self.has_enough(before));
+        let line = self.lines[product][rank.index()].len();
+        let near = line < 16 && self.in_line(product, rank).all(|before| self.has_enough(before));
         let first = line == 0 || near && self.takes_reserve(arrival);
         let at_once = first && !put_off && self.could_start(domain, arrival);
         let forbidden = self.forbidden(arrival);
@@ -126,13 +134,16 @@ impl Model {
                 let bound = matches!(arrival.customer, Customer::Machine(_));
                 assert!((bound || !at_once) && self.count(arrival.customer) >= most.get());
             }
-            Refusal::QueueFull => {
+            Refusal::QueueFull | Refusal::NotYourTurn => {
+                assert_eq!(kept, refusal == Refusal::NotYourTurn, "{arrival:?} as {asked:?}");
+                let last = self.lines[product][rank.index()].back().map(|place| self.waiting[place].asked.turn);
+                assert!(last.is_none_or(|last| last <= asked.turn), "before others who wait");
                 let seats = self.needs(product, class).into_iter().map(|need| domain.resources()[need].limit()).min();
                 let long = line >= 2 * seats.unwrap_or(1) as usize;
-                let lower = Class::ALL.into_iter().filter(|rank| *rank > class);
-                let lowest = lower.map(|rank| self.lines[product][rank.index()].len()).sum::<usize>() == 0;
+                let lower = Rank::ALL.into_iter().filter(|lower| *lower > rank);
+                let lowest = lower.map(|lower| self.lines[product][lower.index()].len()).sum::<usize>() == 0;
                 let full = self.waiters(product) >= self.settings.products[product].queue.length.get();
-                let newest_first = self.is_newest_first(product, class);
+                let newest_first = self.is_newest_first(product, rank);
                 assert!(!at_once && !newest_first && (long || full && lowest), "no reason to call the queue full");
             }
             other => assert_eq!(forbidden, Some(other)),
@@ -140,19 +151,27 @@ impl Model {
     }
 
     /// Who waited is told no. `arriving` is who came just now.
-    pub(super) fn may_turn_away(&mut self, place: Place, refusal: Refusal, arriving: Option<&Arrival>) {
+    pub(super) fn may_turn_away(&mut self, place: Place, refused: &Refused, arriving: Option<(&Arrival, Asked)>) {
+        let refusal = refused.refusal;
         self.seen.refused[refusal.index()] += 1;
         let waiting = self.waiting.get(&place).copied().unwrap_or_else(|| panic!("nobody waits at {place:?}"));
+        let kept = self.is_sent_away(&waiting.arrival, waiting.asked.rank, refused);
+        let named = kept == (refusal == Refusal::NotYourTurn);
         let lines = &self.lines[waiting.arrival.product.index()];
         match refusal {
-            Refusal::WaitedTooLong => assert!(self.now >= waiting.until, "told too early"),
-            Refusal::QueueFull => {
-                let newcomer = arriving.expect("only a newcomer takes somebody's place");
-                let (product, class) = (waiting.arrival.product, waiting.arrival.class);
-                let alike = newcomer.class == class && self.is_newest_first(product.index(), class);
-                assert!(newcomer.product == product && (newcomer.class < class || alike));
-                assert_eq!(self.ends(product.index(), class).1, Some(place), "not who would have the last turn");
-                let lower = &lines[class.index() + 1..];
+            Refusal::WaitedTooLong => {
+                assert!(named && self.now >= waiting.until, "told too early, or not of their turn")
+            }
+            Refusal::NotYourTurn if self.now >= waiting.until => assert!(named, "no turn is kept"),
+            Refusal::QueueFull | Refusal::NotYourTurn => {
+                assert!(named);
+                let (newcomer, asked) = arriving.expect("only a newcomer takes somebody's place");
+                let (product, rank) = (waiting.arrival.product, waiting.asked.rank);
+                let before = self.is_newest_first(product.index(), rank) || asked.turn < waiting.asked.turn;
+                let alike = asked.rank == rank && before;
+                assert!(newcomer.product == product && (asked.rank < rank || alike));
+                assert_eq!(self.ends(product.index(), rank).1, Some(place), "not who would have the last turn");
+                let lower = &lines[rank.index() + 1..];
                 assert!(alike || lower.iter().all(|line| line.is_empty()), "not the lowest");
                 self.seen.displaced += 1;
             }
@@ -175,8 +194,8 @@ impl Model {
             let down = self.shut[product].is_none() && self.is_down(product);
             assert_eq!(seen.state() == State::Down, down);
             assert!(self.waiters(product) <= self.settings.products[product].queue.length.get());
-            for class in Class::ALL {
-                assert_eq!(seen.waiting(class) as usize, self.lines[product][class.index()].len());
+            for rank in Rank::ALL {
+                assert_eq!(seen.waiting_as(rank) as usize, self.lines[product][rank.index()].len(), "{rank:?}");
             }
         }
         let first = self.waiting.values().map(|waiting| waiting.until).min();
@@ -187,8 +206,8 @@ impl Model {
     pub(super) fn check_at_rest(&self, domain: &Domain) {
         assert!(self.waiting.values().all(|waiting| waiting.until > self.now), "somebody waits too long");
         for product in 0..self.settings.products.len() {
-            for class in Class::ALL.into_iter().filter(|class| !self.lines[product][class.index()].is_empty()) {
-                assert!(!self.somebody_could(domain, product, class), "{product} {class:?} waits for nothing");
+            for rank in Rank::ALL.into_iter().filter(|rank| !self.lines[product][rank.index()].is_empty()) {
+                assert!(!self.somebody_could(domain, product, rank), "{product} {rank:?} waits for nothing");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a driver does: wakes the domain in time, and takes what it has to say.
 
-use super::super::super::super::Refused;
+use super::journeys::Asked;
 use super::player::Player;
 use super::*;
 
@@ -18,7 +18,10 @@ impl Player {
     }
 
     /// Takes what the domain has to say, each word checked at the moment it was said.
-    pub(super) fn hear(&mut self, arriving: Option<&Arrival>) -> u32 {
+    pub(super) fn hear(&mut self, arriving: Option<(&Arrival, Asked)>) -> u32 {
+        for (takes, product) in self.model.takes.iter_mut().zip(&self.domain.products) {
+            *takes = product.takes_to_bet();
+        }
         let mut heard = 0;
         while let Some(output) = self.domain.poll_output() {
             heard += 1;
@@ -26,14 +29,14 @@ impl Player {
                 Output::Admit(place, seat) => {
                     self.note(4, place.slot() as u64);
                     let waiting = *self.model.waiting.get(&place).expect("somebody waits at this place");
-                    let Arrival { product, class, .. } = waiting.arrival;
+                    let (product, rank) = (waiting.arrival.product, waiting.asked.rank);
                     assert_eq!(
-                        self.model.ends(product.index(), class).0,
+                        self.model.ends(product.index(), rank).0,
                         Some(place),
                         "not whose turn it is in the line"
                     );
                     assert!(self.model.now < waiting.until, "let through too late");
-                    self.model.may_start(&self.domain, &waiting.arrival, true);
+                    self.model.may_start(&self.domain, &waiting.arrival, rank, true);
                     self.model.stops_waiting(place);
                     self.stale.push(place);
                     assert_eq!(seat.started(), self.model.now);
@@ -43,7 +46,7 @@ impl Player {
                 Output::Refuse(place, refused) => {
                     self.note(5, refused.retry_after.as_nanos() as u64);
                     self.check_retry(&refused);
-                    self.model.may_turn_away(place, refused.refusal, arriving);
+                    self.model.may_turn_away(place, &refused, arriving);
                     self.model.stops_waiting(place);
                     self.stale.push(place);
                 }
@@ -94,7 +97,7 @@ impl Player {
     }
 
     pub(super) fn check_retry(&self, refused: &Refused) {
-        let over = matches!(refused.refusal, Refusal::EventClosed | Refusal::PastBettingStop);
+        let over = matches!(refused.refusal, Refusal::EventClosed | Refusal::PastBettingStop | Refusal::StopTooNear);
         let bounds = Duration::from_secs(1)..=Duration::from_secs(30);
         assert!(over && refused.retry_after.is_zero() || !over && bounds.contains(&refused.retry_after), "{refused:?}");
     }

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use super::super::super::super::rank::Rank;
+use super::journeys::{Asked, Journeys, is_step, where_to_stand};
 use super::*;
 
 /// Somebody who waits, as this side remembers it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
     pub(super) arrival: Arrival,
+    pub(super) asked: Asked,
     pub(super) until: Timestamp,
 }
 
@@ -25,14 +28,17 @@ pub(super) struct Model {
     pub(super) bypass: bool,
     pub(super) observe_only: bool,
     pub(super) shutting_down: bool,
-    /// By product: what operators last said, the state as noted, who waits by class, what is held.
+    /// By product: what operators last said, the state as noted, who waits by rank, what is held.
     pub(super) shut: Vec<Option<ParkReason>>,
     pub(super) states: Vec<State>,
     /// By resource: whether every backend of it is gone.
     pub(super) gone: Vec<bool>,
-    pub(super) lines: Vec<[VecDeque<Place>; Class::COUNT]>,
+    pub(super) lines: Vec<[VecDeque<Place>; Rank::COUNT]>,
     /// Since when each line has not been empty.
-    pub(super) since: Vec<[Timestamp; Class::COUNT]>,
+    pub(super) since: Vec<[Timestamp; Rank::COUNT]>,
+    /// By product: who may go on and whose turn is kept, and how long the domain says that a bet takes.
+    pub(super) journeys: Vec<Option<Journeys>>,
+    pub(super) takes: Vec<Duration>,
     pub(super) in_flight: Vec<u32>,
     /// Of the reserve, by whom.
     pub(super) reserve: Vec<HashMap<(u8, u64), u32>>,
@@ -62,6 +68,9 @@ pub(super) struct Seen {
     pub(super) observed: u64,
     pub(super) beyond_their_part: u64,
     pub(super) passers: u64,
+    pub(super) by_pass: u64,
+    pub(super) by_turn: u64,
+    pub(super) by_stop: u64,
 }
 
 impl Seen {
@@ -80,9 +89,12 @@ impl Seen {
         self.observed += other.observed;
         self.beyond_their_part += other.beyond_their_part;
         self.passers += other.passers;
+        self.by_pass += other.by_pass;
+        self.by_turn += other.by_turn;
+        self.by_stop += other.by_stop;
     }
 
-    pub(super) fn corners(&self) -> [(&'static str, u64); 11] {
+    pub(super) fn corners(&self) -> [(&'static str, u64); 14] {
         [
             ("let through from the queue", self.admitted),
             ("passed over a class that lacked something", self.passed_over),
@@ -95,11 +107,14 @@ impl Seen {
             ("went on although told to wait or no", self.observed),
             ("waited for a seat of the reserve that others could have", self.beyond_their_part),
             ("went before those who have enough of the reserve", self.passers),
+            ("waited with a pass", self.by_pass),
+            ("had an earlier turn than somebody who waited already", self.by_turn),
+            ("waited near a stop", self.by_stop),
         ]
     }
 }
 
-fn who(customer: Customer) -> (u8, u64) {
+pub(super) fn who(customer: Customer) -> (u8, u64) {
     match customer {
         Customer::Account(key) => (0, key),
         Customer::Address(key) => (1, key),
@@ -119,7 +134,9 @@ impl Model {
             states: vec![State::Open; products],
             gone: vec![false; settings.resources.len()],
             lines: (0..products).map(|_| Default::default()).collect(),
-            since: vec![[at(0); Class::COUNT]; products],
+            since: vec![[at(0); Rank::COUNT]; products],
+            journeys: settings.products.iter().map(|product| product.passes.clone().map(Journeys::new)).collect(),
+            takes: vec![Duration::ZERO; products],
             in_flight: vec![0; products],
             reserve: vec![HashMap::new(); products],
             taken: vec![vec![0; products]; settings.resources.len()],
@@ -192,49 +209,55 @@ impl Model {
         held.is_some_and(|held| *held >= most)
     }
 
-    /// Who waits in a line, the oldest first.
-    pub(super) fn in_line(&self, product: usize, class: Class) -> impl Iterator<Item = &Arrival> {
-        self.lines[product][class.index()].iter().map(|place| &self.waiting[place].arrival)
+    /// Who waits in a line, in the order of their turns.
+    pub(super) fn in_line(&self, product: usize, rank: Rank) -> impl Iterator<Item = &Arrival> {
+        self.lines[product][rank.index()].iter().map(|place| &self.waiting[place].arrival)
     }
 
     /// Who goes before those in front, for these have enough of the reserve: the place in the line. Nobody looks further
     /// than to the sixteenth.
-    pub(super) fn passer(&self, product: usize, class: Class) -> Option<usize> {
-        let next = self.in_line(product, class).take(16).position(|arrival| !self.has_enough(arrival))?;
-        let reserve = self.in_line(product, class).nth(next).is_some_and(|arrival| self.takes_reserve(arrival));
+    pub(super) fn passer(&self, product: usize, rank: Rank) -> Option<usize> {
+        let next = self.in_line(product, rank).take(16).position(|arrival| !self.has_enough(arrival))?;
+        let reserve = self.in_line(product, rank).nth(next).is_some_and(|arrival| self.takes_reserve(arrival));
         (next > 0 && reserve && !self.bypass).then_some(next)
     }
 
-    pub(super) fn stands(&mut self, place: Place, arrival: Arrival) {
+    pub(super) fn stands(&mut self, place: Place, arrival: Arrival, asked: Asked) {
         let wait = self.settings.products[arrival.product.index()].queue.longest_wait;
-        let before = self.waiting.insert(place, Waiting { arrival, until: self.now + wait });
+        let before = self.waiting.insert(place, Waiting { arrival, asked, until: self.now + wait });
         assert!(before.is_none(), "{place:?} was given to two");
-        let line = &mut self.lines[arrival.product.index()][arrival.class.index()];
+        let line = &mut self.lines[arrival.product.index()][asked.rank.index()];
         if line.is_empty() {
-            self.since[arrival.product.index()][arrival.class.index()] = self.now;
+            self.since[arrival.product.index()][asked.rank.index()] = self.now;
         }
-        line.push_back(place);
+        let later = line.iter().map(|other| self.waiting[other].asked.turn > asked.turn).collect::<Vec<_>>();
+        let at = where_to_stand(&later);
+        self.seen.by_pass +=
+            u64::from(asked.rank < Rank::NewCommit && self.journeys[arrival.product.index()].is_some());
+        self.seen.by_turn += u64::from(asked.rank.is_newcomers() && at < later.len());
+        self.seen.by_stop += u64::from(asked.rank == Rank::NearStop);
+        line.insert(at, place);
         self.come(arrival.customer);
         let product = arrival.product.index();
         let room = self.reserve_in_use(product) < self.settings.products[product].reserve.get();
-        let rank = matches!(arrival.class, Class::Protected | Class::Settle);
-        self.seen.beyond_their_part += u64::from(rank && room && self.has_enough(&arrival));
+        let reserve = matches!(arrival.class, Class::Protected | Class::Settle);
+        self.seen.beyond_their_part += u64::from(reserve && room && self.has_enough(&arrival));
     }
 
     /// Whether somebody has waited in a line for a tenth of a second, so that the newest go first where that is so.
-    pub(super) fn is_newest_first(&self, product: usize, class: Class) -> bool {
-        let stands = self.now.since(self.since[product][class.index()]) >= Duration::from_millis(100);
-        let may = matches!(class, Class::Read | Class::Background);
-        may && stands && !self.lines[product][class.index()].is_empty()
+    pub(super) fn is_newest_first(&self, product: usize, rank: Rank) -> bool {
+        let stands = self.now.since(self.since[product][rank.index()]) >= Duration::from_millis(100);
+        let may = matches!(rank, Rank::Read | Rank::Background);
+        may && stands && !self.lines[product][rank.index()].is_empty()
     }
 
     /// Who has the next turn in a line, and who the last.
-    pub(super) fn ends(&self, product: usize, class: Class) -> (Option<Place>, Option<Place>) {
-        let line = &self.lines[product][class.index()];
+    pub(super) fn ends(&self, product: usize, rank: Rank) -> (Option<Place>, Option<Place>) {
+        let line = &self.lines[product][rank.index()];
         let (oldest, newest) = (line.front().copied(), line.back().copied());
-        match self.passer(product, class) {
+        match self.passer(product, rank) {
             Some(passer) => (line.get(passer).copied(), newest),
-            None if self.is_newest_first(product, class) => (newest, oldest),
+            None if self.is_newest_first(product, rank) => (newest, oldest),
             None => (oldest, newest),
         }
     }
@@ -242,7 +265,7 @@ impl Model {
     /// Out of the line, wherever in it.
     pub(super) fn stops_waiting(&mut self, place: Place) -> Waiting {
         let waiting = self.waiting.remove(&place).expect("somebody waits at this place");
-        let line = &mut self.lines[waiting.arrival.product.index()][waiting.arrival.class.index()];
+        let line = &mut self.lines[waiting.arrival.product.index()][waiting.asked.rank.index()];
         line.retain(|other| *other != place);
         self.go(waiting.arrival.customer);
         waiting
@@ -250,6 +273,10 @@ impl Model {
 
     pub(super) fn sits(&mut self, arrival: Arrival, seat: Seat) {
         let product = arrival.product.index();
+        let now = self.now;
+        if let Some(journeys) = self.journeys[product].as_mut().filter(|_| is_step(arrival.class)) {
+            journeys.goes(who(arrival.customer), now);
+        }
         let reserved = self.takes_reserve(&arrival);
         if reserved {
             *self.reserve[product].entry(who(arrival.customer)).or_default() += 1;

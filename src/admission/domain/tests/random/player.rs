@@ -110,6 +110,7 @@ impl Player {
         let event = (self.random.below(2) == 0).then(|| EventKey(self.random.below(6)));
         let arrival = Arrival { product, class, customer, event, seats: ONE_SEAT };
         let put_off = self.domain.next_wake() == Some(Timestamp::ZERO);
+        let asked = self.model.asks(&arrival);
         let verdict = self.domain.arrive(arrival, self.clock());
         if self.model.observe_only {
             self.model.seen.observed += u64::from(!matches!(verdict, Verdict::Proceed(_)));
@@ -118,20 +119,21 @@ impl Player {
         match verdict {
             Verdict::Proceed(seat) => {
                 self.note(1, 0);
-                self.model.may_start(&self.domain, &arrival, false);
+                self.model.may_start(&self.domain, &arrival, asked.rank, false);
                 self.model.sits(arrival, seat);
             }
             Verdict::Wait(place) => {
                 self.note(2, place.slot() as u64);
                 // Whoever had to make room is out before the newcomer is in.
-                self.hear(Some(&arrival));
+                self.hear(Some((&arrival, asked)));
                 assert_eq!(self.model.forbidden(&arrival), None, "{arrival:?} waits though it is forbidden");
-                self.model.stands(place, arrival);
+                let asked = self.model.begins_to_wait(&arrival, asked);
+                self.model.stands(place, arrival, asked);
             }
             Verdict::Refuse(refused) => {
                 self.note(3, refused.retry_after.as_nanos() as u64);
                 self.check_retry(&refused);
-                self.model.may_refuse(&self.domain, &arrival, refused.refusal, put_off);
+                self.model.may_refuse(&self.domain, &arrival, asked, (&refused, put_off));
             }
         }
         self.hear(None);
@@ -200,7 +202,8 @@ impl Player {
         let (key, now) = (EventKey(self.random.below(6)), self.model.now);
         match self.random.below(4) {
             0 => {
-                let stop = now + world::pause(&mut self.random) * 20;
+                let far = if self.random.below(2) == 0 { self.random.below(100_000) } else { 0 };
+                let stop = now + world::pause(&mut self.random) * 20 + Duration::from_millis(far);
                 let believed_before_stop = world::pause(&mut self.random);
                 let entry = Entry { product: self.product(), stop, believed_before_stop, state: EventState::Open };
                 self.model.events.insert(key, entry);

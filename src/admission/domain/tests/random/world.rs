@@ -1,5 +1,6 @@
 //! A random house: products, pools, budgets, limits that are fixed or climb.
 
+use super::super::super::super::settings::PassSettings;
 use super::*;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -59,13 +60,19 @@ fn one_product(pools: usize, budgets: usize, random: &mut Random) -> ProductSett
             longest_wait: MS(5 + random.below(1000)),
             length: n(1 + random.below(if roomy { 300 } else { 30 }) as u32),
             floor: 0,
-            near_stop: Duration::ZERO,
+            near_stop: MS([0, 50, 3_000, 100_000, 100_000][random.below(5) as usize]),
             retry_after: (MS(1000), MS(30_000)),
         },
         reserve: n(reserve as u32),
         reserve_per_customer: n(1 + random.below(part) as u32),
-        passes: None,
+        passes: (random.below(2) == 0).then(|| passes(random)),
     }
+}
+
+/// Here nobody holds a pass for too long, and there is room for all: what then follows cannot be told from outside.
+fn passes(random: &mut Random) -> PassSettings {
+    let (idle, hold) = (MS(1 + random.below(5_000)), MS(1 + random.below(20_000)));
+    PassSettings { idle, longest: MS(100_000_000), hold, most: n(100_000) }
 }
 
 /// Mostly a few milliseconds, sometimes none, now and then long enough for everything to expire.

@@ -25,6 +25,8 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "sluss_admission_limit_source",
         "a word and no curve: `sluss status` says it beside the limit that the board shows",
     ),
+    ("sluss_admission_passes", "for whoever asks how many are on their way; the board of the waiting line follows"),
+    ("sluss_admission_promised_turns", "as the passes"),
     ("sluss_upstream_retries_total", "for whoever asks why a pool is given more than it is asked for"),
     ("sluss_upstream_retries_withheld_total", "for an alert: its pool has lost its backends, which the board shows"),
     ("sluss_once_duplicates_total", "for support: how often customers ask again, and what they hear"),

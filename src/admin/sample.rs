@@ -82,6 +82,8 @@ impl Control {
             let set = |metric, labels: &[&str], value: f64| self.registry.gauge(metric, labels).set(value);
             set(names::IN_FLIGHT, &[name], f64::from(product.in_flight()));
             set(names::RESERVE_IN_USE, &[name], f64::from(product.reserve_in_use()));
+            set(names::PASSES, &[name], f64::from(product.passes()));
+            set(names::PROMISED_TURNS, &[name], f64::from(product.promised_turns()));
             set(names::RAMP, &[name], product.ramp_seats().map_or(f64::NAN, f64::from));
             for (at, state) in State::NAMES.into_iter().enumerate() {
                 set(names::STATE, &[name, state], f64::from(u8::from(at == product.state().index())));

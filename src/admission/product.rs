@@ -166,8 +166,8 @@ impl Product {
         self.state.refuses().is_none() && self.free_under_ramp() >= cost
     }
 
-    /// Whether one more of `rank` is too many; never said of a line shorter than `short`, which is what keeps the seats
-    /// busy.
+    /// Whether one more of `rank` is too many; never said while fewer than `short` wait in it (and, before newcomers, above
+    /// them), which is what keeps the seats busy.
     ///
     /// A burst may wait as long as anybody may, to go by what passes now. A line that has not been empty for a while is
     /// no burst: more are coming than can be served, and a longer line serves nobody sooner and everybody later, until
@@ -175,8 +175,16 @@ impl Product {
     /// objective: who is served in overload is served within it (Nichols, Jacobson: "Controlling Queue Delay", 2012;
     /// Facebook: "Fail at Scale", 2015).
     pub(crate) fn is_line_full(&mut self, rank: Rank, short: u32, now: Timestamp) -> bool {
-        let ahead = self.lines[rank.index()].len();
-        ahead >= short && f64::from(ahead) >= self.drains_per_s(rank, now) * self.wait_s(rank, now)
+        let ahead = self.waiting_as(rank);
+        // Those on their way keep the seats busy too, and go before all newcomers.
+        let before = match rank.is_newcomers() {
+            true => Rank::ALL[Rank::FIRST_WITHOUT_RESERVE.index()..=rank.index()]
+                .iter()
+                .map(|rank| self.waiting_as(*rank))
+                .sum(),
+            false => ahead,
+        };
+        before >= short && f64::from(ahead) >= self.drains_per_s(rank, now) * self.wait_s(rank, now)
     }
 
     /// Whether the line of `rank` is not [full](Self::is_line_full), however long a short one may be. That costs next to

@@ -42,7 +42,8 @@ impl Calendar {
         // A product that has not served anybody yet drains as slowly as one a second, for all we know.
         self.next = slot + Duration::from_secs_f64(1.0 / drain_per_s.max(1.0));
         let wait = slot.since(now);
-        random.between(wait - wait / 5, wait + wait / 5).clamp(soonest, latest)
+        // No farther than the bounds: what is cut off there would come back in one second.
+        random.between((wait - wait / 5).max(soonest), (wait + wait / 5).min(latest))
     }
 
     /// As soon as may be, but not all at once.

@@ -91,6 +91,10 @@ table! {
         "How long those who had to wait did so until they passed; those who passed at once are not in it.";
     QUEUE_LENGTH = "sluss_admission_queue_length", Gauge, ["product", "class"],
         "Requests that wait now.";
+    PASSES = "sluss_admission_passes", Gauge, ["product"],
+        "Customers who have begun: their next steps go before those who have not.";
+    PROMISED_TURNS = "sluss_admission_promised_turns", Gauge, ["product"],
+        "Customers who have not begun and whose turn is kept: they wait, or were told when to come back.";
     IN_FLIGHT = "sluss_admission_in_flight_seats", Gauge, ["product"],
         "Seats that a product holds now under the limits.";
     RESERVE_IN_USE = "sluss_admission_reserve_seats", Gauge, ["product"],

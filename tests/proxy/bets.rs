@@ -168,7 +168,7 @@ fn duplicates_of_a_refused_bet_hear_the_same_refusal_and_the_next_try_is_a_first
     until_duplicates_wait(&proxy, 4);
     for client in &mut clients {
         let answer = client.answer();
-        assert_eq!(answer.json()["refusal"], "waited_too_long");
+        assert_eq!(answer.json()["refusal"], "not_your_turn");
         assert_eq!(answer.json()["bet"], "not_placed");
     }
     door.open();

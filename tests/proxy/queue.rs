@@ -118,7 +118,7 @@ fn nobody_waits_longer_than_anybody_may() {
     let mut second = proxy.client();
     refused(&second.get("/horse/second"), 503, "waited_too_long");
     let answer = second.post("/horse/bets", "a bet");
-    refused(&answer, 503, "waited_too_long");
+    refused(&answer, 503, "not_your_turn");
     assert_eq!(answer.json()["bet"], "not_placed");
     door.open();
     assert_eq!(first.answer().status(), 200);

@@ -97,7 +97,11 @@ impl House {
     fn is_full_for(&self, arrival: &Arrival, rank: Rank) -> bool {
         let (product, class) = (arrival.product.index(), arrival.class);
         let seats = self.needs[product][class.index()].iter().map(|need| self.shown.resources[*need].limit).min();
-        let (seats, line) = (u64::from(seats.unwrap_or(1)), u64::from(self.books.line(product, rank)));
+        let seats = u64::from(seats.unwrap_or(1));
+        // Before newcomers count those too who have begun.
+        let first = if rank.is_newcomers() { Rank::NearStop } else { rank };
+        let ranks = Rank::ALL.into_iter().filter(|other| (first..=rank).contains(other));
+        let line = ranks.map(|rank| u64::from(self.books.line(product, rank))).sum::<u64>();
         // No whole number is between.
         let long = (line + 1).checked_sub(seats).is_some_and(|more| more * more > 16 * seats);
         let full = self.books.products[product].waiting >= self.settings.products[product].queue.length.get();

@@ -139,7 +139,10 @@ impl Model {
                 let last = self.lines[product][rank.index()].back().map(|place| self.waiting[place].asked.turn);
                 assert!(last.is_none_or(|last| last <= asked.turn), "before others who wait");
                 let seats = self.needs(product, class).into_iter().map(|need| domain.resources()[need].limit()).min();
-                let long = line >= 2 * seats.unwrap_or(1) as usize;
+                let first = if rank.is_newcomers() { Rank::NearStop } else { rank };
+                let ranks = Rank::ALL.into_iter().filter(|other| (first..=rank).contains(other));
+                let before = ranks.map(|rank| self.lines[product][rank.index()].len()).sum::<usize>();
+                let long = before >= 2 * seats.unwrap_or(1) as usize;
                 let lower = Rank::ALL.into_iter().filter(|lower| *lower > rank);
                 let lowest = lower.map(|lower| self.lines[product][lower.index()].len()).sum::<usize>() == 0;
                 let full = self.waiters(product) >= self.settings.products[product].queue.length.get();

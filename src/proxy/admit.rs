@@ -5,10 +5,8 @@
 //! guard, so a waiter that vanished between the decision and its waking gives the seat back by being
 //! dropped. A bare "you may go" would leak it: seen to wedge a proxy within seconds.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
@@ -19,6 +17,11 @@ use super::observe::{Observed, Shadow};
 use crate::admission::{
     Arrival, Customer, Domain, Event, EventKey, Outcome, Output, Place, Refusal, Refused, Seat, Timestamp, Verdict,
 };
+
+mod held;
+
+use held::Hold;
+pub use held::{Admitted, Decision, Waiting};
 
 /// One admission domain, shared by all workers.
 pub struct Gate {
@@ -80,34 +83,6 @@ pub enum Decided {
     /// No.
     Refuse(Refused),
 }
-
-/// What a waiter hears in the end.
-pub type Decision = Result<Admitted, Refused>;
-
-/// Leave to go on. Dropped without [`finish`](Self::finish), the request counts as abandoned.
-pub struct Admitted {
-    gate: Arc<Gate>,
-    hold: Option<Hold>,
-    events: Events,
-}
-
-/// What a request that goes on has.
-enum Hold {
-    Seat(Seat),
-    /// Whatever admission said. Boxed: it is rare, and this is moved a dozen times on the way.
-    Observed(Box<Observed>),
-}
-
-/// A place in the queue: a future of the decision. Dropped, it leaves the queue.
-pub struct Waiting {
-    gate: Arc<Gate>,
-    place: Place,
-    decision: oneshot::Receiver<Decision>,
-    decided: bool,
-}
-
-/// A request that is sent so soon after it was let through is not asked about again.
-const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// Where a waiter hears what was decided.
 type Tell = oneshot::Sender<Decision>;
@@ -389,159 +364,5 @@ impl Inner {
     }
 }
 
-impl Admitted {
-    /// The request has ended.
-    pub fn finish(mut self, outcome: Outcome, now: Timestamp) {
-        self.end(outcome, now);
-    }
-
-    /// When the request was let through.
-    pub fn since(&self) -> Timestamp {
-        match &self.hold {
-            Some(Hold::Seat(seat)) => seat.started(),
-            Some(Hold::Observed(observed)) => observed.started(),
-            None => Timestamp::ZERO,
-        }
-    }
-
-    /// It is for these events.
-    pub(crate) fn is_for(&mut self, events: Events) {
-        self.events = events;
-    }
-
-    /// The no that has to be told after all, just before it is sent: betting may have stopped since it was let through.
-    /// Asked of those who `waited` for anything since, or came late to hear that they may go; and of bets on several
-    /// events, of which admission was told one.
-    pub(crate) fn forbidden_by_now(&self, waited: bool) -> Option<Refused> {
-        // What goes on whatever was said to it goes on.
-        let (Some(Hold::Seat(seat)), false) = (&self.hold, self.events.is_none()) else { return None };
-        let now = self.gate.clock.now();
-        let late = waited || now.since(seat.started()) > A_MOMENT;
-        let events = self.events.to_ask_again(late)?;
-        self.gate.lock().domain.forbids_by_now(seat, events, now)
-    }
-
-    /// A no that is still to come to a request that goes on all the same is counted by what `count` makes.
-    pub(crate) fn on_refusal<F: FnOnce(Refused) + Send + 'static>(&mut self, count: impl FnOnce() -> F) {
-        if let Some(Hold::Observed(observed)) = &mut self.hold {
-            observed.on_refusal(Box::new(count()));
-        }
-    }
-
-    fn end(&mut self, outcome: Outcome, now: Timestamp) {
-        match self.hold.take() {
-            Some(Hold::Seat(seat)) => self.gate.finish(seat, outcome, now),
-            Some(Hold::Observed(observed)) => observed.end(&self.gate, outcome, now),
-            None => {}
-        }
-    }
-
-    /// The seat alone, for a request that is under way already.
-    pub(super) fn into_seat(mut self) -> Option<Seat> {
-        match self.hold.take() {
-            Some(Hold::Seat(seat)) => Some(seat),
-            hold => {
-                self.hold = hold;
-                None
-            }
-        }
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        if self.hold.is_some() {
-            let now = self.gate.clock.now();
-            self.end(Outcome::Abandoned, now);
-        }
-    }
-}
-
-impl Future for Waiting {
-    type Output = Decision;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Decision> {
-        let decision = std::task::ready!(Pin::new(&mut self.decision).poll(context));
-        self.decided = true;
-        Poll::Ready(decision.expect("the gate holds the sender until it has decided, and outlives its waiters"))
-    }
-}
-
-impl Waiting {
-    /// The decision, when there is one already.
-    pub(super) fn decided(&mut self) -> Option<Decision> {
-        let decision = self.decision.try_recv().ok()?;
-        self.decided = true;
-        Some(decision)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if !self.decided {
-            self.gate.leave(self.place);
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admission::schedule::{Entry, EventState};
-    use crate::admission::{Class, Customer, ONE_SEAT, ProductId, Refusal};
-
-    const RACE: EventKey = EventKey(75);
-
-    /// A bet on a race that stops in so many milliseconds, let through.
-    fn bet(stops_in: u64) -> (Arc<Gate>, Admitted) {
-        let text = "[[product]]\nname = \"a\"\nmatch = [{ path = \"/\" }]\nbackends = [\"http://127.0.0.1:1\"]";
-        let config = crate::config::parse(text, std::path::Path::new("test.toml"), &crate::config::ThisMachine);
-        let settings = config.expect("a sound configuration").proxy.domains[0].admission.clone();
-        let clock = Clock::start();
-        let gate = Gate::new(Domain::new(settings, 1, clock.now()), clock, Box::new(|_, _| {}));
-        stop(&gate, stops_in);
-        let (product, customer) = (ProductId(0), Customer::Account(1));
-        let arrival = Arrival { product, class: Class::Commit, customer, event: Some(RACE), seats: ONE_SEAT };
-        let Asked::Admitted(mut admitted) = gate.ask(arrival, clock.now()) else { panic!("all is free") };
-        admitted.is_for(Events::One(RACE));
-        (gate, admitted)
-    }
-
-    fn stop(gate: &Arc<Gate>, ms: u64) {
-        gate.with(|domain, now| {
-            let (product, believed_before_stop) = (ProductId(0), Duration::ZERO);
-            let entry =
-                Entry { product, stop: now + Duration::from_millis(ms), believed_before_stop, state: EventState::Open };
-            domain.schedule(RACE, entry);
-        });
-    }
-
-    #[test]
-    fn who_comes_late_to_hear_that_they_may_go_is_asked_about_again() {
-        let (gate, admitted) = bet(3_600_000);
-        assert_eq!(admitted.forbidden_by_now(true), None);
-        stop(&gate, 0);
-        std::thread::sleep(2 * A_MOMENT);
-        assert_eq!(admitted.forbidden_by_now(false).map(|refused| refused.refusal), Some(Refusal::PastBettingStop));
-        gate.with(|domain, now| domain.bypass(true, now));
-        assert_eq!(admitted.forbidden_by_now(true), None, "in bypass nothing is refused");
-    }
-
-    #[test]
-    fn of_several_events_the_one_that_forbids_or_stops_first_decides() {
-        let (gate, mut admitted) = bet(3_600_000);
-        let others = [EventKey(1), RACE, EventKey(2)];
-        assert_eq!(gate.first_to_stop(&others), Some(RACE), "the others are not known");
-        assert_eq!(gate.first_to_stop(&others[..1]), Some(EventKey(1)));
-        assert_eq!(gate.first_to_stop(&[]), None);
-        admitted.is_for(Events::Several(others.into()));
-        assert_eq!(admitted.forbidden_by_now(false), None);
-        let (product, state) = (ProductId(0), EventState::Closed);
-        gate.with(|domain, now| {
-            let stop = now + Duration::from_secs(7_200);
-            domain.schedule(EventKey(2), Entry { product, stop, believed_before_stop: Duration::ZERO, state });
-        });
-        assert_eq!(gate.first_to_stop(&others), Some(EventKey(2)), "closed is sooner than any stop");
-        assert_eq!(admitted.forbidden_by_now(false).map(|refused| refused.refusal), Some(Refusal::EventClosed));
-    }
-}
+mod tests;

@@ -25,13 +25,12 @@ pub(super) async fn admitted(
     let metrics = &worker.metrics.products[product];
     metrics.arrivals[class.index()].increment(1);
     let arrival = what.arrival(id);
-    let once_more = || gate.take_over(&arrival, name(), arrived);
     let waiting = match gate.ask(arrival, arrived) {
         Asked::Admitted(admitted) => {
             metrics.proceeded[class.index()].increment(1);
             return Ok(admitted);
         }
-        Asked::Refused { refused, again } => match again.then(once_more).flatten() {
+        Asked::Refused { refused, again } => match again.then(|| gate.take_over(&arrival, name(), arrived)).flatten() {
             Some(waiting) => waiting,
             None => {
                 metrics.refused(class, refused.refusal, true);
@@ -43,16 +42,15 @@ pub(super) async fn admitted(
             admitted.on_refusal(|| would_refuse(worker, product, class));
             return Ok(admitted);
         }
-        Asked::Waiting { waiting, again } => match again.then(once_more).flatten() {
-            // The place it was given is left.
-            Some(earlier) => earlier,
-            None => {
-                if class.is_of_a_journey() && matches!(what.customer, Customer::Account(_)) {
-                    gate.name(&waiting, name());
-                }
+        Asked::Waiting { waiting, again } if may_come_again(what) => {
+            let name = name();
+            // Where it waits already, the place it was given now is left.
+            again.then(|| gate.take_over(&arrival, name, arrived)).flatten().unwrap_or_else(|| {
+                gate.name(&waiting, name);
                 waiting
-            }
-        },
+            })
+        }
+        Asked::Waiting { waiting, .. } => waiting,
     };
     metrics.waited[class.index()].increment(1);
     // Counted when this future is dropped with its connection.
@@ -71,6 +69,11 @@ pub(super) async fn admitted(
             Err(refused)
         }
     }
+}
+
+/// Whether it is a step of somebody of whom it can be told that they ask again: behind an address may be two.
+fn may_come_again(what: Classified) -> bool {
+    what.class.is_of_a_journey() && matches!(what.customer, Customer::Account(_))
 }
 
 /// Counts a no that is not told, because nothing is refused just now.

@@ -1,10 +1,11 @@
 //! A backend that does what a test says: each connection is given to a script, on a thread of its own.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
@@ -205,5 +206,29 @@ impl Door {
     pub fn open(&self) {
         *self.0.0.lock().expect("nobody panics at a door") = usize::MAX;
         self.0.1.notify_all();
+    }
+}
+
+/// A backend that answers nobody: its line of connections that nobody has accepted is full, and the kernel is silent.
+pub struct Silent {
+    address: SocketAddr,
+    _listener: TcpListener,
+    _held: Vec<TcpStream>,
+}
+
+impl Silent {
+    pub fn somewhere() -> Silent {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+        socket.listen(0).expect("a bound socket");
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr().expect("a bound socket");
+        let patience = Duration::from_millis(300);
+        let held = std::iter::from_fn(|| TcpStream::connect_timeout(&address, patience).ok()).collect();
+        Silent { address, _listener: listener, _held: held }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }

@@ -1,9 +1,9 @@
 //! Backends that are not there, or do not answer in time.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::backend::{Backend, Door, OK, Refusing};
+use super::backend::{Backend, Door, OK, Refusing, Silent};
 use super::client::{get, post};
 use super::proxy::{Proxy, Setup};
 
@@ -40,19 +40,11 @@ fn a_backend_that_refuses_connections_is_set_aside_and_used_again_when_it_return
 
 #[test]
 fn a_backend_that_does_not_accept_in_time_is_unreachable() {
-    // A backlog of one, filled: the kernel answers no more.
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    socket.listen(0).unwrap();
-    let full = TcpListener::from(socket);
-    let address = full.local_addr().unwrap();
-    let held: Vec<_> =
-        std::iter::from_fn(|| TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok()).collect();
-    let proxy = before(address, "connect_timeout = \"200ms\"");
+    let silent = Silent::somewhere();
+    let proxy = before(silent.address(), "connect_timeout = \"200ms\"");
     let answer = proxy.client().get("/horse/odds");
     assert_eq!((answer.status(), answer.json()["fault"].as_str()), (502, Some("backend_unreachable")));
     proxy.until_in_flight(0);
-    drop(held);
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! Bets whose answer is lost: they are unknown and being checked, whoever asks and however the answer went, until somebody
 //! knows.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::net::TcpStream;
 
-use super::backend::{Backend, Connection, Door, Refusing};
+use super::backend::{Backend, Connection, Door, Refusing, Silent};
 use super::bets::bet;
 use super::client::post;
 use super::proxy::{Proxy, Setup};
@@ -256,15 +255,9 @@ fn an_unknown_bet_stays_unknown_when_its_second_try_is_refused_or_cannot_be_sent
 
 #[test]
 fn those_who_wait_for_a_bet_that_could_not_be_sent_hear_so_and_not_that_it_is_unknown() {
-    // A backlog of one, filled: the kernel answers no more, so the first has a second to wait on.
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    socket.listen(0).unwrap();
-    let full = TcpListener::from(socket);
-    let address = full.local_addr().unwrap();
-    let held: Vec<_> =
-        std::iter::from_fn(|| TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok()).collect();
-    let proxy = Setup::new().product("horse-racing", "/horse/", &[address], "connect_timeout = \"1s\"").start();
+    let silent = Silent::somewhere();
+    let proxy =
+        Setup::new().product("horse-racing", "/horse/", &[silent.address()], "connect_timeout = \"1s\"").start();
     let (mut first, mut second) = (proxy.client(), proxy.client());
     first.say(bet("one"));
     proxy.until_in_flight(1);
@@ -276,7 +269,6 @@ fn those_who_wait_for_a_bet_that_could_not_be_sent_hear_so_and_not_that_it_is_un
     }
     let waited = proxy.metric("sluss_once_duplicates_total{product=\"horse-racing\",verdict=\"in_flight\"}");
     assert_eq!(waited, 1.0, "one try for both");
-    drop(held);
 }
 
 #[test]

@@ -165,12 +165,10 @@ impl Domain {
             let product = &mut self.products[index];
             let line = &product.lines[rank.index()];
             let (Some(oldest), Some(first)) = (self.waiters.oldest(line), self.waiters.front(line)) else { return };
-            let (refusal, is_oldest) = match (self.forbids(&oldest.arrival, now), self.forbids(&first.arrival, now)) {
-                (Some(refusal), _) => (refusal, true),
-                (None, _) if now >= oldest.until => (Refusal::WaitedTooLong, true),
-                (None, Some(refusal)) => (refusal, false),
-                (None, None) => return,
-            };
+            let too_long = (now >= oldest.until).then_some(Refusal::WaitedTooLong);
+            let of_oldest = self.forbids(&oldest.arrival, now).or(too_long);
+            let is_oldest = of_oldest.is_some();
+            let Some(refusal) = of_oldest.or_else(|| self.forbids(&first.arrival, now)) else { return };
             if *left == 0 {
                 self.more = true;
                 return;

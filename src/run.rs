@@ -157,6 +157,7 @@ fn office(
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::follow_the_wall_clock));
             tokio::spawn(watch_schedule(control.clone()));
+            tokio::spawn(every(LOOK_EVERY, control.clone(), Control::watch_certificates));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
             let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
             tokio::select! {

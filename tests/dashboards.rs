@@ -46,6 +46,12 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "sluss_proxy_preflights_total",
         "for whoever sets up [cors] and asks whether it answers: it costs and refuses nothing",
     ),
+    ("sluss_proxy_tls_handshakes_total", "nothing without TLS, as in the scene that is played here"),
+    (
+        "sluss_proxy_certificate_changes_total",
+        "for whoever renews certificates: the log and an alarm say which file is wrong",
+    ),
+    ("sluss_proxy_certificate_end_time_seconds", "for an alert, two weeks ahead"),
     ("sluss_proxy_tokens_total", "for whoever sets up keys and asks why tokens do not count: few have any"),
     ("sluss_proxy_sessions_bound_total", "for whoever sets up sessions and asks why none is bound"),
     ("sluss_proxy_sessions", "for whoever chooses how many are kept"),

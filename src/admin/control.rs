@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use metrics::{Counter, Gauge};
 
 use super::calendar::Calendar;
+use super::certificates::Certificates;
 use super::orders::state_word;
-use super::schedule::Watched;
 use super::wall::Wall;
+use super::watched::Watched;
 use crate::admission::{ParkReason, ProductId, State};
 use crate::config::{ScheduleSettings, ScheduledEvent};
 use crate::journal::{Journal, Memory, Record};
@@ -30,6 +31,7 @@ pub struct Control {
     pub(super) calendar: Mutex<Calendar>,
     pub(super) watched: Mutex<Watched>,
     pub(super) changes: ScheduleChanges,
+    pub(super) certificates: Certificates,
     pub(crate) matters: Mutex<Matters>,
     pub(crate) signals: [Counter; 3],
     alarms: Gauge,
@@ -95,6 +97,7 @@ impl Control {
             },
             calendar: Mutex::new(Calendar::new(wall.zero(shared.clock.now()))),
             watched: Mutex::default(),
+            certificates: Certificates::new(shared.settings.listen.tls.as_ref(), &registry),
             wall,
             schedule,
             matters: Mutex::default(),

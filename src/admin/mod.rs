@@ -4,6 +4,8 @@ pub mod control;
 pub mod wall;
 mod calendar;
 pub mod schedule;
+mod watched;
+mod certificates;
 pub mod events;
 pub mod orders;
 pub mod status;

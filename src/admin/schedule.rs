@@ -1,10 +1,7 @@
 //! The schedule in force: from the file and the API into admission, and along with the clock on the wall.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp as Time};
 use serde::{Deserialize, Serialize};
@@ -35,16 +32,6 @@ pub struct ReloadRequest {
     /// Who asks.
     #[serde(default = "somebody")]
     pub who: String,
-}
-
-/// A file as it was when somebody looked.
-type Look = Option<(SystemTime, u64, u64)>;
-
-/// What is known of the schedule file.
-#[derive(Default)]
-pub(super) struct Watched {
-    seen: Look,
-    read: Option<Look>,
 }
 
 impl Control {
@@ -95,13 +82,7 @@ impl Control {
     /// Read the schedule file again if it has changed and then rested for a moment: whoever writes it may not have finished.
     pub async fn watch_schedule(&self) {
         let Some(path) = &self.schedule.file else { return };
-        let look = look(path);
-        let due = {
-            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-            let rests = std::mem::replace(&mut watched.seen, look) == look;
-            rests && watched.read.replace(look) != Some(look)
-        };
-        if due {
+        if self.watched.lock().unwrap_or_else(PoisonError::into_inner).has_changed(&[path]) {
             // It has said what is wrong, in the log and as an alarm.
             let _ = self.reload_schedule("the file has changed").await;
         }
@@ -296,12 +277,6 @@ fn remembered(event: &ScheduledEvent, memory: &Memory) -> EventState {
         "closed" => EventState::Closed,
         _ => EventState::Open,
     }
-}
-
-/// Time and size, and the file itself: editors put a new one in its place.
-fn look(path: &Path) -> Look {
-    let file = fs::metadata(path).ok()?;
-    Some((file.modified().ok()?, file.len(), file.ino()))
 }
 
 /// What an alarm about the file is filed under; no event has a space in its id.

@@ -64,7 +64,9 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     let (products, events) = (config.proxy.products.len(), config.events.len());
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     println!("{}: sound ({}, {})", path.display(), count(products, "product"), count(events, "scheduled event"));
-    for doubt in config::schedule::doubts(&config.events, jiff::Timestamp::now()) {
+    let now = jiff::Timestamp::now();
+    let tls = config.proxy.listen.tls.iter().flat_map(|tls| tls.doubts(now));
+    for doubt in config::schedule::doubts(&config.events, now).into_iter().chain(tls) {
         eprintln!("warning: {doubt}");
     }
     Ok(())

@@ -63,6 +63,25 @@ pub(super) struct Listen {
     pub(super) idle_timeout: Opt<String>,
     pub(super) body_timeout: Opt<String>,
     pub(super) send_timeout: Opt<String>,
+    pub(super) http2: Opt<bool>,
+    pub(super) http2_streams: Opt<i64>,
+    pub(super) tls: Opt<Tls>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) certificates: List<Certificate>,
+    pub(super) minimum: Opt<String>,
+    pub(super) client_ca: Opt<String>,
+    pub(super) client_certificates: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Certificate {
+    pub(super) chain: Opt<String>,
+    pub(super) key: Opt<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

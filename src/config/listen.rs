@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::proxy::settings::{ClientTimeouts, Limits, ListenSettings};
+use crate::proxy::settings::{ClientTimeouts, Http2Settings, Limits, ListenSettings};
 
 use super::check::{Check, Span, items};
 use super::file::{Admin, File, Listen};
 use super::settings::AdminSettings;
+use super::tls;
 
 pub(super) fn check(check: &mut Check<'_>, file: &File) -> (ListenSettings, AdminSettings) {
     let listen = listen(check, &file.listen);
@@ -36,7 +37,22 @@ fn listen(check: &mut Check<'_>, file: &Listen) -> ListenSettings {
         limits: limits(check, file),
         timeouts: timeouts(check, file),
         drain: check.duration("drain", &file.drain, Duration::from_secs(30)),
+        tls: file.tls.as_ref().and_then(|written| tls::check(check, written)),
+        http2: http2(check, file),
     }
+}
+
+fn http2(check: &mut Check<'_>, file: &Listen) -> Option<Http2Settings> {
+    let streams = check.count("http2_streams", &file.http2_streams, MOST_STREAMS, STREAMS);
+    let on = file.http2.as_ref().is_none_or(|on| *on.get_ref());
+    if let Some(written) = file.http2_streams.as_ref().filter(|_| !on) {
+        check.wrong(
+            written.span(),
+            "`http2_streams` means nothing with http2 = false",
+            "take it out, or write http2 = true",
+        );
+    }
+    on.then_some(Http2Settings { streams })
 }
 
 /// Half of what the machine has: the other half is for the kernel's own buffers, and for whatever else runs here.
@@ -131,6 +147,9 @@ const CONNECTIONS: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
 const HEADERS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 /// A few hundred connections.
 const LEAST_MEMORY: u64 = 16 << 20;
+/// As browsers expect, and as RFC 9113 recommends at least.
+const STREAMS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+const MOST_STREAMS: u32 = 1000;
 const MOST_WORKERS: u32 = 1024;
 const MOST_CONNECTIONS: u32 = 1_000_000;
 const SHORTEST_TOKEN: usize = 16;

@@ -17,6 +17,7 @@ pub(crate) mod check;
 pub(crate) mod units;
 mod settings;
 mod listen;
+pub(crate) mod tls;
 pub(crate) mod cache;
 pub(crate) mod customer;
 mod once;

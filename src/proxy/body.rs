@@ -64,6 +64,7 @@ impl AnswerBody {
 
     /// The connection rests when this body is dropped.
     pub(crate) fn rests(&mut self, resting: Resting) {
+        resting.gives();
         self.resting = Some(resting);
     }
 
@@ -96,10 +97,15 @@ impl Body for AnswerBody {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().kind {
+        let AnswerBody { kind, resting } = self.get_mut();
+        let polled = match kind {
             AnswerKind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             AnswerKind::Relay(relay) => relay.poll(context),
+        };
+        if let Some(resting) = resting {
+            if polled.is_pending() { resting.awaits() } else { resting.gives() }
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -55,6 +55,8 @@ pub enum BadRequest {
     Target,
     /// A target longer than `uri_bytes`.
     LongTarget,
+    /// More header lines than `headers`, over HTTP/2; over HTTP/1.1 the parser says so.
+    ManyHeaders,
     /// A body larger than `body_bytes`.
     LargeBody,
     /// An upgrade or tunnel, which this proxy does not carry.
@@ -67,7 +69,7 @@ pub enum BadRequest {
 
 impl Fault {
     /// Labels of every fault, for metrics.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 17] = [
         "bad_host",
         "bad_target",
         "uri_too_long",
@@ -84,6 +86,7 @@ impl Fault {
         "key_reused",
         "answered_elsewhere",
         "outcome_unknown",
+        "too_many_headers",
     ];
 
     /// The place in [`Fault::NAMES`].
@@ -105,6 +108,7 @@ impl Fault {
             Fault::KeyReused => 13,
             Fault::AnsweredElsewhere => 14,
             Fault::OutcomeUnknown => 15,
+            Fault::BadRequest(BadRequest::ManyHeaders) => 16,
         }
     }
 
@@ -118,6 +122,7 @@ impl Fault {
         match self {
             Fault::BadRequest(BadRequest::Host | BadRequest::Target | BadRequest::Body) => StatusCode::BAD_REQUEST,
             Fault::BadRequest(BadRequest::LongTarget) => StatusCode::URI_TOO_LONG,
+            Fault::BadRequest(BadRequest::ManyHeaders) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Fault::BadRequest(BadRequest::LargeBody) => StatusCode::PAYLOAD_TOO_LARGE,
             Fault::BadRequest(BadRequest::Upgrade | BadRequest::Coding) => StatusCode::NOT_IMPLEMENTED,
             Fault::NoProduct => StatusCode::NOT_FOUND,
@@ -148,6 +153,7 @@ impl Fault {
             Fault::BadRequest(BadRequest::Host) => "The request must carry exactly one Host header.",
             Fault::BadRequest(BadRequest::Target) => "The request target must be a path or an http URL.",
             Fault::BadRequest(BadRequest::LongTarget) => "The request target is too long.",
+            Fault::BadRequest(BadRequest::ManyHeaders) => "The request has too many header lines.",
             Fault::BadRequest(BadRequest::LargeBody) => "The request body is too large.",
             Fault::BadRequest(BadRequest::Upgrade) => "This proxy does not carry upgrades or tunnels.",
             Fault::BadRequest(BadRequest::Coding) => "The only transfer coding understood here is chunked.",

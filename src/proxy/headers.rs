@@ -27,7 +27,9 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 pub(super) static FORWARDING: [HeaderName; 4] = [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST];
 const VIA_11: HeaderValue = HeaderValue::from_static("1.1 sluss");
 const VIA_10: HeaderValue = HeaderValue::from_static("1.0 sluss");
+const VIA_20: HeaderValue = HeaderValue::from_static("2.0 sluss");
 const HTTP: HeaderValue = HeaderValue::from_static("http");
+const HTTPS: HeaderValue = HeaderValue::from_static("https");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// A client connection's part in the forwarding headers, written once.
@@ -37,15 +39,17 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     /// Whether its identity and forwarding headers count.
     pub(crate) trusted: bool,
+    /// Whether it came through TLS.
+    pub(crate) secure: bool,
     forwarded_for: HeaderValue,
     /// Our element of `Forwarded`, for the host asked for last: a connection seldom asks for another.
     element: RefCell<Option<(Option<HeaderValue>, HeaderValue)>>,
 }
 
 impl Peer {
-    pub(crate) fn new(address: IpAddr, trusted: bool) -> Peer {
+    pub(crate) fn new(address: IpAddr, trusted: bool, secure: bool) -> Peer {
         let forwarded_for = HeaderValue::from_str(&address.to_string()).expect("an address is plain ASCII");
-        Peer { address, trusted, forwarded_for, element: RefCell::new(None) }
+        Peer { address, trusted, secure, forwarded_for, element: RefCell::new(None) }
     }
 
     fn element(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
@@ -53,7 +57,7 @@ impl Peer {
         if let Some((_, element)) = known.as_ref().filter(|(for_host, _)| for_host.as_ref() == host) {
             return Some(element.clone());
         }
-        let element = forwarded_element(self.address, host)?;
+        let element = forwarded_element(self.address, self.secure, host)?;
         *known = Some((host.cloned(), element.clone()));
         Some(element)
     }
@@ -260,7 +264,7 @@ fn forward(headers: &mut HeaderMap, peer: &Peer, seen: &Seen) {
         headers.append(FORWARDED, element);
     }
     if !says_proto {
-        headers.insert(X_FORWARDED_PROTO, HTTP);
+        headers.insert(X_FORWARDED_PROTO, if peer.secure { HTTPS } else { HTTP });
     }
     if let Some(host) = host.filter(|_| !says_host) {
         headers.insert(X_FORWARDED_HOST, host);
@@ -268,11 +272,12 @@ fn forward(headers: &mut HeaderMap, peer: &Peer, seen: &Seen) {
 }
 
 /// Our element of `Forwarded` (RFC 7239): an IPv6 address and a host with a port must be quoted.
-fn forwarded_element(address: IpAddr, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+fn forwarded_element(address: IpAddr, secure: bool, host: Option<&HeaderValue>) -> Option<HeaderValue> {
     let mut text = BytesMut::with_capacity(96);
+    let proto = if secure { "https" } else { "http" };
     match address {
-        IpAddr::V4(v4) => write!(text, "for={v4};proto=http"),
-        IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\";proto=http"),
+        IpAddr::V4(v4) => write!(text, "for={v4};proto={proto}"),
+        IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\";proto={proto}"),
     }
     .ok()?;
     let quotable = |host: &&HeaderValue| !host.as_bytes().iter().any(|byte| matches!(byte, b'"' | b'\\'));
@@ -285,7 +290,11 @@ fn forwarded_element(address: IpAddr, host: Option<&HeaderValue>) -> Option<Head
 }
 
 fn via(headers: &mut HeaderMap, version: Version) {
-    let ours = if version == Version::HTTP_10 { VIA_10 } else { VIA_11 };
+    let ours = match version {
+        Version::HTTP_10 => VIA_10,
+        Version::HTTP_2 => VIA_20,
+        _ => VIA_11,
+    };
     headers.append(VIA, ours);
 }
 
@@ -314,7 +323,7 @@ mod tests {
     }
 
     fn peer(trusted: bool) -> Peer {
-        Peer::new(IpAddr::from([192, 0, 2, 7]), trusted)
+        Peer::new(IpAddr::from([192, 0, 2, 7]), trusted, false)
     }
 
     fn send(headers: &mut HeaderMap, peer: &Peer, identities: &[HeaderName]) {
@@ -390,7 +399,7 @@ mod tests {
     fn the_client_is_the_last_hop_that_no_trusted_proxy_is() {
         let trusted: [IpNet; 1] = ["10.0.0.0/8".parse().expect("a network")];
         let ask = |peer: &Peer, line: &'static str| client_address(peer, &map(&[("x-forwarded-for", line)]), &trusted);
-        let load_balancer = Peer::new(IpAddr::from([10, 0, 0, 1]), true);
+        let load_balancer = Peer::new(IpAddr::from([10, 0, 0, 1]), true, false);
         assert_eq!(ask(&load_balancer, "6.6.6.6, 203.0.113.9, 10.0.0.2"), IpAddr::from([203, 0, 113, 9]));
         assert_eq!(ask(&load_balancer, "10.1.1.1, 10.0.0.2"), IpAddr::from([10, 1, 1, 1]));
         assert_eq!(ask(&load_balancer, "nonsense"), IpAddr::from([10, 0, 0, 1]));
@@ -400,7 +409,7 @@ mod tests {
     #[test]
     fn an_ipv6_client_is_quoted_as_the_rfc_wants() {
         let address: IpAddr = "2001:db8::1".parse().expect("an address");
-        let element = forwarded_element(address, None).expect("plain ASCII");
+        let element = forwarded_element(address, false, None).expect("plain ASCII");
         assert_eq!(element, "for=\"[2001:db8::1]\";proto=http");
     }
 

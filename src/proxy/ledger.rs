@@ -15,6 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Bytes of a client's connection: its tasks, and what of a head or an answer lies in its buffers. Measured with 800 of
 /// them: 25 KiB where nothing was asked, 35 KiB where something was.
 pub(crate) const CLIENT: usize = 32 << 10;
+/// Bytes that TLS adds to that: keys, and the records that come and go.
+pub(crate) const TLS: usize = 32 << 10;
+/// Bytes of a request on a connection that many share: its task, and its head.
+pub(crate) const STREAM: usize = 16 << 10;
 /// Bytes that a body adds to that while it comes, beside what is kept of it: the parser reads larger pieces.
 pub(crate) const UPLOAD: usize = 32 << 10;
 /// Bytes of a connection to a backend: an answer that its client is slow to take fills its buffer.

@@ -1,33 +1,26 @@
-//! Accept connections, bound them, watch them, drain them.
+//! Accept connections, bound them, drain them.
 //!
 //! Each worker is a thread with a runtime of its own and a listening socket of its own on the shared
 //! address (`SO_REUSEPORT`), so that nothing on the way of a request crosses threads but admission's lock.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+use super::Worker;
+use super::connection::connection;
 use super::descriptors;
-use super::headers::Peer;
-use super::ledger;
 use super::settings::ListenSettings;
-use super::watch::{Phase, Timer, Watch, Watched};
-use super::{Worker, serve};
+use super::watch::Watch;
 
 /// How many connections the kernel holds for us until we accept them.
 const BACKLOG: i32 = 4096;
@@ -156,65 +149,16 @@ fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
     tokio::task::spawn_local(connection(stream, peer, worker.clone(), open));
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, _open: Open) {
-    let _held = worker.strain.hold(ledger::CLIENT);
-    let watch = Watch::new();
-    let _entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone() };
-    if worker.draining.get() {
-        watch.close();
-    }
-    let address = peer.ip().to_canonical();
-    let trusted = worker.settings.listen.trusted.iter().any(|network| network.contains(&address));
-    let peer = Rc::new(Peer::new(address, trusted));
-    converse(stream, &peer, &watch, &worker).await;
-}
-
-async fn converse(stream: TcpStream, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>) {
-    let listen = &worker.settings.listen;
-    let service = service_fn(|request| serve(worker.clone(), peer.clone(), watch.clone(), request));
-    let conversation = http1::Builder::new()
-        // Watched instead; see the module `watch`.
-        .header_read_timeout(None)
-        .timer(TokioTimer::new())
-        .half_close(false)
-        // With it, an answer waits in our buffer while half of the next request lies in the other.
-        .pipeline_flush(false)
-        .max_headers(listen.limits.headers)
-        .max_header_size(listen.limits.header_bytes)
-        .max_buf_size(listen.limits.header_bytes.max(8192) + 8192)
-        .serve_connection(Watched::new(stream, watch.clone()), service);
-    let mut conversation = pin!(conversation);
-    let mut timer = Timer::new(&listen.timeouts);
-    let mut told = false;
-    poll_fn(|context| {
-        loop {
-            if conversation.as_mut().poll(context).is_ready() {
-                return Poll::Ready(());
-            }
-            if watch.is_leaving() {
-                return Poll::Ready(());
-            }
-            // A connection that has not asked anything yet may have its question on the way: it is answered,
-            // with `Connection: close`, or runs into its timeout.
-            if told || !watch.is_closing(context.waker()) || watch.phase() == Phase::Head {
-                break;
-            }
-            told = true;
-            conversation.as_mut().graceful_shutdown();
-        }
-        let overdue = timer.poll_overdue(watch, &listen.timeouts, context);
-        if overdue.is_ready() && watch.phase() != Phase::Lingering {
-            worker.metrics.too_slow.increment(1);
-        }
-        overdue
-    })
-    .await;
-}
-
 /// A connection in its worker's table, however it ends.
-struct Entered {
+pub(super) struct Entered {
     id: u64,
     worker: Rc<Worker>,
+}
+
+impl Entered {
+    pub(super) fn new(worker: &Rc<Worker>, watch: &Rc<Watch>) -> Entered {
+        Entered { id: worker.connections.enter(watch), worker: worker.clone() }
+    }
 }
 
 impl Drop for Entered {
@@ -224,7 +168,7 @@ impl Drop for Entered {
 }
 
 /// One open connection of all the workers'.
-struct Open(Arc<AtomicUsize>);
+pub(super) struct Open(Arc<AtomicUsize>);
 
 impl Open {
     fn one_more(open: &Arc<AtomicUsize>, most: usize) -> Option<Open> {

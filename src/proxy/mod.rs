@@ -11,7 +11,13 @@ mod strain;
 mod room;
 pub mod descriptors;
 pub mod listener;
+mod connection;
+mod transport;
+mod opening;
+pub mod tls;
+mod http2;
 mod watch;
+mod sharing;
 pub mod worker;
 mod receive;
 pub mod classify;
@@ -69,7 +75,7 @@ async fn serve(
     // The connection rests again when the answer has been written.
     let resting = watch.busy();
     let (mut parts, incoming) = request.into_parts();
-    let mut answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
+    let mut answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits, &peer) {
         Err(bad) => {
             watch.leave_unread();
             let reader = worker.answers().reader(&Seen::look(&parts.headers).wishes, &parts);

@@ -4,7 +4,8 @@
 //! not chunked, one in HTTP/1.0. A request with both lengths reaches us as chunked with the other length taken
 //! off, and its connection is closed after the answer (RFC 9112, section 6.1), so nothing can be smuggled behind it.
 
-use http::header::{EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
+use bytes::Bytes;
+use http::header::{COOKIE, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Request, Version};
@@ -20,7 +21,7 @@ const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
 /// Whether the request may be considered at all, and what was seen in its headers. From here on its target
 /// is a path, and `Host` the host that it is for, however it was written.
-pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> Result<Seen, BadRequest> {
+pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits, peer: &Peer) -> Result<Seen, BadRequest> {
     if parts.method == Method::CONNECT {
         return Err(BadRequest::Upgrade);
     }
@@ -33,13 +34,14 @@ pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> 
         return Err(BadRequest::LongTarget);
     }
     // One walk for all there is to see: a look-up by hash for each costs more.
-    let (mut hosts, mut chunked) = (0, false);
+    let (mut hosts, mut cookies, mut chunked) = (0, 0, false);
     let mut seen = Seen::default();
     for (name, value) in &parts.headers {
         seen.note(name, value);
         match name.as_str() {
             "host" if !is_host(value) => return Err(BadRequest::Host),
             "host" => hosts += 1,
+            "cookie" => cookies += 1,
             // hyper looks at the last coding only, and would pass the others on without their names.
             "transfer-encoding" if chunked || !value.as_bytes().eq_ignore_ascii_case(b"chunked") => {
                 return Err(BadRequest::Coding);
@@ -53,7 +55,18 @@ pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits) -> 
         return Err(BadRequest::Host);
     }
     if parts.uri.scheme().is_some() {
-        take_host_from_target(parts)?;
+        take_host_from_target(parts, peer)?;
+    }
+    if parts.version == Version::HTTP_2 {
+        if parts.headers.len() > limits.headers {
+            return Err(BadRequest::ManyHeaders);
+        }
+        if cookies > 1 {
+            join_cookies(parts);
+        }
+        if hosts == 0 && !parts.headers.contains_key(HOST) {
+            return Err(BadRequest::Host);
+        }
     }
     match incoming.size_hint().exact() {
         Some(length) if length > limits.body_bytes => Err(BadRequest::LargeBody),
@@ -89,8 +102,12 @@ pub(crate) fn to_backend(
 
 /// A host in an absolute target counts more than the header (RFC 9112, section 3.2.2), and must do so before
 /// a product is looked for: what we take it for and what the backend takes it for must be the same.
-fn take_host_from_target(parts: &mut Parts) -> Result<(), BadRequest> {
-    let http = parts.uri.scheme() == Some(&Scheme::HTTP);
+///
+/// In HTTP/2 each target has a scheme: that which the client used, which may be another where TLS ends in front of us.
+fn take_host_from_target(parts: &mut Parts, peer: &Peer) -> Result<(), BadRequest> {
+    let secure = peer.secure || parts.version == Version::HTTP_2;
+    let scheme = parts.uri.scheme();
+    let http = scheme == Some(&Scheme::HTTP) || (secure && scheme == Some(&Scheme::HTTPS));
     let host = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     // A name and a password in it are no host.
     let host = host.filter(|host| http && is_host(host)).ok_or(BadRequest::Target)?;
@@ -98,6 +115,15 @@ fn take_host_from_target(parts: &mut Parts) -> Result<(), BadRequest> {
     let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.uri = Uri::from(target);
     Ok(())
+}
+
+/// HTTP/2 may take a line of cookies apart; where it ends they belong together (RFC 9113, section 8.2.3), or a backend would
+/// see one of them, and so would we.
+fn join_cookies(parts: &mut Parts) {
+    let crumbs: Vec<&[u8]> = parts.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(line) = HeaderValue::from_maybe_shared(Bytes::from(crumbs.join(&b"; "[..]))) {
+        parts.headers.insert(COOKIE, line);
+    }
 }
 
 /// `h2c` may be ignored (RFC 9110, section 7.8), and curl offers it with every request; a WebSocket may not.

@@ -63,7 +63,8 @@ impl Worker {
     pub(crate) fn turn_away(&self, stream: TcpStream) {
         self.metrics.too_many.increment(1);
         let leaving = self.room.leaving.clone();
-        if leaving.get() >= MOST_LEAVING {
+        // Who would have to be told in secret is not: a handshake is what there is no room for.
+        if self.shared.tls.is_some() || leaving.get() >= MOST_LEAVING {
             return;
         }
         leaving.set(leaving.get() + 1);

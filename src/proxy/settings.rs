@@ -14,11 +14,13 @@ use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
 
 mod answers;
+mod listening;
 pub use super::identity::settings::{
     BoundBy, CustomerSource, KeySettings, MachineSettings, MachineToken, Prefix, SessionSettings, TokenPlace,
     TokenSettings,
 };
 pub use answers::{CorsSettings, Language, Link, Origins, PageSettings};
+pub use listening::{CertificateFiles, ClientCertificates, Http2Settings, TlsSettings, TlsVersion};
 
 /// Everything the proxy needs to run.
 #[derive(Clone, Debug)]
@@ -73,6 +75,10 @@ pub struct ListenSettings {
     pub timeouts: ClientTimeouts,
     /// How long requests in flight have to finish after SIGTERM.
     pub drain: Duration,
+    /// What clients are spoken to with in secret; `None` speaks in the clear.
+    pub tls: Option<TlsSettings>,
+    /// How clients may speak HTTP/2; `None` lets none.
+    pub http2: Option<Http2Settings>,
 }
 
 impl ListenSettings {

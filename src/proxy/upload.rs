@@ -165,6 +165,9 @@ impl Upload {
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         };
         self.left = left;
+        if bytes > 0 {
+            self.watch.progress();
+        }
         match &polled {
             Some(Err(error)) => self.fate.is(Progress::Broken(*error)),
             _ if self.rest.is_none() => self.fate.is(Progress::Whole),

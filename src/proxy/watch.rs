@@ -4,20 +4,20 @@
 //! like a slow one, and no timer of its own ends a client that does not read. Here one timer lives as
 //! long as the connection, looks seldom, and the way of a request only sets a flag.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::settings::ClientTimeouts;
+use super::sharing::{Bounds, Sharing, Stream};
+use super::transport::Transport;
 
 /// What a connection is doing. Flags only; the times are noted when the timer looks.
 pub(crate) struct Watch {
@@ -32,6 +32,10 @@ pub(crate) struct Watch {
     leaving: Cell<bool>,
     /// The client may go on sending what nobody will read.
     unread: Cell<bool>,
+    /// Requests that are being served.
+    busy: Cell<u32>,
+    /// Where several requests share the connection.
+    sharing: OnceCell<Box<Sharing>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +48,21 @@ pub(crate) enum Phase {
     Resting,
     /// We have said our last; the client may not have read it yet.
     Lingering,
+    /// The client has been told which requests are the last, and has not closed yet.
+    Leaving,
 }
 
 /// A client's stream, watched.
 pub(crate) struct Watched {
-    io: TokioIo<TcpStream>,
+    transport: Transport,
     watch: Rc<Watch>,
 }
 
-/// Marks the connection as resting when the answer is done with.
-pub(crate) struct Resting(Rc<Watch>);
+/// Marks the connection as resting when the answer is done with, and tells how the client takes it.
+pub(crate) struct Resting {
+    watch: Rc<Watch>,
+    stream: Option<Rc<Stream>>,
+}
 
 impl Watch {
     pub(crate) fn new() -> Rc<Watch> {
@@ -66,14 +75,18 @@ impl Watch {
             closing: Cell::new(false),
             leaving: Cell::new(false),
             unread: Cell::new(false),
+            busy: Cell::new(0),
+            sharing: OnceCell::new(),
         })
     }
 
-    /// A request has come. It rests again when what is returned is dropped.
+    /// A request has come. The connection rests again when what is returned for the last of them is dropped.
     pub(crate) fn busy(self: &Rc<Self>) -> Resting {
+        self.busy.set(self.busy.get() + 1);
         self.enter(Phase::Busy);
         self.unread.set(false);
-        Resting(self.clone())
+        let stream = self.sharing.get().and_then(|sharing| sharing.asked());
+        Resting { watch: self.clone(), stream }
     }
 
     /// Nobody will read what is left of the request, so the connection will have to be closed.
@@ -123,6 +136,51 @@ impl Watch {
         self.closing.get()
     }
 
+    /// Several requests share the connection from now on, within these bounds.
+    pub(crate) fn share(&self, bounds: Bounds) {
+        // Once in its life, as its protocol is known.
+        let _ = self.sharing.set(Box::new(Sharing::new(bounds)));
+    }
+
+    /// What is known of the requests that share the connection, where they do.
+    pub(crate) fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.get().map(|sharing| &**sharing)
+    }
+
+    /// Something came of what the client said.
+    pub(crate) fn progress(&self) {
+        if let Some(sharing) = self.sharing() {
+            sharing.progress();
+        }
+    }
+
+    /// So many bytes of a client were read.
+    fn heard(&self, bytes: usize) {
+        match self.sharing() {
+            // Much that is said there is no request, so a connection rests until there is one.
+            Some(sharing) => sharing.heard(bytes),
+            None if self.phase.get() == Phase::Resting => self.enter(Phase::Head),
+            None => {}
+        }
+    }
+
+    /// Whether the client can be told that it has had its last request, and take part in the end.
+    pub(crate) fn can_be_told(&self) -> bool {
+        self.sharing().is_some() && !self.write_blocked.get()
+    }
+
+    /// The client is told so.
+    pub(crate) fn takes_leave(&self) {
+        self.closing.set(true);
+        if self.takes_no_more() && self.busy.get() == 0 {
+            self.enter(Phase::Leaving);
+        }
+    }
+
+    fn takes_no_more(&self) -> bool {
+        self.closing.get() && self.sharing().is_some()
+    }
+
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.phase_since.set(None);
@@ -139,16 +197,37 @@ impl Watch {
         let overdue = match self.phase.get() {
             Phase::Head => lasted(&self.phase_since) >= timeouts.header,
             Phase::Resting => lasted(&self.phase_since) >= timeouts.idle,
-            Phase::Lingering => lasted(&self.phase_since) >= LINGER,
+            Phase::Lingering | Phase::Leaving => lasted(&self.phase_since) >= LINGER,
             Phase::Busy => false,
         };
         overdue || (self.write_blocked.get() && lasted(&self.blocked_since) >= timeouts.send)
     }
 }
 
+impl Resting {
+    /// The answer has been made, or a piece of it.
+    pub(crate) fn gives(&self) {
+        if let Some(stream) = &self.stream {
+            stream.gives();
+            self.watch.progress();
+        }
+    }
+
+    /// More of the answer is asked for, or the rest of it awaited.
+    pub(crate) fn awaits(&self) {
+        if let Some(stream) = &self.stream {
+            stream.awaits();
+        }
+    }
+}
+
 impl Drop for Resting {
     fn drop(&mut self) {
-        self.0.enter(Phase::Resting);
+        let watch = &self.watch;
+        watch.busy.set(watch.busy.get() - 1);
+        if watch.busy.get() == 0 {
+            watch.enter(if watch.takes_no_more() { Phase::Leaving } else { Phase::Resting });
+        }
     }
 }
 
@@ -186,8 +265,9 @@ impl Timer {
 }
 
 impl Watched {
-    pub(crate) fn new(stream: TcpStream, watch: Rc<Watch>) -> Watched {
-        Watched { io: TokioIo::new(stream), watch }
+    /// What hyper reads and writes.
+    pub(crate) fn new(transport: Transport, watch: Rc<Watch>) -> TokioIo<Watched> {
+        TokioIo::new(Watched { transport, watch })
     }
 
     /// Read what nobody wants until the client closes. Closing on a client that still sends resets its
@@ -196,14 +276,14 @@ impl Watched {
         let mut piece = [0; 8 * 1024];
         loop {
             let mut unwanted = ReadBuf::new(&mut piece);
-            let read = ready!(Pin::new(self.io.inner_mut()).poll_read(context, &mut unwanted));
+            let read = ready!(Pin::new(self.transport.socket()).poll_read(context, &mut unwanted));
             if read.is_err() || unwanted.filled().is_empty() {
                 return Poll::Ready(());
             }
         }
     }
 
-    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+    fn wrote<T>(&self, polled: &Poll<io::Result<T>>) {
         let blocked = polled.is_pending();
         if blocked != self.watch.write_blocked.get() {
             self.watch.write_blocked.set(blocked);
@@ -212,23 +292,24 @@ impl Watched {
     }
 }
 
-impl Read for Watched {
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_read(context, buffer);
-        if polled.is_ready() && self.watch.phase.get() == Phase::Resting {
-            self.watch.enter(Phase::Head);
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.transport).poll_read(context, buffer);
+        if polled.is_ready() {
+            self.watch.heard(buffer.filled().len() - before);
         }
         polled
     }
 }
 
-impl Write for Watched {
+impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write(context, bytes);
+        let polled = Pin::new(&mut self.transport).poll_write(context, bytes);
         self.wrote(&polled);
         polled
     }
@@ -238,22 +319,29 @@ impl Write for Watched {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        let polled = Pin::new(&mut self.transport).poll_write_vectored(context, slices);
         self.wrote(&polled);
         polled
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.transport.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        let polled = Pin::new(&mut self.transport).poll_flush(context);
+        // In the clear there is nothing to flush; what TLS holds for a client that does not read blocks as a write does.
+        if polled.is_pending() {
+            self.wrote(&polled);
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.watch.phase() != Phase::Lingering {
-            ready!(Pin::new(&mut self.io).poll_shutdown(context))?;
+            let polled = Pin::new(&mut self.transport).poll_shutdown(context);
+            self.wrote(&polled);
+            ready!(polled)?;
             // A head that broke off ends here too, and more of it may come.
             if !self.watch.unread.get() && self.watch.phase() != Phase::Head {
                 return Poll::Ready(Ok(()));

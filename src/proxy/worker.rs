@@ -33,6 +33,7 @@ use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
 use super::standing::Standing;
 use super::strain::Strain;
+use super::tls::Tls;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
@@ -56,6 +57,8 @@ pub struct Shared {
     pub(crate) open: Arc<AtomicUsize>,
     /// Where any class is answered from memory.
     pub(crate) memory: Option<Arc<Memory>>,
+    /// Where clients are spoken to in secret.
+    pub tls: Option<Arc<Tls>>,
     ledger: Arc<Ledger>,
     bets: Option<Arc<Bets>>,
     metrics: Arc<ProxyMetrics>,
@@ -114,6 +117,7 @@ impl Shared {
             open: Arc::new(AtomicUsize::new(0)),
             bets: Bets::new(&settings.once, clock, OnceMetrics::new(registry, names())),
             memory: Memory::new(&settings, clock),
+            tls: Tls::new(&settings.listen, registry),
             ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
             metrics: Arc::new(ProxyMetrics::new(registry, names(), settings.listen.workers.get())),
             pages: Arc::new(Pages::new(&settings.pages)),

@@ -51,6 +51,12 @@ table! {
         "Client connections accepted.";
     CONNECTIONS_CLOSED = "sluss_proxy_connections_closed_total", Counter, ["reason"],
         "Client connections that we closed before the client did, by reason.";
+    TLS_HANDSHAKES = "sluss_proxy_tls_handshakes_total", Counter, ["outcome"],
+        "TLS handshakes: full, resumed with a ticket, or failed.";
+    CERTIFICATES = "sluss_proxy_certificate_changes_total", Counter, ["change"],
+        "Changed certificate files: reloaded, or rejected for a mistake.";
+    CERTIFICATE_END = "sluss_proxy_certificate_end_time_seconds", Gauge, [],
+        "When the first certificate runs out, as a Unix time; absent without TLS (NaN).";
     CONNECTIONS_MOST = "sluss_proxy_connections_limit", Gauge, [],
         "Client connections that may be open: as configured, or as many as the file descriptors allow.";
     CANNOT_ACCEPT = "sluss_proxy_accept_failures_total", Counter, ["reason"],

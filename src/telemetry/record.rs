@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use metrics::{Counter, Gauge, Histogram};
+use rustls::HandshakeKind;
 
 use super::export::Registry;
 use super::names;
@@ -30,6 +31,8 @@ pub struct ProxyMetrics {
     pub too_many: Counter,
     /// Connections closed because the client was too slow.
     pub too_slow: Counter,
+    /// Connections closed because their clients said much of which nothing came.
+    pub floods: Counter,
     /// Connections closed because nobody used them and somebody else needed the room.
     pub for_room: Counter,
     cannot_accept: [Counter; 2],
@@ -119,6 +122,12 @@ pub enum Duplicate {
     Reused,
 }
 
+/// What is counted of TLS.
+pub struct TlsMetrics {
+    handshakes: [Counter; 3],
+    end: Gauge,
+}
+
 /// What is counted of signed tokens.
 #[derive(Clone)]
 pub struct TokenMetrics {
@@ -160,6 +169,7 @@ impl ProxyMetrics {
             accepted: registry.counter(names::CONNECTIONS_ACCEPTED, &[]),
             too_many: closed("too_many"),
             too_slow: closed("too_slow"),
+            floods: closed("flood"),
             for_room: closed("for_room"),
             cannot_accept: ["descriptors", "other"].map(|reason| registry.counter(names::CANNOT_ACCEPT, &[reason])),
             lag: (0..workers).map(lag).collect(),
@@ -241,6 +251,30 @@ impl ProductMetrics {
             self.refused_at_once[class.index()].increment(1);
         }
         self.refusals[class.index()][refusal.index()].increment(1);
+    }
+}
+
+impl TlsMetrics {
+    /// Handles for the listening side.
+    pub fn new(registry: &Registry) -> TlsMetrics {
+        let outcome = |outcome| registry.counter(names::TLS_HANDSHAKES, &[outcome]);
+        let end = registry.gauge(names::CERTIFICATE_END, &[]);
+        TlsMetrics { handshakes: ["full", "resumed", "failed"].map(outcome), end }
+    }
+
+    /// A handshake was made.
+    pub fn made(&self, kind: Option<HandshakeKind>) {
+        self.handshakes[usize::from(kind == Some(HandshakeKind::Resumed))].increment(1);
+    }
+
+    /// One was not.
+    pub fn failed(&self) {
+        self.handshakes[2].increment(1);
+    }
+
+    /// The first certificate runs out then.
+    pub fn ends(&self, end: Option<jiff::Timestamp>) {
+        self.end.set(end.map_or(f64::NAN, |end| end.as_second() as f64));
     }
 }
 

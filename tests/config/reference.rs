@@ -143,10 +143,15 @@ fn every_example_of_a_key_is_good() {
     text += &section("[[budget]]", "budget", &given);
     let without_token = |section: &str, name: &str| example(section, name).filter(|_| !name.contains("token"));
     text += &section("[[machine]]", "machine", &without_token);
+    text += &section("[listen.tls]", "listen.tls", &example);
     text += &section("[schedule]", "schedule", &example);
     let schedule = keys::SCHEDULE.iter().filter(|key| key.section() == "event");
     let schedule: String = schedule.map(|key| format!("{} = {}\n", key.name(), key.example)).collect();
-    let around = MadeUp::default().with("schedule.toml", format!("[[event]]\n{schedule}"));
+    let around = MadeUp::default()
+        .with("schedule.toml", format!("[[event]]\n{schedule}"))
+        .with("bet.example.pem", text_of("tests/keys/server.pem"))
+        .with("bet.example.key", text_of("tests/keys/server.key"))
+        .with("clients.pem", text_of("tests/keys/server.pem"));
     parse(&text, &around).unwrap_or_else(|error| panic!("{error}\n\nin\n{text}"));
 }
 
@@ -157,7 +162,10 @@ fn a_full_file_has_every_key_and_is_good() {
         .with("schedule.toml", text_of("examples/schedule.toml"))
         .with("admin.token", "0123456789abcdef0123456789abcdef")
         .with("provider-x.token", "fedcba9876543210")
-        .with("jwt.pem", text_of("tests/keys/ed25519.pem"));
+        .with("jwt.pem", text_of("tests/keys/ed25519.pem"))
+        .with("bet.example.pem", text_of("tests/keys/server.pem"))
+        .with("bet.example.key", text_of("tests/keys/server.key"))
+        .with("clients.pem", text_of("tests/keys/server.pem"));
     let config = parse(&text, &around).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.proxy.products[0].classes.len(), 6);
     let mut written = BTreeSet::from(["admin.token".to_owned()]); // there is a token_file

@@ -14,6 +14,11 @@ impl Client {
         Client(Wire::new(TcpStream::connect(address).expect("the proxy accepts connections")))
     }
 
+    /// One over a connection that is made.
+    pub fn over(wire: Wire) -> Client {
+        Client(wire)
+    }
+
     /// Send these bytes.
     #[track_caller]
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
@@ -66,7 +71,8 @@ impl Client {
     pub fn rest(&mut self) -> Vec<u8> {
         match self.0.rest() {
             Ok(rest) => rest,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => Vec::new(),
+            // Who is given up is not told so, through TLS either.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => Vec::new(),
             Err(error) => panic!("the connection is still open: {error}"),
         }
     }

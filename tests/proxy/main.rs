@@ -8,6 +8,8 @@ mod client;
 mod backend;
 mod proxy;
 
+mod certificates;
+mod http2_client;
 mod requests;
 mod answers;
 mod browsers;
@@ -17,6 +19,9 @@ mod smuggling;
 mod bounds;
 mod strain;
 mod slow_clients;
+mod tls;
+mod http2;
+mod http2_abuse;
 mod leaving;
 mod backend_faults;
 mod balance;

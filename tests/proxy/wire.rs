@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use rustls::{ClientConnection, Stream};
+
 /// Nothing in these tests takes so long unless it hangs.
 pub const GUARD: Duration = Duration::from_secs(30);
 
@@ -22,6 +24,7 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
+    tls: Option<Box<ClientConnection>>,
     held: Vec<u8>,
 }
 
@@ -81,16 +84,38 @@ impl Wire {
         stream.set_read_timeout(Some(GUARD)).expect("a guard that is not zero");
         stream.set_write_timeout(Some(GUARD)).expect("a guard that is not zero");
         stream.set_nodelay(true).expect("a connected socket");
-        Wire { stream, held: Vec::new() }
+        Wire { stream, tls: None, held: Vec::new() }
+    }
+
+    /// Go on through TLS.
+    pub fn secure(&mut self, mut tls: ClientConnection) -> io::Result<()> {
+        while tls.is_handshaking() {
+            tls.complete_io(&mut self.stream)?;
+        }
+        self.tls = Some(Box::new(tls));
+        Ok(())
+    }
+
+    /// What is known of TLS, where this goes through it.
+    #[track_caller]
+    pub fn tls(&self) -> &ClientConnection {
+        self.tls.as_ref().expect("it goes through TLS")
     }
 
     pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        match &mut self.tls {
+            None => self.stream.write_all(bytes),
+            Some(tls) => {
+                let mut stream = Stream::new(&mut **tls, &mut self.stream);
+                stream.write_all(bytes)?;
+                stream.flush()
+            }
+        }
     }
 
     /// Another handle on the same connection, to write on while this one reads.
     pub fn twin(&self) -> Wire {
-        Wire { stream: self.stream.try_clone().expect("a descriptor"), held: Vec::new() }
+        Wire { stream: self.stream.try_clone().expect("a descriptor"), tls: None, held: Vec::new() }
     }
 
     /// No more will be said from this end.
@@ -204,7 +229,10 @@ impl Wire {
 
     fn more(&mut self) -> io::Result<usize> {
         let mut piece = [0; 16 * 1024];
-        let read = self.stream.read(&mut piece)?;
+        let read = match &mut self.tls {
+            None => self.stream.read(&mut piece)?,
+            Some(tls) => Stream::new(&mut **tls, &mut self.stream).read(&mut piece)?,
+        };
         self.held.extend_from_slice(&piece[..read]);
         Ok(read)
     }

@@ -121,6 +121,7 @@ fn every_fault() -> [Fault; Fault::NAMES.len()] {
         Fault::KeyReused,
         Fault::AnsweredElsewhere,
         Fault::OutcomeUnknown,
+        Fault::BadRequest(Bad::ManyHeaders),
     ]
 }
 

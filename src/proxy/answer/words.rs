@@ -172,6 +172,7 @@ const fn bad_request_in_swedish(bad: BadRequest) -> &'static str {
         BadRequest::Host => "Förfrågan måste ha exakt ett Host-fält.",
         BadRequest::Target => "Förfrågan måste gälla en sökväg eller en http-adress.",
         BadRequest::LongTarget => "Adressen är för lång.",
+        BadRequest::ManyHeaders => "Förfrågan har för många huvudrader.",
         BadRequest::LargeBody => "Förfrågans innehåll är för stort.",
         BadRequest::Upgrade => "Uppgraderingar och tunnlar går inte igenom här.",
         BadRequest::Coding => "Den enda överföringskodning som förstås här är chunked.",

@@ -1,0 +1,146 @@
+//! HTTP/2 from a client: many requests at once on one connection, each on the same way as any other.
+//!
+//! hyper and h2 keep the protocol. What is ours to bound: how many requests at once, what of their bodies may lie unread, how
+//! long an answer may lie that nobody takes, and how much a client may say of which nothing comes (pings, settings, requests
+//! taken back).
+
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::connection::attend;
+use super::headers::Peer;
+use super::ledger::{self, Held};
+use super::settings::Http2Settings;
+use super::sharing::{Bounds, Stream};
+use super::transport::Transport;
+use super::watch::{Timer, Watch, Watched};
+use super::{Worker, serve};
+
+/// Bytes of a request's body that may lie unread. A connection may hold as many for each of its streams, or uploads that
+/// wait for their turn would stop those beside them.
+const WINDOW: u32 = 64 << 10;
+/// Bytes of an answer that may lie in our buffer, beside what the kernel holds.
+const SEND_BUFFER: usize = 64 << 10;
+/// Streams that we had to reset; more are an attack (CVE-2025-8671).
+const MOST_ERRORS: usize = 100;
+/// Streams that were taken back before we saw them; more are an attack (CVE-2023-44487).
+const MOST_UNSEEN: usize = 20;
+/// Bytes that a client may say of which nothing comes, beside the bodies that may lie unread.
+const MOST_CHATTER: usize = 256 << 10;
+
+pub(super) async fn converse(
+    transport: Transport,
+    peer: &Rc<Peer>,
+    watch: &Rc<Watch>,
+    worker: &Rc<Worker>,
+    timer: Timer,
+) {
+    let listen = &worker.settings.listen;
+    let Some(Http2Settings { streams }) = listen.http2 else { return };
+    let streams = streams.get();
+    watch.share(Bounds { taken_back: 2 * streams, chatter: MOST_CHATTER + (streams * WINDOW) as usize });
+    let service = service_fn(|request| serve(worker.clone(), peer.clone(), watch.clone(), request));
+    let executor = Streams { worker: worker.clone(), watch: watch.clone() };
+    let conversation = http2::Builder::new(executor)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(streams)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(streams * WINDOW)
+        .max_header_list_size(listen.limits.header_bytes as u32)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MOST_UNSEEN)
+        .max_local_error_reset_streams(MOST_ERRORS)
+        // A client that is gone without a word is found, or it would keep its places in the queue.
+        .keep_alive_interval(listen.timeouts.idle / 4)
+        .keep_alive_timeout(listen.timeouts.header)
+        .serve_connection(Watched::new(transport, watch.clone()), service);
+    attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, timer).await;
+}
+
+/// Runs the streams of one connection, each as a task of its own, so that one that waits is in nobody's way.
+#[derive(Clone)]
+struct Streams {
+    worker: Rc<Worker>,
+    watch: Rc<Watch>,
+}
+
+impl<F: Future + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        tokio::task::spawn_local(Serving {
+            exchange: stream,
+            stream: Rc::new(Stream::default()),
+            patience: Patience { sleep: None, seen: 0, most: self.worker.settings.listen.timeouts.send },
+            _held: self.worker.strain.hold(ledger::STREAM),
+            streams: self.clone(),
+        });
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A request and its answer. It ends when the client does not take the answer, which resets the stream.
+    struct Serving<F> {
+        #[pin]
+        exchange: F,
+        stream: Rc<Stream>,
+        patience: Patience,
+        streams: Streams,
+        _held: Held,
+    }
+
+    impl<F> PinnedDrop for Serving<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(sharing) = this.streams.watch.sharing() {
+                sharing.ended(this.stream);
+            }
+        }
+    }
+}
+
+/// For a client that takes its answer.
+struct Patience {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// What of the answer had been asked for when somebody last looked.
+    seen: u32,
+    most: Duration,
+}
+
+impl<F: Future> Future for Serving<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let Some(sharing) = this.streams.watch.sharing() else { return Poll::Ready(()) };
+        if sharing.run(this.stream, || this.exchange.poll(context)).is_ready() {
+            return Poll::Ready(());
+        }
+        let stalled = this.patience.poll_lost(this.stream, context);
+        if stalled.is_ready() {
+            this.streams.worker.metrics.too_slow.increment(1);
+        }
+        stalled
+    }
+}
+
+impl Patience {
+    fn poll_lost(&mut self, stream: &Stream, context: &mut Context<'_>) -> Poll<()> {
+        let Some(pieces) = stream.lies_unread() else {
+            self.sleep = None;
+            return Poll::Pending;
+        };
+        let most = self.most;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(most)));
+        if std::mem::replace(&mut self.seen, pieces) != pieces {
+            sleep.as_mut().reset(Instant::now() + most);
+        }
+        sleep.as_mut().poll(context)
+    }
+}

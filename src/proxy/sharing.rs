@@ -1,0 +1,88 @@
+//! Several requests on one connection: which of them is being served, and what comes of all that the client says.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// What a client may do of which nothing comes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Requests taken back before they were answered, beyond those that were.
+    pub(crate) taken_back: u32,
+    /// Bytes since the last that was of use.
+    pub(crate) chatter: usize,
+}
+
+/// What is known of the requests on one connection.
+#[derive(Debug)]
+pub(crate) struct Sharing {
+    bounds: Bounds,
+    taken_back: Cell<u32>,
+    chatter: Cell<usize>,
+    /// The stream whose task runs just now.
+    running: RefCell<Option<Rc<Stream>>>,
+}
+
+/// One request and its answer, as its client takes it.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    answered: Cell<bool>,
+    /// There is something of its answer, and nobody asks for more: the client has not made room for it.
+    lies: Cell<bool>,
+    pieces: Cell<u32>,
+}
+
+impl Sharing {
+    pub(crate) fn new(bounds: Bounds) -> Sharing {
+        Sharing { bounds, taken_back: Cell::new(0), chatter: Cell::new(0), running: RefCell::default() }
+    }
+
+    /// While this stream's task runs, what is asked is asked by it.
+    pub(crate) fn run<T>(&self, stream: &Rc<Stream>, task: impl FnOnce() -> T) -> T {
+        *self.running.borrow_mut() = Some(stream.clone());
+        let result = task();
+        *self.running.borrow_mut() = None;
+        result
+    }
+
+    /// A request has come; its stream.
+    pub(super) fn asked(&self) -> Option<Rc<Stream>> {
+        self.progress();
+        self.running.borrow().clone()
+    }
+
+    /// A stream is over.
+    pub(crate) fn ended(&self, stream: &Stream) {
+        let before = self.taken_back.get();
+        self.taken_back.set(if stream.answered.get() { before.saturating_sub(1) } else { before + 1 });
+    }
+
+    pub(super) fn heard(&self, bytes: usize) {
+        self.chatter.set(self.chatter.get().saturating_add(bytes));
+    }
+
+    pub(super) fn progress(&self) {
+        self.chatter.set(0);
+    }
+
+    /// Whether the client has said too much of which nothing came.
+    pub(crate) fn is_abused(&self) -> bool {
+        self.taken_back.get() > self.bounds.taken_back || self.chatter.get() > self.bounds.chatter
+    }
+}
+
+impl Stream {
+    pub(super) fn gives(&self) {
+        self.answered.set(true);
+        self.lies.set(true);
+        self.pieces.set(self.pieces.get().wrapping_add(1));
+    }
+
+    pub(super) fn awaits(&self) {
+        self.lies.set(false);
+    }
+
+    /// How many pieces were given, when the last of them lies where the client should make room for it.
+    pub(crate) fn lies_unread(&self) -> Option<u32> {
+        self.lies.get().then(|| self.pieces.get())
+    }
+}

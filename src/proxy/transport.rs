@@ -1,0 +1,153 @@
+//! A client's stream, in the clear or through TLS, with what was read of it before its protocol was known.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+/// A connection on which a little may have been read ahead.
+pub(crate) struct Socket {
+    tcp: TcpStream,
+    /// Read already, and next to be read again.
+    ahead: Bytes,
+}
+
+/// How a client's bytes come. The clear one is not boxed: it is the way that pays for nothing but this choice.
+pub(crate) enum Transport {
+    Clear(Socket),
+    Secure(Box<TlsStream<Socket>>),
+}
+
+impl Socket {
+    pub(crate) fn new(tcp: TcpStream) -> Socket {
+        Socket { tcp, ahead: Bytes::new() }
+    }
+
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// What lies ahead.
+    pub(crate) fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// Read until `enough` knows what it wants to know of what lies ahead. All of it can be read again.
+    pub(crate) async fn read_ahead<T>(&mut self, mut enough: impl FnMut(&[u8]) -> Option<T>) -> io::Result<T> {
+        let mut known = Vec::from(std::mem::take(&mut self.ahead));
+        loop {
+            if let Some(told) = enough(&known) {
+                self.ahead = Bytes::from(known);
+                return Ok(told);
+            }
+            if self.tcp.read_buf(&mut known).await? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}
+
+impl Transport {
+    /// The socket below.
+    pub(crate) fn socket(&mut self) -> &mut Socket {
+        match self {
+            Transport::Clear(socket) => socket,
+            Transport::Secure(stream) => stream.get_mut().0,
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.tcp).poll_read(context, buffer);
+        }
+        let bytes = self.ahead.len().min(buffer.remaining());
+        buffer.put_slice(&self.ahead.split_to(bytes));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(context)
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Clear(socket) => Pin::new(socket).poll_read(context, buffer),
+            Transport::Secure(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Transport::Clear(socket) => Pin::new(socket).poll_write(context, bytes),
+            Transport::Secure(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Transport::Clear(socket) => Pin::new(socket).poll_write_vectored(context, slices),
+            Transport::Secure(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Transport::Clear(socket) => socket.is_write_vectored(),
+            Transport::Secure(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Clear(socket) => Pin::new(socket).poll_flush(context),
+            Transport::Secure(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Clear(socket) => Pin::new(socket).poll_shutdown(context),
+            Transport::Secure(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

@@ -50,6 +50,7 @@ pub(super) struct File {
 pub(super) struct Listen {
     pub(super) address: Opt<String>,
     pub(super) trusted: List<String>,
+    pub(super) proxy_protocol: List<String>,
     pub(super) workers: Opt<i64>,
     pub(super) connections: Opt<i64>,
     pub(super) memory: Opt<String>,

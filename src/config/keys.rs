@@ -124,6 +124,7 @@ pub const CONFIG: &[Key] = &[
     key("listen", Section, "[listen]"),
     key("listen.address", Text, r#""127.0.0.1:8080""#),
     key("listen.trusted", Texts, r#"["10.0.0.0/8"]"#),
+    key("listen.proxy_protocol", Texts, r#"["10.0.0.0/8"]"#),
     key("listen.workers", Number, "4"),
     key("listen.connections", Number, "10000"),
     key("listen.memory", Size, r#""512MiB""#),

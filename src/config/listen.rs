@@ -4,12 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml::Spanned;
 
 use crate::proxy::settings::{ClientTimeouts, Http2Settings, Limits, ListenSettings};
 
 use super::check::{Check, Span, items};
-use super::file::{Admin, File, Listen};
+use super::file::{Admin, File, List, Listen};
 use super::settings::AdminSettings;
 use super::tls;
 
@@ -30,7 +31,8 @@ fn listen(check: &mut Check<'_>, file: &Listen) -> ListenSettings {
     let cores = check.around.cores();
     ListenSettings {
         address: check.address("address", &file.address, CLIENTS),
-        trusted: items(&file.trusted).iter().filter_map(|text| check.network("trusted", text)).collect(),
+        trusted: networks(check, "trusted", &file.trusted),
+        proxy_protocol: networks(check, "proxy_protocol", &file.proxy_protocol),
         workers: check.count("workers", &file.workers, MOST_WORKERS, cores),
         connections: check.count("connections", &file.connections, MOST_CONNECTIONS, CONNECTIONS),
         memory: memory(check, file),
@@ -53,6 +55,10 @@ fn http2(check: &mut Check<'_>, file: &Listen) -> Option<Http2Settings> {
         );
     }
     on.then_some(Http2Settings { streams })
+}
+
+fn networks(check: &mut Check<'_>, key: &str, written: &List<String>) -> Vec<IpNet> {
+    items(written).iter().filter_map(|text| check.network(key, text)).collect()
 }
 
 /// Half of what the machine has: the other half is for the kernel's own buffers, and for whatever else runs here.

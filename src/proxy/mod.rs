@@ -14,6 +14,7 @@ pub mod listener;
 mod connection;
 mod transport;
 mod opening;
+mod proxy_header;
 pub mod tls;
 mod http2;
 mod watch;

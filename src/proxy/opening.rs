@@ -1,11 +1,12 @@
-//! What comes before the first request: the handshake, and which protocol is spoken.
+//! What comes before the first request: whose the connection is, the handshake, and which protocol is spoken.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::TcpStream;
 
 use super::Worker;
+use super::proxy_header;
 use super::transport::{Socket, Transport};
 
 /// A connection on which requests can come.
@@ -28,13 +29,21 @@ pub(super) enum Protocol {
 /// When there will be no request on it; what is to be counted has been.
 pub(super) async fn open(stream: TcpStream, peer: SocketAddr, worker: &Worker) -> io::Result<Opened> {
     let mut socket = Socket::new(stream);
-    let address = peer.ip().to_canonical();
+    let listen = &worker.settings.listen;
+    let mut address = peer.ip().to_canonical();
+    if listen.proxy_protocol.iter().any(|network| network.contains(&address)) {
+        let told = Box::pin(proxy_header::read(&mut socket)).await.inspect_err(|error| {
+            if error.kind() == ErrorKind::InvalidData {
+                worker.metrics.proxy_header.increment(1);
+            }
+        })?;
+        address = told.unwrap_or(address);
+    }
     let (transport, protocol) = match &worker.shared.tls {
         // Boxed: a handshake is large and soon over, and its place would be kept for as long as the connection lasts.
         Some(tls) => Box::pin(secure(tls, socket)).await?,
         None => {
-            let protocol =
-                if worker.settings.listen.http2.is_some() { spoken(&mut socket).await? } else { Protocol::Http1 };
+            let protocol = if listen.http2.is_some() { spoken(&mut socket).await? } else { Protocol::Http1 };
             (Transport::Clear(socket), protocol)
         }
     };

@@ -63,6 +63,8 @@ pub struct ListenSettings {
     pub address: SocketAddr,
     /// Networks whose identity and forwarding headers count.
     pub trusted: Vec<IpNet>,
+    /// Networks whose connections begin with a PROXY header, which tells whose they are.
+    pub proxy_protocol: Vec<IpNet>,
     /// Worker threads, each with its own runtime and listening socket.
     pub workers: NonZeroU32,
     /// The most client connections at once; more are told that there is no room.

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -34,6 +34,11 @@ impl Socket {
     /// What lies ahead.
     pub(crate) fn ahead(&self) -> &[u8] {
         &self.ahead
+    }
+
+    /// Throw away so many bytes of what lies ahead.
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.ahead.advance(bytes);
     }
 
     /// Read until `enough` knows what it wants to know of what lies ahead. All of it can be read again.

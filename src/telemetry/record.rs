@@ -33,6 +33,8 @@ pub struct ProxyMetrics {
     pub too_slow: Counter,
     /// Connections closed because their clients said much of which nothing came.
     pub floods: Counter,
+    /// Connections closed because they did not begin with a PROXY header, where they must.
+    pub proxy_header: Counter,
     /// Connections closed because nobody used them and somebody else needed the room.
     pub for_room: Counter,
     cannot_accept: [Counter; 2],
@@ -170,6 +172,7 @@ impl ProxyMetrics {
             too_many: closed("too_many"),
             too_slow: closed("too_slow"),
             floods: closed("flood"),
+            proxy_header: closed("proxy_header"),
             for_room: closed("for_room"),
             cannot_accept: ["descriptors", "other"].map(|reason| registry.counter(names::CANNOT_ACCEPT, &[reason])),
             lag: (0..workers).map(lag).collect(),

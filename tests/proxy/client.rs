@@ -19,6 +19,11 @@ impl Client {
         Client(wire)
     }
 
+    /// The connection, to go on with it in another way.
+    pub fn into_wire(self) -> Wire {
+        self.0
+    }
+
     /// Send these bytes.
     #[track_caller]
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) {

@@ -20,10 +20,9 @@ use super::transport::Transport;
 use super::watch::{Phase, Timer, Watch, Watched};
 use super::{Worker, http2, serve};
 
-pub(super) async fn connection(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, _open: Open) {
+pub(super) async fn connection(stream: TcpStream, peer: SocketAddr, watch: Rc<Watch>, entered: Entered, _open: Open) {
+    let worker = entered.worker();
     let mut held = worker.strain.hold(ledger::CLIENT);
-    let watch = Watch::new();
-    let _entered = Entered::new(&worker, &watch);
     if worker.draining.get() {
         watch.close();
     }

@@ -146,7 +146,10 @@ fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
     let Some(open) = room else { return worker.turn_away(stream) };
     // Only saves a wait for more to send; a connection without it works.
     let _ = stream.set_nodelay(true);
-    tokio::task::spawn_local(connection(stream, peer, worker.clone(), open));
+    // Counted before its task has had a turn: a worker that goes down waits for it.
+    let watch = Watch::new();
+    let entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone() };
+    tokio::task::spawn_local(connection(stream, peer, watch, entered, open));
 }
 
 /// A connection in its worker's table, however it ends.
@@ -156,8 +159,9 @@ pub(super) struct Entered {
 }
 
 impl Entered {
-    pub(super) fn new(worker: &Rc<Worker>, watch: &Rc<Watch>) -> Entered {
-        Entered { id: worker.connections.enter(watch), worker: worker.clone() }
+    /// Whose connection it is.
+    pub(super) fn worker(&self) -> Rc<Worker> {
+        self.worker.clone()
     }
 }
 

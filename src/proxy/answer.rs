@@ -10,6 +10,7 @@ mod telling;
 mod words;
 mod problem;
 mod page;
+mod grpc;
 mod cors;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 
 use self::cors::Cors;
+use self::grpc::Statuses;
 use self::problem::Problems;
 use self::reader::Form;
 use self::telling::Telling;
@@ -40,6 +42,8 @@ pub(crate) struct Answers {
     /// For scripts that speak with a person, by [`Language::index`].
     spoken: [Problems; Language::COUNT],
     pages: Arc<Pages>,
+    /// For calls of gRPC.
+    statuses: Statuses,
     cors: Option<Cors>,
     /// For people who ask for no language that we have.
     language: Language,
@@ -62,6 +66,7 @@ impl Answers {
             plain: Problems::new(products(), Language::English, false),
             spoken: Language::ALL.map(|language| Problems::new(products(), language, true)),
             pages,
+            statuses: Statuses::new(),
             cors: settings.cors.as_ref().map(Cors::new),
             language: settings.pages.language,
             no_room: (0..=MOST_WAIT).map(no_room).collect(),
@@ -107,7 +112,9 @@ impl Answers {
         let telling = if lost_bet { Telling::UnknownOutcome } else { Telling::Fault(fault) };
         let seconds = if matches!(fault, Fault::Unreachable | Fault::OutOfDescriptors) { 2 } else { 0 };
         let mut response = self.tell(telling, 0, seconds, reader);
-        *response.status_mut() = fault.status();
+        if reader.form != Form::Grpc {
+            *response.status_mut() = fault.status();
+        }
         if matches!(fault, Fault::ClientTimeout | Fault::BadRequest(_)) {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
@@ -119,6 +126,7 @@ impl Answers {
         let mut response = match reader.form {
             Form::Problem => self.plain.answer(telling, product),
             Form::ProblemIn(language) => self.spoken[language.index()].answer(telling, product),
+            Form::Grpc => self.statuses.answer(telling, seconds),
             Form::Page { language, reloads } => self.pages.answer(telling, language, seconds, reloads),
         };
         let headers = response.headers_mut();

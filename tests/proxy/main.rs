@@ -22,6 +22,7 @@ mod slow_clients;
 mod tls;
 mod http2;
 mod http2_abuse;
+mod grpc;
 mod proxy_protocol;
 mod leaving;
 mod backend_faults;

@@ -24,6 +24,8 @@ pub(crate) struct Wishes {
     language: Option<Language>,
     origin: bool,
     asks_leave: bool,
+    /// It calls a method of gRPC, which reads no HTTP status.
+    grpc: bool,
 }
 
 /// Who reads the answer.
@@ -38,6 +40,8 @@ pub(crate) struct Reader {
 pub(super) enum Form {
     /// A program: JSON, in the language of programs.
     Problem,
+    /// A program that speaks gRPC: in the words of that.
+    Grpc,
     /// A script that shows what it hears to a person.
     ProblemIn(Language),
     /// A person. The page may ask for itself again where that is all that was asked for.
@@ -55,6 +59,7 @@ impl Wishes {
             "x-requested-with" => self.scripted = true,
             "origin" => self.origin = true,
             "access-control-request-method" => self.asks_leave = true,
+            "content-type" => self.grpc = is_grpc(value),
             _ => {}
         }
     }
@@ -79,6 +84,7 @@ impl Wishes {
         let safe = method == Method::GET || method == Method::HEAD;
         let language = self.language.unwrap_or(language);
         let form = match (self.navigates(safe), self.names_languages) {
+            _ if self.grpc => Form::Grpc,
             (true, _) => Form::Page { language, reloads: safe },
             (false, true) => Form::ProblemIn(language),
             (false, false) => Form::Problem,
@@ -115,6 +121,12 @@ impl Reader {
     /// Somebody of whom nothing is known.
     #[cfg(test)]
     pub(crate) const PROGRAM: Reader = Reader { form: Form::Problem, origin: Allowed::Silent };
+}
+
+/// `application/grpc`, with the name of what it carries or without; `application/grpc-web` is another protocol.
+fn is_grpc(content_type: &[u8]) -> bool {
+    let after = content_type.strip_prefix(b"application/grpc");
+    after.is_some_and(|after| matches!(after.first(), None | Some(b'+' | b';')))
 }
 
 /// The language of a range such as `sv`, `sv-SE` or `en-GB`.
@@ -163,6 +175,19 @@ mod tests {
             assert_eq!(form(&Method::GET, lines), Form::Problem, "{lines:?}");
         }
         assert_eq!(form(&Method::POST, &[("accept", CHROME)]), Form::Problem, "a script may well post so");
+    }
+
+    #[test]
+    fn who_calls_grpc_reads_grpc() {
+        for (content_type, form_of) in [
+            ("application/grpc", Form::Grpc),
+            ("application/grpc+proto", Form::Grpc),
+            ("application/grpc;charset=utf-8", Form::Grpc),
+            ("application/grpc-web", Form::Problem),
+            ("application/json", Form::Problem),
+        ] {
+            assert_eq!(form(&Method::POST, &[("content-type", content_type)]), form_of, "{content_type}");
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn wait_for_the_end() -> Result<&'static str, String> {
 
 /// Sentences for people on a terminal, JSON for machines; `RUST_LOG` says how much.
 fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let human = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Human => true,
@@ -115,3 +115,6 @@ fn log_to_stderr(format: LogFormat) {
         log.json().flatten_event(true).init();
     }
 }
+
+/// h2 warns of what a stranger did, a line for each connection that attacks: that is counted, and would fill a disk.
+const LOGGED: &str = "info,h2=error";

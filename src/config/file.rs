@@ -25,6 +25,7 @@ pub(super) struct File {
     pub(super) listen: Listen,
     #[serde(default)]
     pub(super) admin: Admin,
+    pub(super) access_log: Opt<AccessLog>,
     #[serde(default)]
     pub(super) cache: Cache,
     #[serde(default)]
@@ -71,6 +72,23 @@ pub(super) struct Admin {
     pub(super) address: Opt<String>,
     pub(super) token: Opt<String>,
     pub(super) token_file: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessLog {
+    pub(super) to: Opt<String>,
+    pub(super) one_in: Opt<OneIn>,
+    pub(super) query: Opt<bool>,
+    pub(super) memory: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneIn {
+    pub(super) answered: Opt<i64>,
+    pub(super) refused: Opt<i64>,
+    pub(super) failed: Opt<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -31,6 +31,7 @@ pub(crate) mod budgets;
 pub(crate) mod passes;
 mod domains;
 mod cors;
+mod access_log;
 mod pages;
 pub(crate) mod schedule;
 pub(crate) mod surroundings;

@@ -15,7 +15,8 @@ use super::file::{File, Opt};
 use super::products::Draft;
 use super::surroundings::Surroundings;
 use super::{
-    backends, budgets, cache, cors, customer, domains, keys, listen, machines, once, pages, products, schedule, shape,
+    access_log, backends, budgets, cache, cors, customer, domains, keys, listen, machines, once, pages, products,
+    schedule, shape,
 };
 
 /// A whole configuration: nothing in it can be half right.
@@ -107,6 +108,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let log = log(check, &file.log);
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
+    let access_log = file.access_log.as_ref().and_then(|written| access_log::check(check, written, journal.as_deref()));
     let cache = cache::check(check, &file.cache);
     let (customer, prefix, at_once) = customer::customers(check, file);
     let machines = machines::check(check, file);
@@ -135,6 +137,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
         listen,
         cors,
         pages,
+        access_log,
         cache,
         customer,
         prefix,

@@ -24,6 +24,7 @@ use self::cors::Cors;
 use self::problem::Problems;
 use self::reader::Form;
 use self::telling::Telling;
+use super::access_log::Told;
 use super::body::AnswerBody;
 use super::fault::Fault;
 use super::settings::{Language, Settings};
@@ -89,6 +90,7 @@ impl Answers {
         let telling = Telling::Refusal { refusal: refused.refusal, bet: class == Class::Commit };
         let seconds = whole_seconds(refused.retry_after).min(MOST_SECONDS);
         let mut response = self.tell(telling, product, seconds, reader);
+        response.body_mut().tells(Told::Refusal(refused.refusal));
         if refused.refusal == Refusal::ShuttingDown {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
@@ -108,6 +110,7 @@ impl Answers {
         let seconds = if matches!(fault, Fault::Unreachable | Fault::OutOfDescriptors) { 2 } else { 0 };
         let mut response = self.tell(telling, 0, seconds, reader);
         *response.status_mut() = fault.status();
+        response.body_mut().tells(Told::Fault(fault));
         if matches!(fault, Fault::ClientTimeout | Fault::BadRequest(_)) {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }

@@ -6,10 +6,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::access_log::{Told, Trail};
 use super::exchange::Exchange;
 use super::patience::{BodyError, Patience, poll_watched};
 use super::watch::Resting;
@@ -17,7 +19,10 @@ use super::watch::Resting;
 /// What a client gets. Its connection rests when this is dropped.
 pub(crate) struct AnswerBody {
     kind: AnswerKind,
+    /// What we said by ourselves.
+    told: Option<Told>,
     resting: Option<Resting>,
+    trail: Trail,
 }
 
 enum AnswerKind {
@@ -62,9 +67,16 @@ impl AnswerBody {
         AnswerKind::Relay(Box::new(Relay { incoming, exchange: Some(exchange), patience })).into()
     }
 
-    /// The connection rests when this body is dropped.
-    pub(crate) fn rests(&mut self, resting: Resting) {
+    /// It is not a backend's answer but this.
+    pub(crate) fn tells(&mut self, told: Told) {
+        self.told = Some(told);
+    }
+
+    /// It goes to whoever has left this trail; the connection rests when it is dropped.
+    pub(crate) fn belongs_to(&mut self, resting: Resting, trail: Trail, status: StatusCode) {
+        trail.is_answered(status, self.told);
         self.resting = Some(resting);
+        self.trail = trail;
     }
 
     /// Read it to its end, for nobody.
@@ -75,7 +87,7 @@ impl AnswerBody {
 
 impl From<AnswerKind> for AnswerBody {
     fn from(kind: AnswerKind) -> AnswerBody {
-        AnswerBody { kind, resting: None }
+        AnswerBody { kind, told: None, resting: None, trail: Trail::none() }
     }
 }
 
@@ -83,6 +95,9 @@ impl Drop for AnswerBody {
     /// The client has hung up. What may have changed something is carried to its end all the same; once, for
     /// when the worker itself ends, what it carries is dropped too.
     fn drop(&mut self) {
+        if !self.is_end_stream() {
+            self.trail.is_left_over(self.resting.as_ref().is_some_and(Resting::is_overdue));
+        }
         let AnswerKind::Relay(relay) = &mut self.kind else { return };
         if let Some(pool) = relay.exchange.as_mut().and_then(Exchange::carry_on) {
             let kind = std::mem::replace(&mut self.kind, AnswerKind::Full(None));
@@ -96,10 +111,15 @@ impl Body for AnswerBody {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().kind {
+        let body = self.get_mut();
+        let polled = match &mut body.kind {
             AnswerKind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             AnswerKind::Relay(relay) => relay.poll(context),
+        };
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            body.trail.leaves(frame.data_ref().map_or(0, Bytes::len) as u64);
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -126,7 +146,7 @@ impl Relay {
         match &polled {
             Poll::Pending => {}
             Poll::Ready(None) => self.end(Exchange::completed),
-            Poll::Ready(Some(Err(_))) => self.end(Exchange::broke),
+            Poll::Ready(Some(Err(error))) => self.end(|exchange| exchange.breaks_off(*error)),
             // The end is often known with the last piece; the seat need not wait to be asked again.
             Poll::Ready(Some(Ok(_))) if self.incoming.is_end_stream() => self.end(Exchange::completed),
             Poll::Ready(Some(Ok(_))) => {}

@@ -19,6 +19,8 @@ pub(crate) enum BodyError {
     Stalled,
     /// More than the bound.
     TooLarge,
+    /// The connection was closed before all had come that was announced.
+    Short,
     /// The connection broke, or broke HTTP.
     Broken,
 }
@@ -53,7 +55,7 @@ pub(crate) fn poll_watched(
     match Pin::new(incoming).poll_frame(context) {
         Poll::Ready(frame) => {
             patience.sleep = None;
-            Poll::Ready(frame.map(|frame| frame.map_err(|_| BodyError::Broken)))
+            Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::of(&error))))
         }
         Poll::Pending => {
             ready!(patience.poll(context));
@@ -62,11 +64,22 @@ pub(crate) fn poll_watched(
     }
 }
 
+impl BodyError {
+    /// What hyper says of a body that does not come whole.
+    fn of(error: &hyper::Error) -> BodyError {
+        let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        match cause.map(std::io::Error::kind) {
+            Some(std::io::ErrorKind::UnexpectedEof) => BodyError::Short,
+            _ => BodyError::Broken,
+        }
+    }
+}
+
 impl From<BodyError> for Fault {
     fn from(error: BodyError) -> Fault {
         match error {
             BodyError::TooLarge => Fault::BadRequest(BadRequest::LargeBody),
-            BodyError::Broken => Fault::BadRequest(BadRequest::Body),
+            BodyError::Broken | BodyError::Short => Fault::BadRequest(BadRequest::Body),
             BodyError::Stalled => Fault::ClientTimeout,
         }
     }
@@ -77,7 +90,7 @@ impl fmt::Display for BodyError {
         out.write_str(match self {
             BodyError::Stalled => "the body did not arrive in time",
             BodyError::TooLarge => "the body is larger than allowed",
-            BodyError::Broken => "the body broke off",
+            BodyError::Broken | BodyError::Short => "the body broke off",
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
 
 mod answers;
+pub use super::access_log::settings::{AccessLogSettings, OneIn, Target};
 pub use super::identity::settings::{
     BoundBy, CustomerSource, KeySettings, MachineSettings, MachineToken, Prefix, SessionSettings, TokenPlace,
     TokenSettings,
@@ -31,6 +32,8 @@ pub struct Settings {
     pub cors: Option<CorsSettings>,
     /// What people see who navigate to a refusal or a fault.
     pub pages: PageSettings,
+    /// Where a line for each request goes; `None` keeps none.
+    pub access_log: Option<AccessLogSettings>,
     /// What memory holds of answers to reads.
     pub cache: CacheSettings,
     /// Where a request's customer is looked for; the first that is present wins.

@@ -32,6 +32,8 @@ pub(crate) struct Watch {
     leaving: Cell<bool>,
     /// The client may go on sending what nobody will read.
     unread: Cell<bool>,
+    /// The client has taken too long over something.
+    overdue: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,7 @@ impl Watch {
             closing: Cell::new(false),
             leaving: Cell::new(false),
             unread: Cell::new(false),
+            overdue: Cell::new(false),
         })
     }
 
@@ -146,6 +149,13 @@ impl Watch {
     }
 }
 
+impl Resting {
+    /// Whether the connection is closed because its client has taken too long.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.0.overdue.get()
+    }
+}
+
 impl Drop for Resting {
     fn drop(&mut self) {
         self.0.enter(Phase::Resting);
@@ -177,6 +187,7 @@ impl Timer {
     ) -> Poll<()> {
         while self.sleep.as_mut().poll(context).is_ready() {
             if watch.is_overdue(timeouts) {
+                watch.overdue.set(true);
                 return Poll::Ready(());
             }
             self.sleep.as_mut().reset(Instant::now() + self.every);

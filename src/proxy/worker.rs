@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
+use super::access_log::{AccessLog, Book, Trail};
 use super::admit::Gate;
 use super::answer::{Answers, Pages, Reader};
 use super::body::AnswerBody;
@@ -56,6 +57,7 @@ pub struct Shared {
     pub(crate) open: Arc<AtomicUsize>,
     /// Where any class is answered from memory.
     pub(crate) memory: Option<Arc<Memory>>,
+    access_log: Option<Arc<AccessLog>>,
     ledger: Arc<Ledger>,
     bets: Option<Arc<Bets>>,
     metrics: Arc<ProxyMetrics>,
@@ -75,6 +77,7 @@ pub(crate) struct Worker {
     pub(crate) identities: Vec<HeaderName>,
     pools: Vec<Rc<Pool>>,
     answers: Answers,
+    book: Option<Rc<Book>>,
 }
 
 /// The running workers.
@@ -95,6 +98,7 @@ impl Shared {
         gates: Vec<Arc<Gate>>,
         clock: Clock,
         hashes: Hashes,
+        access_log: Option<Arc<AccessLog>>,
         registry: &Registry,
     ) -> Shared {
         classify::settle_paths(&mut settings);
@@ -109,6 +113,7 @@ impl Shared {
             standings: settings.pools.iter().map(standing).collect(),
             gates,
             clock,
+            access_log,
             identity: Identity::new(&settings, hashes.clone(), clock, registry),
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
@@ -188,6 +193,9 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
     }
     let worker = Worker::new(shared, seed);
     tokio::task::spawn_local(watch_strain(worker.clone()));
+    if let Some(book) = worker.book.clone() {
+        tokio::task::spawn_local(async move { book.keep_handing_over().await });
+    }
     tokio::select! {
         () = listener::accept(&listener, &worker) => {}
         () = worker.expire_idle() => {}
@@ -203,6 +211,9 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
     };
     if tokio::time::timeout(worker.settings.listen.drain, drained).await.is_err() {
         let connections = worker.connections.len();
+        if let Some(book) = &worker.book {
+            book.cut();
+        }
         tracing::error!(connections, "the drain time is over: cutting what is still under way");
     }
 }
@@ -240,9 +251,15 @@ impl Worker {
             identities: settings.customer.iter().filter_map(identity).collect(),
             pools: settings.pools.iter().enumerate().map(pool).collect(),
             answers: Answers::new(&settings, shared.pages.clone()),
+            book: Book::open(shared.access_log.as_ref(), &settings, shared.clock, seed as usize),
             settings,
             shared,
         })
+    }
+
+    /// The trail of a request that has come, if anybody follows it.
+    pub(crate) fn trail(&self, parts: &Parts) -> Trail {
+        self.book.as_ref().map_or_else(Trail::none, |book| book.begin(parts))
     }
 
     pub(crate) fn classify(&self, parts: &Parts, seen: Seen, reader: Reader, peer: &Peer) -> Result<Classified, Fault> {

@@ -133,6 +133,17 @@ pub struct SessionMetrics {
     sessions: Gauge,
 }
 
+/// What is counted of the access log.
+#[derive(Clone)]
+pub struct AccessLogMetrics {
+    /// Lines that were written.
+    pub written: Counter,
+    /// Lines that were dropped, because what was written before has not been taken yet.
+    pub no_room: Counter,
+    /// Lines that were lost for an error.
+    pub failed: Counter,
+}
+
 /// What is counted of one machine.
 pub struct MachineMetrics {
     arrivals: Counter,
@@ -241,6 +252,14 @@ impl ProductMetrics {
             self.refused_at_once[class.index()].increment(1);
         }
         self.refusals[class.index()][refusal.index()].increment(1);
+    }
+}
+
+impl AccessLogMetrics {
+    /// Handles for all lines.
+    pub fn new(registry: &Registry) -> AccessLogMetrics {
+        let lines = |fate| registry.counter(names::ACCESS_LOG_LINES, &[fate]);
+        AccessLogMetrics { written: lines("written"), no_room: lines("no_room"), failed: lines("failed") }
     }
 }
 

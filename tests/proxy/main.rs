@@ -41,6 +41,7 @@ mod reads;
 mod admin;
 mod journal;
 mod drain;
+mod access_log;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

@@ -77,7 +77,7 @@ struct Fetch {
 impl Fetch {
     async fn news(self) -> News {
         let Fetch { worker, memory, rule, what, asked_with, request } = self;
-        let admitted = match admitted(&worker, what, || 0, worker.clock.now()).await {
+        let admitted = match admitted(&worker, what, || 0, worker.clock.now(), request.body().trail()).await {
             Ok(admitted) => admitted,
             // That is about who leads; those who follow have not had too much.
             Err(refused) if refused.refusal == Refusal::OverCustomerShare => return News::Again,
@@ -103,7 +103,7 @@ impl Fetch {
             Ok(Some(answer)) => News::Passing(Arc::new(answer)),
             Ok(None) => News::Personal,
             Err(BodyError::Stalled) => News::Fault(Fault::NoAnswer(idle)),
-            Err(BodyError::TooLarge | BodyError::Broken) => News::Fault(Fault::BrokenAnswer),
+            Err(BodyError::TooLarge | BodyError::Broken | BodyError::Short) => News::Fault(Fault::BrokenAnswer),
         }
     }
 }

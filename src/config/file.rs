@@ -26,6 +26,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) admin: Admin,
     pub(super) access_log: Opt<AccessLog>,
+    pub(super) trace: Option<Trace>,
     #[serde(default)]
     pub(super) cache: Cache,
     #[serde(default)]
@@ -89,6 +90,14 @@ pub(super) struct OneIn {
     pub(super) answered: Opt<i64>,
     pub(super) refused: Opt<i64>,
     pub(super) failed: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trace {
+    pub(super) traceparent: Opt<bool>,
+    pub(super) sampled_one_in: Opt<i64>,
+    pub(super) request_id: Opt<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

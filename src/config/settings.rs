@@ -16,7 +16,7 @@ use super::products::Draft;
 use super::surroundings::Surroundings;
 use super::{
     access_log, backends, budgets, cache, cors, customer, domains, keys, listen, machines, once, pages, products,
-    schedule, shape,
+    schedule, shape, trace,
 };
 
 /// A whole configuration: nothing in it can be half right.
@@ -114,6 +114,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let machines = machines::check(check, file);
     let (event, json_bytes) = customer::events(check, &file.event, listen.limits.waiting_body_bytes);
     let once = once::check(check, &file.once);
+    let trace = file.trace.as_ref().map(|written| trace::check(check, written, &once.headers));
     let cors = file.cors.as_ref().and_then(|written| cors::check(check, written));
     let pages = pages::check(check, &file.pages);
     let drafts = products::check(check, &file.product);
@@ -138,6 +139,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
         cors,
         pages,
         access_log,
+        trace,
         cache,
         customer,
         prefix,

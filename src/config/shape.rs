@@ -193,6 +193,7 @@ mod tests {
             ("admin", "[admin]\nprobe = 1"),
             ("access_log", "[access_log]\nprobe = 1"),
             ("access_log.one_in", "[access_log]\none_in = { probe = 1 }"),
+            ("trace", "[trace]\nprobe = 1"),
             ("customer", "[customer]\nprobe = 1"),
             ("customer.from", "[customer]\nfrom = [{ probe = 1 }]"),
             ("customer.from.bound_by", "[customer]\nfrom = [{ bound_by = { probe = 1 } }]"),

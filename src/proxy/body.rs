@@ -72,6 +72,11 @@ impl AnswerBody {
         self.told = Some(told);
     }
 
+    /// Whether we say something by ourselves.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// It goes to whoever has left this trail; the connection rests when it is dropped.
     pub(crate) fn belongs_to(&mut self, resting: Resting, trail: Trail, status: StatusCode) {
         trail.is_answered(status, self.told);

@@ -36,6 +36,7 @@ mod headers;
 pub mod fault;
 mod answer;
 pub mod access_log;
+pub(crate) mod trace;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -72,6 +73,7 @@ async fn serve(
     let (mut parts, incoming) = request.into_parts();
     // Whoever lets go of it last ends it, and then there is a line in the access log.
     let trail = worker.trail(&parts);
+    let id = worker.name(&mut parts.headers, &trail);
     let mut answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits) {
         Err(bad) => {
             watch.leave_unread();
@@ -94,6 +96,7 @@ async fn serve(
             }
         }
     };
+    worker.tell_name(&mut answer, id);
     let status = answer.status();
     answer.body_mut().belongs_to(resting, trail, status);
     Ok(answer)

@@ -19,6 +19,7 @@ pub use super::identity::settings::{
     BoundBy, CustomerSource, KeySettings, MachineSettings, MachineToken, Prefix, SessionSettings, TokenPlace,
     TokenSettings,
 };
+pub use super::trace::settings::TraceSettings;
 pub use answers::{CorsSettings, Language, Link, Origins, PageSettings};
 
 /// Everything the proxy needs to run.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub pages: PageSettings,
     /// Where a line for each request goes; `None` keeps none.
     pub access_log: Option<AccessLogSettings>,
+    /// Which names requests get; `None` leaves them as they are.
+    pub trace: Option<TraceSettings>,
     /// What memory holds of answers to reads.
     pub cache: CacheSettings,
     /// Where a request's customer is looked for; the first that is present wins.

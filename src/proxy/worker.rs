@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderName, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -34,6 +34,7 @@ use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
 use super::standing::Standing;
 use super::strain::Strain;
+use super::trace::Tracer;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
@@ -78,6 +79,7 @@ pub(crate) struct Worker {
     pools: Vec<Rc<Pool>>,
     answers: Answers,
     book: Option<Rc<Book>>,
+    tracer: Option<Tracer>,
 }
 
 /// The running workers.
@@ -251,6 +253,7 @@ impl Worker {
             identities: settings.customer.iter().filter_map(identity).collect(),
             pools: settings.pools.iter().enumerate().map(pool).collect(),
             answers: Answers::new(&settings, shared.pages.clone()),
+            tracer: settings.trace.as_ref().map(Tracer::new),
             book: Book::open(shared.access_log.as_ref(), &settings, shared.clock, seed as usize),
             settings,
             shared,
@@ -260,6 +263,19 @@ impl Worker {
     /// The trail of a request that has come, if anybody follows it.
     pub(crate) fn trail(&self, parts: &Parts) -> Trail {
         self.book.as_ref().map_or_else(Trail::none, |book| book.begin(parts))
+    }
+
+    /// Give the request with these headers its names, where that is ours to do. Its id comes back.
+    pub(crate) fn name(&self, headers: &mut HeaderMap, trail: &Trail) -> Option<HeaderValue> {
+        self.tracer.as_ref()?.name(headers, trail)
+    }
+
+    /// Who hears from us and not from a backend hears under which id to ask about it.
+    pub(crate) fn tell_name(&self, answer: &mut Response<AnswerBody>, id: Option<HeaderValue>) {
+        let Some(id) = id.filter(|_| answer.body().is_told()) else { return };
+        if let Some(header) = self.tracer.as_ref().and_then(Tracer::header) {
+            answer.headers_mut().insert(header.clone(), id);
+        }
     }
 
     pub(crate) fn classify(&self, parts: &Parts, seen: Seen, reader: Reader, peer: &Peer) -> Result<Classified, Fault> {

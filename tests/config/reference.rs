@@ -80,6 +80,7 @@ fn configuration(value: &dyn Fn(&str, &str) -> Option<String>) -> String {
         section("[listen]", "listen", &one),
         section("[admin]", "admin", &one),
         section("[access_log]", "access_log", &one),
+        section("[trace]", "trace", &one),
         section("[cache]", "cache", &one),
         section("[customer]", "customer", &one),
         section("[event]", "event", &one),

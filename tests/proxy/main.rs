@@ -42,6 +42,7 @@ mod admin;
 mod journal;
 mod drain;
 mod access_log;
+mod trace;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

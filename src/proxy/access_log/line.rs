@@ -25,6 +25,11 @@ pub(super) struct Around<'a> {
 
 /// The end of an object that was begun with its time.
 pub(super) fn write(line: &mut Line<'_>, steps: &Steps, around: &Around<'_>) {
+    for (key, name) in [("id", steps.id()), ("trace", steps.trace())] {
+        if !name.is_empty() {
+            line.string(key, name);
+        }
+    }
     line.text("protocol", protocol(steps.version));
     line.string("method", steps.method.as_str().as_bytes());
     line.string("path", steps.path());

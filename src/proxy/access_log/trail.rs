@@ -27,10 +27,11 @@ pub(super) struct Steps {
     /// Where its line will stand; whoever reuses these steps for another request sets it anew.
     pub(super) book: Option<Rc<Book>>,
     pub(super) begun: Timestamp,
-    /// Its path, and behind that the name of the backend it was sent to. Copied: a part of the buffer that the head
-    /// was read into would keep all of it.
+    /// Its path, trace and id, and the name of the backend it was sent to, one behind the other. Copied: a part of the
+    /// buffer that the head was read into would keep all of it.
     text: Vec<u8>,
-    path: usize,
+    /// Where in it each of the first three ends.
+    ends: [usize; 3],
     pub(super) method: Method,
     pub(super) version: Version,
     pub(super) what: Option<What>,
@@ -123,8 +124,24 @@ impl Trail {
         new.version = parts.version;
         let path = if query { parts.uri.path_and_query().map_or("", |all| all.as_str()) } else { parts.uri.path() };
         new.text.extend_from_slice(&path.as_bytes()[..path.len().min(MOST_PATH)]);
-        new.path = new.text.len();
+        new.ends = [new.text.len(); 3];
         Trail(Some(steps))
+    }
+
+    /// It is a part of this trace; told before its id.
+    pub(crate) fn is_of_trace(&self, trace: &[u8]) {
+        self.note(|steps| {
+            steps.text.extend_from_slice(trace);
+            (steps.ends[1], steps.ends[2]) = (steps.text.len(), steps.text.len());
+        });
+    }
+
+    /// This is its id.
+    pub(crate) fn has_id(&self, id: &[u8]) {
+        self.note(|steps| {
+            steps.text.extend_from_slice(id);
+            steps.ends[2] = steps.text.len();
+        });
     }
 
     /// It is this.
@@ -177,7 +194,7 @@ impl Trail {
     pub(crate) fn is_sent_to<'a>(&self, backend: impl FnOnce() -> &'a str) {
         self.note(|steps| {
             steps.attempts += 1;
-            steps.text.truncate(steps.path);
+            steps.text.truncate(steps.ends[2]);
             steps.text.extend_from_slice(backend().as_bytes());
         });
     }
@@ -265,12 +282,21 @@ impl Drop for Trail {
 
 impl Steps {
     pub(super) fn path(&self) -> &[u8] {
-        &self.text[..self.path]
+        &self.text[..self.ends[0]]
+    }
+
+    /// Empty when it is known by none, like the id.
+    pub(super) fn trace(&self) -> &[u8] {
+        &self.text[self.ends[0]..self.ends[1]]
+    }
+
+    pub(super) fn id(&self) -> &[u8] {
+        &self.text[self.ends[1]..self.ends[2]]
     }
 
     /// The name of the backend it was sent to; empty when it was sent to none.
     pub(super) fn backend(&self) -> &[u8] {
-        &self.text[self.path..]
+        &self.text[self.ends[2]..]
     }
 
     pub(super) fn ended(&self, cut: bool) -> Ended {

@@ -20,6 +20,7 @@ use super::memory::{Answer, Landing, Memory, News};
 use super::rules::{self, Judged, TELLING, VARYING};
 use crate::admission::reads::{Kept, Life};
 use crate::admission::{Refusal, Timestamp};
+use crate::proxy::access_log::Trail;
 use crate::proxy::ask::admitted;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::exchange::Answered;
@@ -38,13 +39,17 @@ pub(super) fn begin(read: &Read<'_>, landing: Landing) {
     }
     let pool = worker.pool(what.product);
     let head = head(read);
+    let asked_with = head.headers.clone();
+    let mut request = receive::to_backend(head, what.seen, RequestBody::none(), peer, &worker.identities, pool.host());
+    // It is nobody's, so its names are its own.
+    worker.name(request.headers_mut(), &Trail::none());
     let fetch = Fetch {
         worker: worker.clone(),
         memory: memory.clone(),
         rule: read.wanted.rule.clone(),
         what,
-        asked_with: head.headers.clone(),
-        request: receive::to_backend(head, what.seen, RequestBody::none(), peer, &worker.identities, pool.host()),
+        asked_with,
+        request,
     };
     debug_assert!(matches!(parts.method, Method::GET), "one who wants no body does not lead");
     pool.carry(async move { landing.land(fetch.news().await) });

@@ -54,6 +54,7 @@ pub(super) struct Listen {
     pub(super) trusted: List<String>,
     pub(super) workers: Opt<i64>,
     pub(super) connections: Opt<i64>,
+    pub(super) connections_per_address: Opt<i64>,
     pub(super) memory: Opt<String>,
     pub(super) drain: Opt<String>,
     pub(super) header_bytes: Opt<String>,
@@ -65,6 +66,7 @@ pub(super) struct Listen {
     pub(super) idle_timeout: Opt<String>,
     pub(super) body_timeout: Opt<String>,
     pub(super) send_timeout: Opt<String>,
+    pub(super) least_rate: Opt<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use super::descriptors;
 use super::headers::Peer;
 use super::ledger;
+use super::neighbours::{Neighbour, TooMany};
 use super::settings::ListenSettings;
 use super::watch::{Phase, Timer, Watch, Watched};
 use super::{Worker, serve};
@@ -148,6 +149,11 @@ pub(crate) async fn accept_rest(listener: TcpListener, worker: &Rc<Worker>) {
 
 fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
     worker.metrics.accepted.increment(1);
+    // Before anybody makes room for it.
+    let neighbour = match worker.shared.neighbours.as_ref().map_or(Ok(None), |all| all.one_more(peer.ip())) {
+        Ok(neighbour) => neighbour,
+        Err(TooMany) => return worker.metrics.too_many_from_one.increment(1),
+    };
     let most = worker.settings.listen.connections.get() as usize;
     let room = worker.has_room().then(|| Open::one_more(&worker.shared.open, most)).flatten();
     let Some(open) = room else { return worker.turn_away(stream) };
@@ -156,10 +162,13 @@ fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
     // Counted before its task has had a turn: a worker that goes down waits for it.
     let watch = Watch::new();
     let entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone() };
-    tokio::task::spawn_local(connection(stream, peer, watch, entered, open));
+    tokio::task::spawn_local(connection(stream, peer, watch, entered, (open, neighbour)));
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, watch: Rc<Watch>, entered: Entered, _open: Open) {
+/// What counts a connection while it is open: among all, and among those of its address.
+type Counted = (Open, Option<Neighbour>);
+
+async fn connection(stream: TcpStream, peer: SocketAddr, watch: Rc<Watch>, entered: Entered, _counted: Counted) {
     let worker = entered.worker.clone();
     let _held = worker.strain.hold(ledger::CLIENT);
     if worker.draining.get() {

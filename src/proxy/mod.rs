@@ -9,6 +9,7 @@ pub mod clock;
 mod ledger;
 mod strain;
 mod room;
+mod neighbours;
 pub mod descriptors;
 pub mod listener;
 mod watch;

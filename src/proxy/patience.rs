@@ -30,20 +30,53 @@ pub(crate) struct Patience {
     pub(crate) each: Duration,
     end: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
+    pace: Option<Pace>,
+}
+
+/// How slow the other side may be on the whole, while it is waited for.
+struct Pace {
+    least_rate: u64,
+    came: u64,
+    waited: Duration,
+    waits_since: Option<Instant>,
 }
 
 impl Patience {
     pub(crate) fn new(each: Duration, end: Option<Instant>) -> Patience {
-        Patience { each, end, sleep: None }
+        Patience { each, end, sleep: None, pace: None }
+    }
+
+    /// So long for each piece, and no longer for all of them than so many bytes a second take: a byte now and then is no
+    /// body. Time in which nobody waits for the other side is not its fault.
+    pub(crate) fn paced(each: Duration, least_rate: u64) -> Patience {
+        let pace = Pace { least_rate, came: 0, waited: Duration::ZERO, waits_since: None };
+        Patience { each, end: None, sleep: None, pace: Some(pace) }
     }
 
     /// Ready when the other side has taken too long.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| {
-            let due = Instant::now() + self.each;
+            let now = Instant::now();
+            let due = now + self.pace.as_mut().map_or(self.each, |pace| pace.begins_to_wait(now, self.each));
             Box::pin(tokio::time::sleep_until(self.end.map_or(due, |end| end.min(due))))
         });
         sleep.as_mut().poll(context)
+    }
+}
+
+impl Pace {
+    /// How long it may take to the next piece.
+    fn begins_to_wait(&mut self, now: Instant, each: Duration) -> Duration {
+        self.waits_since = Some(now);
+        let earned = Duration::from_micros(self.came.saturating_mul(1_000_000) / self.least_rate);
+        (each + earned).saturating_sub(self.waited).min(each)
+    }
+
+    fn comes(&mut self, bytes: u64) {
+        self.came += bytes;
+        if let Some(since) = self.waits_since.take() {
+            self.waited += since.elapsed();
+        }
     }
 }
 
@@ -55,6 +88,9 @@ pub(crate) fn poll_watched(
     match Pin::new(incoming).poll_frame(context) {
         Poll::Ready(frame) => {
             patience.sleep = None;
+            if let (Some(pace), Some(Ok(frame))) = (&mut patience.pace, &frame) {
+                pace.comes(frame.data_ref().map_or(0, Bytes::len) as u64);
+            }
             Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::of(&error))))
         }
         Poll::Pending => {

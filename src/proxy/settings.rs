@@ -71,6 +71,8 @@ pub struct ListenSettings {
     pub workers: NonZeroU32,
     /// The most client connections at once; more are told that there is no room.
     pub connections: NonZeroU32,
+    /// The most of them from one address that is not trusted; more are closed at once. `None` counts none.
+    pub connections_per_address: Option<NonZeroU32>,
     /// Bytes that may be held for others: connections, and bodies of those who wait.
     pub memory: usize,
     /// Bounds on what a client may send.
@@ -116,6 +118,8 @@ pub struct ClientTimeouts {
     pub body: Duration,
     /// Between two pieces of an answer that the client reads.
     pub send: Duration,
+    /// Bytes a second that it must send of a body, and read of an answer, on the whole and beyond that; never none.
+    pub least_rate: u64,
 }
 
 /// One place where the event of a bet may stand.

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -79,7 +80,7 @@ impl RequestBody {
             rest: Some(incoming),
             held: worker.strain.hold(ledger::UPLOAD),
             left: listen.limits.body_bytes,
-            patience: Patience::new(listen.timeouts.body, None),
+            patience: Patience::paced(listen.timeouts.body, listen.timeouts.least_rate),
             fate: Fate(Some(Rc::default())),
             unasked: headers.contains_key(EXPECT),
             watch: watch.clone(),
@@ -210,7 +211,8 @@ impl Drop for Upload {
         let Some(rest) = self.rest.take() else { return };
         let small = rest.size_hint().upper().is_none_or(|length| length <= MOST_SWALLOWED);
         if small && !self.unasked {
-            let patience = Patience::new(self.patience.each, None);
+            // Nobody has begun to wait: what came before counts, and so does what it took.
+            let patience = std::mem::replace(&mut self.patience, Patience::new(Duration::ZERO, None));
             tokio::task::spawn_local(swallow(rest, patience, self.watch.clone()));
         } else {
             self.watch.leave_unread();

@@ -25,6 +25,10 @@ pub(crate) struct Watch {
     phase_since: Cell<Option<Instant>>,
     write_blocked: Cell<bool>,
     blocked_since: Cell<Option<Instant>>,
+    /// Bytes written since the timer last looked.
+    written: Cell<u64>,
+    /// How much longer the client has taken to read than it should.
+    behind: Cell<Duration>,
     /// The connection's task, to be woken when the proxy goes down.
     waker: Cell<Option<Waker>>,
     closing: Cell<bool>,
@@ -64,6 +68,8 @@ impl Watch {
             phase_since: Cell::new(Some(Instant::now())),
             write_blocked: Cell::new(false),
             blocked_since: Cell::new(None),
+            written: Cell::new(0),
+            behind: Cell::new(Duration::ZERO),
             waker: Cell::new(None),
             closing: Cell::new(false),
             leaving: Cell::new(false),
@@ -131,8 +137,8 @@ impl Watch {
         self.phase_since.set(None);
     }
 
-    /// Whether the client has taken too long over something.
-    fn is_overdue(&self, timeouts: &ClientTimeouts) -> bool {
+    /// Whether the client has taken too long over something; asked `every` so often.
+    fn is_overdue(&self, timeouts: &ClientTimeouts, every: Duration) -> bool {
         let now = Instant::now();
         let lasted = |since: &Cell<Option<Instant>>| {
             let from = since.get().unwrap_or(now);
@@ -145,7 +151,17 @@ impl Watch {
             Phase::Lingering => lasted(&self.phase_since) >= LINGER,
             Phase::Busy => false,
         };
-        overdue || (self.write_blocked.get() && lasted(&self.blocked_since) >= timeouts.send)
+        let blocked = self.write_blocked.get();
+        let behind = self.falls_behind(if blocked { every } else { Duration::ZERO }, timeouts.least_rate);
+        overdue || behind >= timeouts.send || (blocked && lasted(&self.blocked_since) >= timeouts.send)
+    }
+
+    /// A client that takes a little now and then is never silent for long, and would hold a seat for hours. So the time in
+    /// which it lets us wait is paid for with what it takes, and nothing is saved up.
+    fn falls_behind(&self, waited: Duration, least_rate: u64) -> Duration {
+        let paid = Duration::from_micros(self.written.take().saturating_mul(1_000_000) / least_rate);
+        self.behind.set((self.behind.get() + waited).saturating_sub(paid));
+        self.behind.get()
     }
 }
 
@@ -186,7 +202,7 @@ impl Timer {
         context: &mut Context<'_>,
     ) -> Poll<()> {
         while self.sleep.as_mut().poll(context).is_ready() {
-            if watch.is_overdue(timeouts) {
+            if watch.is_overdue(timeouts, self.every) {
                 watch.overdue.set(true);
                 return Poll::Ready(());
             }
@@ -215,6 +231,9 @@ impl Watched {
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = polled {
+            self.watch.written.update(|written| written + *bytes as u64);
+        }
         let blocked = polled.is_pending();
         if blocked != self.watch.write_blocked.get() {
             self.watch.write_blocked.set(blocked);

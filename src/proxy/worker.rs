@@ -28,6 +28,7 @@ use super::identity::Identity;
 use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
 use super::lookup;
+use super::neighbours::Neighbours;
 use super::once::{Bets, Keyed};
 use super::reads::Memory;
 use super::room::Room;
@@ -59,6 +60,7 @@ pub struct Shared {
     /// Where any class is answered from memory.
     pub(crate) memory: Option<Arc<Memory>>,
     access_log: Option<Arc<AccessLog>>,
+    pub(crate) neighbours: Option<Arc<Neighbours>>,
     ledger: Arc<Ledger>,
     bets: Option<Arc<Bets>>,
     metrics: Arc<ProxyMetrics>,
@@ -117,6 +119,7 @@ impl Shared {
             clock,
             access_log,
             identity: Identity::new(&settings, hashes.clone(), clock, registry),
+            neighbours: Neighbours::new(&settings, hashes.clone()),
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
             bets: Bets::new(&settings.once, clock, OnceMetrics::new(registry, names())),

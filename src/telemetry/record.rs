@@ -28,6 +28,8 @@ pub struct ProxyMetrics {
     pub accepted: Counter,
     /// Connections closed because there were too many.
     pub too_many: Counter,
+    /// Connections closed because there were too many from their address.
+    pub too_many_from_one: Counter,
     /// Connections closed because the client was too slow.
     pub too_slow: Counter,
     /// Connections closed because nobody used them and somebody else needed the room.
@@ -170,6 +172,7 @@ impl ProxyMetrics {
             connections: registry.gauge(names::CONNECTIONS, &[]),
             accepted: registry.counter(names::CONNECTIONS_ACCEPTED, &[]),
             too_many: closed("too_many"),
+            too_many_from_one: closed("too_many_from_one"),
             too_slow: closed("too_slow"),
             for_room: closed("for_room"),
             cannot_accept: ["descriptors", "other"].map(|reason| registry.counter(names::CANNOT_ACCEPT, &[reason])),

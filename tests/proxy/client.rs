@@ -14,6 +14,11 @@ impl Client {
         Client(Wire::new(TcpStream::connect(address).expect("the proxy accepts connections")))
     }
 
+    /// The client at the end of this connection.
+    pub fn over(stream: TcpStream) -> Client {
+        Client(Wire::new(stream))
+    }
+
     /// Send these bytes.
     #[track_caller]
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) {

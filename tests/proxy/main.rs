@@ -43,6 +43,7 @@ mod journal;
 mod drain;
 mod access_log;
 mod trace;
+mod neighbours;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

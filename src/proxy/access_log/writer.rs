@@ -79,7 +79,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         while let Ok(Piece { worker, mut bytes, lines }) = self.from_workers.recv() {
             let written = self.write(&bytes);
-            let whole = bytes[..written].iter().filter(|byte| **byte == b'\n').count() as u64;
+            let whole = if written == bytes.len() { lines } else { lines_in(&bytes[..written]) };
             self.metrics.written.increment(whole);
             self.metrics.failed.increment(lines - whole);
             bytes.clear();
@@ -144,6 +144,10 @@ impl Out {
         }
         Ok(())
     }
+}
+
+fn lines_in(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn appended(path: &Path) -> io::Result<File> {

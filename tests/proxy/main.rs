@@ -23,6 +23,7 @@ mod balance;
 mod outage;
 mod hints;
 mod broken_answers;
+mod fault_table;
 mod bets;
 mod kept_bets;
 mod lost_bets;

@@ -169,8 +169,11 @@ fn drips(proxy: &Proxy, pieces: usize, piece: &[u8], pause: Duration) -> super::
 fn a_body_that_drips_is_given_up_although_something_comes_all_the_time() {
     let backend = Backend::answering(OK);
     let proxy = impatient(&backend, "body_timeout = \"1s\"\nleast_rate = \"1KiB\"", ONE_AT_A_TIME);
+    let began = std::time::Instant::now();
     let answer = drips(&proxy, 3000, b"a", Duration::from_millis(20));
     assert_eq!((answer.status(), answer.json()["fault"].as_str()), (408, Some("client_timeout")));
+    // And not when it has had a seat for all of `first_byte_timeout`.
+    assert!(began.elapsed() < Duration::from_secs(15), "after {:?}", began.elapsed());
     // Three seconds for what may take seven.
     let answer = drips(&proxy, 30, &[b'a'; 200], Duration::from_millis(100));
     assert_eq!(answer.status(), 200);

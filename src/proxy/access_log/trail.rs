@@ -270,13 +270,25 @@ impl Trail {
 }
 
 impl Drop for Trail {
+    /// A branch where no log is kept.
+    #[inline]
     fn drop(&mut self) {
-        let Some(steps) = self.0.take_if(|steps| Rc::strong_count(steps) == 1) else { return };
-        let book = steps.borrow_mut().book.take();
-        if let Some(book) = book {
-            book.write(&steps.borrow());
-            book.keep(steps);
+        if let Some(steps) = self.0.take() {
+            let_go(steps);
         }
+    }
+}
+
+/// Whoever lets go last ends it.
+#[inline(never)]
+fn let_go(steps: Rc<RefCell<Steps>>) {
+    if Rc::strong_count(&steps) > 1 {
+        return;
+    }
+    let book = steps.borrow_mut().book.take();
+    if let Some(book) = book {
+        book.write(&steps.borrow());
+        book.keep(steps);
     }
 }
 

@@ -18,11 +18,12 @@ use crate::admin::{door, server};
 use crate::admission::{Domain, Event, ProductId, State};
 use crate::config::Config;
 use crate::journal::{Journal, Memory, Record};
+use crate::proxy::access_log::{AccessLog, Writing};
 use crate::proxy::admit::Gate;
 use crate::proxy::classify::Hashes;
 use crate::proxy::clock::Clock;
 use crate::proxy::listener;
-use crate::proxy::settings::DomainSettings;
+use crate::proxy::settings::{DomainSettings, Settings, Target};
 use crate::proxy::worker::{Shared, Workers};
 use crate::telemetry::export::Registry;
 use crate::telemetry::names;
@@ -38,6 +39,7 @@ pub struct Running {
     workers: Workers,
     office: JoinHandle<()>,
     journal: Option<JoinHandle<()>>,
+    writing: Option<Writing>,
     stop: watch::Sender<bool>,
 }
 
@@ -85,8 +87,10 @@ pub fn start_by(wall: Wall, config: Config) -> Result<Running, StartError> {
     };
     let gates = settings.domains.iter().map(gate).collect();
     drop(log);
+    let (access_log, writing) =
+        AccessLog::open(&settings, &registry).map_err(|e| StartError::access_log(&settings, &e))?.unzip();
     let admin_address = office_socket.local_addr().unwrap_or(admin.address);
-    let shared = Arc::new(Shared::new(settings, gates, clock, Hashes::default(), &registry));
+    let shared = Arc::new(Shared::new(settings, gates, clock, Hashes::default(), access_log, &registry));
     let control = Control::new(shared.clone(), registry, journal, wall, (schedule, &events), &memory);
     let workers = Workers::start(&shared, sockets).map_err(|error| StartError::thread(&error))?;
     let (stop, stopped) = watch::channel(false);
@@ -100,6 +104,7 @@ pub fn start_by(wall: Wall, config: Config) -> Result<Running, StartError> {
         workers,
         office,
         journal: journal_thread,
+        writing,
         stop,
     })
 }
@@ -119,6 +124,9 @@ impl Running {
         drop(self.control);
         if let Some(journal) = self.journal {
             let _ = journal.join();
+        }
+        if let Some(writing) = self.writing {
+            writing.wait();
         }
     }
 }
@@ -306,6 +314,17 @@ impl StartError {
             "cannot open the journal {}: {error}; make its folder writable for this user, name another file with \
              journal = \"…\", or write journal = \"off\" and lose what is parked at every restart",
             path.display()
+        ))
+    }
+
+    fn access_log(settings: &Settings, error: &io::Error) -> StartError {
+        let place = match settings.access_log.as_ref().map(|log| &log.target) {
+            Some(Target::File(path)) => path.display().to_string(),
+            Some(Target::Stdout) | None => "the standard output".to_owned(),
+        };
+        StartError(format!(
+            "cannot open the access log, {place}: {error}; make its folder writable for this user, or name another file with \
+             to = \"…\" under [access_log]"
         ))
     }
 

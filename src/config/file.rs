@@ -25,6 +25,8 @@ pub(super) struct File {
     pub(super) listen: Listen,
     #[serde(default)]
     pub(super) admin: Admin,
+    pub(super) access_log: Opt<AccessLog>,
+    pub(super) trace: Option<Trace>,
     #[serde(default)]
     pub(super) cache: Cache,
     #[serde(default)]
@@ -53,6 +55,7 @@ pub(super) struct Listen {
     pub(super) proxy_protocol: List<String>,
     pub(super) workers: Opt<i64>,
     pub(super) connections: Opt<i64>,
+    pub(super) connections_per_address: Opt<i64>,
     pub(super) memory: Opt<String>,
     pub(super) drain: Opt<String>,
     pub(super) header_bytes: Opt<String>,
@@ -64,6 +67,7 @@ pub(super) struct Listen {
     pub(super) idle_timeout: Opt<String>,
     pub(super) body_timeout: Opt<String>,
     pub(super) send_timeout: Opt<String>,
+    pub(super) least_rate: Opt<String>,
     pub(super) http2: Opt<bool>,
     pub(super) http2_streams: Opt<i64>,
     pub(super) tls: Opt<Tls>,
@@ -91,6 +95,31 @@ pub(super) struct Admin {
     pub(super) address: Opt<String>,
     pub(super) token: Opt<String>,
     pub(super) token_file: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessLog {
+    pub(super) to: Opt<String>,
+    pub(super) one_in: Opt<OneIn>,
+    pub(super) query: Opt<bool>,
+    pub(super) memory: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneIn {
+    pub(super) answered: Opt<i64>,
+    pub(super) refused: Opt<i64>,
+    pub(super) failed: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trace {
+    pub(super) traceparent: Opt<bool>,
+    pub(super) sampled_one_in: Opt<i64>,
+    pub(super) request_id: Opt<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

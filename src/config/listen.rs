@@ -35,6 +35,11 @@ fn listen(check: &mut Check<'_>, file: &Listen) -> ListenSettings {
         proxy_protocol: networks(check, "proxy_protocol", &file.proxy_protocol),
         workers: check.count("workers", &file.workers, MOST_WORKERS, cores),
         connections: check.count("connections", &file.connections, MOST_CONNECTIONS, CONNECTIONS),
+        connections_per_address: check.given_count(
+            "connections_per_address",
+            &file.connections_per_address,
+            MOST_CONNECTIONS,
+        ),
         memory: memory(check, file),
         limits: limits(check, file),
         timeouts: timeouts(check, file),
@@ -85,12 +90,14 @@ fn limits(check: &mut Check<'_>, file: &Listen) -> Limits {
 }
 
 fn timeouts(check: &mut Check<'_>, file: &Listen) -> ClientTimeouts {
+    let least_rate = check.size("least_rate", &file.least_rate, 1..=1 << 30).unwrap_or(LEAST_RATE);
     let mut duration = |key, written, seconds| check.duration(key, written, Duration::from_secs(seconds));
     ClientTimeouts {
         header: duration("header_timeout", &file.header_timeout, 10),
         idle: duration("idle_timeout", &file.idle_timeout, 60),
         body: duration("body_timeout", &file.body_timeout, 10),
         send: duration("send_timeout", &file.send_timeout, 30),
+        least_rate,
     }
 }
 
@@ -157,6 +164,7 @@ const LEAST_MEMORY: u64 = 16 << 20;
 const STREAMS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const MOST_STREAMS: u32 = 1000;
 const MOST_WORKERS: u32 = 1024;
+const LEAST_RATE: u64 = 512;
 const MOST_CONNECTIONS: u32 = 1_000_000;
 const SHORTEST_TOKEN: usize = 16;
 const MAKE: &str = "`openssl rand -hex 24` makes one";

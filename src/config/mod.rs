@@ -32,6 +32,8 @@ pub(crate) mod budgets;
 pub(crate) mod passes;
 mod domains;
 mod cors;
+mod access_log;
+mod trace;
 mod pages;
 pub(crate) mod schedule;
 pub(crate) mod surroundings;

@@ -15,7 +15,8 @@ use super::file::{File, Opt};
 use super::products::Draft;
 use super::surroundings::Surroundings;
 use super::{
-    backends, budgets, cache, cors, customer, domains, keys, listen, machines, once, pages, products, schedule, shape,
+    access_log, backends, budgets, cache, cors, customer, domains, keys, listen, machines, once, pages, products,
+    schedule, shape, trace,
 };
 
 /// A whole configuration: nothing in it can be half right.
@@ -107,11 +108,13 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let log = log(check, &file.log);
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
+    let access_log = file.access_log.as_ref().and_then(|written| access_log::check(check, written, journal.as_deref()));
     let cache = cache::check(check, &file.cache);
     let (customer, prefix, at_once) = customer::customers(check, file);
     let machines = machines::check(check, file);
     let (event, json_bytes) = customer::events(check, &file.event, listen.limits.waiting_body_bytes);
     let once = once::check(check, &file.once);
+    let trace = file.trace.as_ref().map(|written| trace::check(check, written, &once.headers));
     let cors = file.cors.as_ref().and_then(|written| cors::check(check, written));
     let pages = pages::check(check, &file.pages);
     let drafts = products::check(check, &file.product);
@@ -135,6 +138,8 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
         listen,
         cors,
         pages,
+        access_log,
+        trace,
         cache,
         customer,
         prefix,

@@ -26,6 +26,7 @@ use self::grpc::Statuses;
 use self::problem::Problems;
 use self::reader::Form;
 use self::telling::Telling;
+use super::access_log::Told;
 use super::body::AnswerBody;
 use super::fault::Fault;
 use super::settings::{Language, Settings};
@@ -94,6 +95,7 @@ impl Answers {
         let telling = Telling::Refusal { refusal: refused.refusal, bet: class == Class::Commit };
         let seconds = whole_seconds(refused.retry_after).min(MOST_SECONDS);
         let mut response = self.tell(telling, product, seconds, reader);
+        response.body_mut().tells(Told::Refusal(refused.refusal));
         if refused.refusal == Refusal::ShuttingDown {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
@@ -115,6 +117,7 @@ impl Answers {
         if reader.form != Form::Grpc {
             *response.status_mut() = fault.status();
         }
+        response.body_mut().tells(Told::Fault(fault));
         if matches!(fault, Fault::ClientTimeout | Fault::BadRequest(_)) {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }

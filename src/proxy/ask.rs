@@ -6,6 +6,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 
 use super::Worker;
+use super::access_log::Trail;
 use super::admit::{Admitted, Asked};
 use super::classify::Classified;
 use super::upload::RequestBody;
@@ -19,15 +20,18 @@ pub(super) async fn admitted(
     what: Classified,
     name: impl Fn() -> u64,
     arrived: Timestamp,
+    trail: &Trail,
 ) -> Result<Admitted, Refused> {
     let Classified { product, class, .. } = what;
     let (gate, id) = worker.gate(product);
     let metrics = &worker.metrics.products[product];
     metrics.arrivals[class.index()].increment(1);
     let arrival = what.arrival(id);
+    trail.arrives(arrived);
     let waiting = match gate.ask(arrival, arrived) {
         Asked::Admitted(admitted) => {
             metrics.proceeded[class.index()].increment(1);
+            trail.passes(arrived);
             return Ok(admitted);
         }
         Asked::Refused { refused, again } => match again.then(|| gate.take_over(&arrival, name(), arrived)).flatten() {
@@ -39,6 +43,7 @@ pub(super) async fn admitted(
         },
         Asked::Observed(mut admitted, decided) => {
             metrics.decided(class, decided);
+            trail.is_observed(decided, arrived);
             admitted.on_refusal(|| would_refuse(worker, product, class));
             return Ok(admitted);
         }
@@ -53,6 +58,7 @@ pub(super) async fn admitted(
         Asked::Waiting { waiting, .. } => waiting,
     };
     metrics.waited[class.index()].increment(1);
+    trail.waits();
     // Counted when this future is dropped with its connection.
     let mut left = LeftQueue(Some(&metrics.left[class.index()]));
     let decision = waiting.await;
@@ -61,6 +67,7 @@ pub(super) async fn admitted(
         Ok(mut admitted) => {
             let waited = admitted.since().since(arrived);
             metrics.queue_seconds[class.index()].record(waited.as_secs_f64());
+            trail.passes(admitted.since());
             admitted.on_refusal(|| would_refuse(worker, product, class));
             Ok(admitted)
         }

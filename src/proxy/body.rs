@@ -2,14 +2,16 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::access_log::{Told, Trail};
 use super::exchange::Exchange;
 use super::patience::{BodyError, Patience, poll_watched};
 use super::watch::Resting;
@@ -17,7 +19,10 @@ use super::watch::Resting;
 /// What a client gets. Its connection rests when this is dropped.
 pub(crate) struct AnswerBody {
     kind: AnswerKind,
+    /// What we said by ourselves.
+    told: Option<Told>,
     resting: Option<Resting>,
+    trail: Trail,
 }
 
 enum AnswerKind {
@@ -30,6 +35,8 @@ enum AnswerKind {
 /// A backend's answer on its way to the client. It holds the seat to its end.
 struct Relay {
     incoming: Incoming,
+    /// Of the last piece, where it was too large to be given at once.
+    rest: Option<Bytes>,
     exchange: Option<Exchange>,
     patience: Patience,
 }
@@ -59,13 +66,25 @@ impl AnswerBody {
             return AnswerKind::Full(None).into();
         }
         let patience = Patience::new(idle, Some(end));
-        AnswerKind::Relay(Box::new(Relay { incoming, exchange: Some(exchange), patience })).into()
+        AnswerKind::Relay(Box::new(Relay { incoming, rest: None, exchange: Some(exchange), patience })).into()
     }
 
-    /// The connection rests when this body is dropped.
-    pub(crate) fn rests(&mut self, resting: Resting) {
-        resting.gives();
+    /// It is not a backend's answer but this.
+    pub(crate) fn tells(&mut self, told: Told) {
+        self.told = Some(told);
+    }
+
+    /// Whether we say something by ourselves.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// It goes to whoever has left this trail; the connection rests when it is dropped.
+    pub(crate) fn belongs_to(&mut self, resting: Resting, trail: Trail, status: StatusCode) {
+        trail.is_answered(status, self.told);
+        resting.gives(0);
         self.resting = Some(resting);
+        self.trail = trail;
     }
 
     /// Read it to its end, for nobody.
@@ -76,7 +95,7 @@ impl AnswerBody {
 
 impl From<AnswerKind> for AnswerBody {
     fn from(kind: AnswerKind) -> AnswerBody {
-        AnswerBody { kind, resting: None }
+        AnswerBody { kind, told: None, resting: None, trail: Trail::none() }
     }
 }
 
@@ -84,6 +103,9 @@ impl Drop for AnswerBody {
     /// The client has hung up. What may have changed something is carried to its end all the same; once, for
     /// when the worker itself ends, what it carries is dropped too.
     fn drop(&mut self) {
+        if !self.is_end_stream() {
+            self.trail.is_left_over(self.resting.as_ref().is_some_and(Resting::is_overdue));
+        }
         let AnswerKind::Relay(relay) = &mut self.kind else { return };
         if let Some(pool) = relay.exchange.as_mut().and_then(Exchange::carry_on) {
             let kind = std::mem::replace(&mut self.kind, AnswerKind::Full(None));
@@ -97,13 +119,23 @@ impl Body for AnswerBody {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let AnswerBody { kind, resting } = self.get_mut();
-        let polled = match kind {
-            AnswerKind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            AnswerKind::Relay(relay) => relay.poll(context),
+        let body = self.get_mut();
+        let most = body.resting.as_ref().map_or(usize::MAX, Resting::most_at_once);
+        let polled = match &mut body.kind {
+            AnswerKind::Full(bytes) => Poll::Ready(piece_of(bytes, most).map(|piece| Ok(Frame::data(piece)))),
+            AnswerKind::Relay(relay) => relay.poll_piece(most, context),
         };
-        if let Some(resting) = resting {
-            if polled.is_pending() { resting.awaits() } else { resting.gives() }
+        match (&polled, &body.resting) {
+            (Poll::Pending, Some(resting)) => resting.awaits(),
+            (Poll::Pending, None) => {}
+            (Poll::Ready(given), resting) => {
+                let data = given.as_ref().and_then(|given| given.as_ref().ok()?.data_ref());
+                let bytes = data.map_or(0, Bytes::len) as u64;
+                body.trail.leaves(bytes);
+                if let Some(resting) = resting {
+                    resting.gives(bytes);
+                }
+            }
         }
         polled
     }
@@ -111,19 +143,49 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             AnswerKind::Full(bytes) => bytes.is_none(),
-            AnswerKind::Relay(relay) => relay.exchange.is_none(),
+            AnswerKind::Relay(relay) => relay.exchange.is_none() && relay.rest.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             AnswerKind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            AnswerKind::Relay(relay) => relay.incoming.size_hint(),
+            AnswerKind::Relay(relay) => relay.size_hint(),
         }
     }
 }
 
+/// The first bytes of what there is, `most` of them; nothing is left when that was all.
+fn piece_of(bytes: &mut Option<Bytes>, most: usize) -> Option<Bytes> {
+    match bytes {
+        Some(all) if all.len() > most => Some(all.split_to(most)),
+        _ => bytes.take(),
+    }
+}
+
 impl Relay {
+    fn poll_piece(&mut self, most: usize, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.rest.is_none() {
+            match ready!(self.poll(context)) {
+                Some(Ok(frame)) if frame.data_ref().is_some_and(|data| data.len() > most) => {
+                    self.rest = frame.into_data().ok();
+                }
+                polled => return Poll::Ready(polled),
+            }
+        }
+        Poll::Ready(piece_of(&mut self.rest, most).map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (coming, rest) = (self.incoming.size_hint(), self.rest.as_ref().map_or(0, Bytes::len) as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(coming.lower() + rest);
+        if let Some(upper) = coming.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = poll_watched(&mut self.incoming, &mut self.patience, context);
         if let (Poll::Ready(Some(Ok(frame))), Some(exchange)) = (&polled, &mut self.exchange) {
@@ -132,7 +194,7 @@ impl Relay {
         match &polled {
             Poll::Pending => {}
             Poll::Ready(None) => self.end(Exchange::completed),
-            Poll::Ready(Some(Err(_))) => self.end(Exchange::broke),
+            Poll::Ready(Some(Err(error))) => self.end(|exchange| exchange.breaks_off(*error)),
             // The end is often known with the last piece; the seat need not wait to be asked again.
             Poll::Ready(Some(Ok(_))) if self.incoming.is_end_stream() => self.end(Exchange::completed),
             Poll::Ready(Some(Ok(_))) => {}

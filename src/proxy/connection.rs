@@ -13,14 +13,20 @@ use tokio::net::TcpStream;
 
 use super::headers::Peer;
 use super::ledger;
-use super::listener::{Entered, Open};
+use super::listener::{Counted, Entered};
 use super::opening::{self, Opened, Protocol};
 use super::sharing::Sharing;
 use super::transport::Transport;
 use super::watch::{Phase, Timer, Watch, Watched};
 use super::{Worker, http2, serve};
 
-pub(super) async fn connection(stream: TcpStream, peer: SocketAddr, watch: Rc<Watch>, entered: Entered, _open: Open) {
+pub(super) async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    watch: Rc<Watch>,
+    entered: Entered,
+    _counted: Counted,
+) {
     let worker = entered.worker();
     let mut held = worker.strain.hold(ledger::CLIENT);
     if worker.draining.get() {
@@ -28,7 +34,7 @@ pub(super) async fn connection(stream: TcpStream, peer: SocketAddr, watch: Rc<Wa
     }
     let mut timer = Timer::new(&worker.settings.listen.timeouts);
     let opened = in_time(&worker, &watch, &mut timer, opening::open(stream, peer, &worker)).await;
-    let Some(Ok(Opened { transport, address, protocol })) = opened else { return };
+    let Some(Ok(Opened { transport, address, protocol, neighbour: _neighbour })) = opened else { return };
     let trusted = worker.settings.listen.trusted.iter().any(|network| network.contains(&address));
     let secure = matches!(transport, Transport::Secure(_));
     if secure {

@@ -10,6 +10,7 @@ use http_body::Frame;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::access_log::Trail;
 use super::admit::Admitted;
 use super::body::AnswerBody;
 use super::fault::{Fault, Unanswered};
@@ -29,6 +30,7 @@ pub(crate) struct Exchange {
     carried: bool,
     /// Others wait for what this hears. Boxed: few requests have any.
     first: Option<Box<First>>,
+    trail: Trail,
 }
 
 /// The head of a backend's answer, and what is still under way.
@@ -40,10 +42,16 @@ pub(crate) struct Answered {
 }
 
 impl Exchange {
-    /// A request with this method is about to be sent.
-    pub(super) fn new(pool: Rc<Pool>, admitted: Admitted, method: &Method, first: Option<Box<First>>) -> Exchange {
-        let carried = is_carried(method, first.as_deref());
-        Exchange { pool, admitted: Some(admitted), connection: None, outcome: Outcome::Failed, carried, first }
+    /// This request is about to be sent.
+    pub(super) fn new(
+        pool: Rc<Pool>,
+        admitted: Admitted,
+        request: &Request<RequestBody>,
+        first: Option<Box<First>>,
+    ) -> Exchange {
+        let carried = is_carried(request.method(), first.as_deref());
+        let trail = request.body().trail().clone();
+        Exchange { pool, admitted: Some(admitted), connection: None, outcome: Outcome::Failed, carried, first, trail }
     }
 
     /// What is heard instead when it must not be sent after all, because betting on what it is for has stopped since it was let
@@ -60,6 +68,9 @@ impl Exchange {
     pub(super) fn over(&mut self, connection: Option<Borrowed>) {
         if let Some(first) = &mut self.first {
             first.is_sent(connection.is_some());
+        }
+        if let Some(connection) = &connection {
+            self.trail.is_sent_to(|| self.pool.name_of(connection.backend));
         }
         self.connection = connection;
     }
@@ -87,7 +98,9 @@ impl Exchange {
         if !matches!(status.as_u16(), 502..=504) {
             self.outcome = Outcome::Answered;
         }
-        self.pool.metrics.answered(status, self.pool.clock.now().since(started));
+        let now = self.pool.clock.now();
+        self.trail.hears(status, now);
+        self.pool.metrics.answered(status, now.since(started));
         if headers::has_two_lengths(response.headers()) {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;
@@ -98,6 +111,7 @@ impl Exchange {
     /// The answer has ended as it should.
     pub(crate) fn completed(&mut self) {
         let now = self.pool.clock.now();
+        self.trail.backend_is_done(now);
         if let Some(Borrowed { sender, backend, outstanding, .. }) = self.connection.take() {
             drop(outstanding);
             self.pool.put_back(backend, sender, now);
@@ -120,6 +134,12 @@ impl Exchange {
     /// There will be no answer. What the client hears comes back.
     pub(super) fn failed(&mut self, fault: Fault) -> Fault {
         self.first.as_mut().map_or(fault, |first| first.failed(fault))
+    }
+
+    /// The backend broke off within its answer.
+    pub(crate) fn breaks_off(&mut self, error: BodyError) {
+        self.trail.breaks_off(error);
+        self.broke();
     }
 
     /// The backend broke off before or within its answer.
@@ -147,7 +167,9 @@ impl Exchange {
     pub(super) fn end(&mut self, outcome: Outcome) {
         self.connection = None;
         if let Some(admitted) = self.admitted.take() {
-            admitted.finish(outcome, self.pool.clock.now());
+            let now = self.pool.clock.now();
+            self.trail.backend_is_done(now);
+            admitted.finish(outcome, now);
         }
     }
 }

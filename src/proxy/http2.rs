@@ -13,13 +13,14 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection::attend;
 use super::headers::Peer;
 use super::ledger::{self, Held};
-use super::settings::Http2Settings;
-use super::sharing::{Bounds, Stream};
+use super::patience::Pace;
+use super::settings::{ClientTimeouts, Http2Settings};
+use super::sharing::{Bounds, PIECE, Stream};
 use super::transport::Transport;
 use super::watch::{Timer, Watch, Watched};
 use super::{Worker, serve};
@@ -77,7 +78,7 @@ impl<F: Future + 'static> Executor<F> for Streams {
         tokio::task::spawn_local(Serving {
             exchange: stream,
             stream: Rc::new(Stream::default()),
-            patience: Patience { sleep: None, seen: 0, most: self.worker.settings.listen.timeouts.send },
+            patience: Patience::new(&self.worker.settings.listen.timeouts),
             _held: self.worker.strain.hold(ledger::STREAM),
             streams: self.clone(),
         });
@@ -105,12 +106,13 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// For a client that takes its answer.
+/// For a client that takes its answer: so long for each piece, and on the whole as for its bodies.
 struct Patience {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// What of the answer had been asked for when somebody last looked.
-    seen: u32,
-    most: Duration,
+    /// How much of the answer had been asked for when somebody last looked.
+    seen: u64,
+    each: Duration,
+    pace: Pace,
 }
 
 impl<F: Future> Future for Serving<F> {
@@ -124,6 +126,7 @@ impl<F: Future> Future for Serving<F> {
         }
         let stalled = this.patience.poll_lost(this.stream, context);
         if stalled.is_ready() {
+            this.stream.gives_up();
             this.streams.worker.metrics.too_slow.increment(1);
         }
         stalled
@@ -131,16 +134,30 @@ impl<F: Future> Future for Serving<F> {
 }
 
 impl Patience {
+    fn new(timeouts: &ClientTimeouts) -> Patience {
+        let a_piece = Duration::from_micros(PIECE * 1_000_000 / timeouts.least_rate);
+        Patience { sleep: None, seen: 0, each: timeouts.send.max(a_piece), pace: Pace::new(timeouts.least_rate) }
+    }
+
     fn poll_lost(&mut self, stream: &Stream, context: &mut Context<'_>) -> Poll<()> {
-        let Some(pieces) = stream.lies_unread() else {
-            self.sleep = None;
+        let Patience { sleep, seen, each, pace } = self;
+        let taken = stream.given() - *seen;
+        if !stream.lies_unread() {
+            if sleep.take().is_some() {
+                pace.comes(taken);
+                *seen += taken;
+            }
             return Poll::Pending;
-        };
-        let most = self.most;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(most)));
-        if std::mem::replace(&mut self.seen, pieces) != pieces {
-            sleep.as_mut().reset(Instant::now() + most);
         }
+        if let (Some(sleep), 0) = (&mut *sleep, taken) {
+            return sleep.as_mut().poll(context);
+        }
+        pace.comes(taken);
+        *seen += taken;
+        let now = Instant::now();
+        let due = now + pace.begins_to_wait(now, *each);
+        let sleep = sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        sleep.as_mut().reset(due);
         sleep.as_mut().poll(context)
     }
 }

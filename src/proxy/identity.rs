@@ -173,13 +173,18 @@ impl Hashes {
         Customer::Account(self.of(("owner", session.0)))
     }
 
-    fn address(&self, address: IpAddr, prefix: Prefix) -> Customer {
+    /// The number of an address, as far as it is looked at.
+    pub(super) fn neighbourhood(&self, address: IpAddr, prefix: Prefix) -> u64 {
         let leading = |bits: u128, of: u32, kept: u8| bits >> (of - u32::from(kept).min(of));
         let bits = match address {
             IpAddr::V4(v4) => leading(u128::from(v4.to_bits()), 32, prefix.v4),
             IpAddr::V6(v6) => leading(v6.to_bits(), 128, prefix.v6),
         };
-        Customer::Address(self.of((address.is_ipv4(), bits)))
+        self.of((address.is_ipv4(), bits))
+    }
+
+    fn address(&self, address: IpAddr, prefix: Prefix) -> Customer {
+        Customer::Address(self.neighbourhood(address, prefix))
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::Worker;
 use super::connection::connection;
 use super::descriptors;
+use super::neighbours::Neighbour;
 use super::settings::ListenSettings;
 use super::watch::Watch;
 
@@ -141,7 +142,12 @@ pub(crate) async fn accept_rest(listener: TcpListener, worker: &Rc<Worker>) {
 
 fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
     worker.metrics.accepted.increment(1);
-    let most = worker.settings.listen.connections.get() as usize;
+    let listen = &worker.settings.listen;
+    // Before anybody makes room for it. Whose one is that comes through a balancer is known when its header has been read.
+    let through_balancer = listen.is_balancer(&peer.ip().to_canonical());
+    let neighbour = if through_balancer { Ok(None) } else { worker.neighbour(peer.ip()) };
+    let Ok(neighbour) = neighbour else { return };
+    let most = listen.connections.get() as usize;
     let room = worker.has_room().then(|| Open::one_more(&worker.shared.open, most)).flatten();
     let Some(open) = room else { return worker.turn_away(stream) };
     // Only saves a wait for more to send; a connection without it works.
@@ -149,8 +155,11 @@ fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
     // Counted before its task has had a turn: a worker that goes down waits for it.
     let watch = Watch::new();
     let entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone() };
-    tokio::task::spawn_local(connection(stream, peer, watch, entered, open));
+    tokio::task::spawn_local(connection(stream, peer, watch, entered, (open, neighbour)));
 }
+
+/// What counts a connection while it is open: among all, and among those of its address.
+pub(super) type Counted = (Open, Option<Neighbour>);
 
 /// A connection in its worker's table, however it ends.
 pub(super) struct Entered {

@@ -9,6 +9,7 @@ pub mod clock;
 mod ledger;
 mod strain;
 mod room;
+mod neighbours;
 pub mod descriptors;
 pub mod listener;
 mod connection;
@@ -42,6 +43,8 @@ mod patience;
 mod headers;
 pub mod fault;
 mod answer;
+pub mod access_log;
+pub(crate) mod trace;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -76,6 +79,9 @@ async fn serve(
     // The connection rests again when the answer has been written.
     let resting = watch.busy();
     let (mut parts, incoming) = request.into_parts();
+    // Whoever lets go of it last ends it, and then there is a line in the access log.
+    let trail = worker.trail(&parts, &peer);
+    let id = worker.name(&mut parts.headers, &trail);
     let mut answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits, &peer) {
         Err(bad) => {
             watch.leave_unread();
@@ -83,19 +89,24 @@ async fn serve(
             worker.fault(Fault::BadRequest(bad), None, reader)
         }
         Ok(seen) => {
-            let body = RequestBody::new(incoming, &parts.headers, &worker, &watch);
+            let body = RequestBody::new(incoming, &parts.headers, &worker, &watch, &trail);
             let reader = worker.answers().reader(&seen.wishes, &parts);
             match worker.preflight(&parts, &seen, reader) {
                 Some(answer) => answer,
                 // 2  which product, class, customer, event
                 None => match worker.classify(&parts, seen, reader, &peer) {
                     Err(fault) => worker.fault(fault, None, reader),
-                    Ok(what) => handle(&worker, &peer, what, parts, body).await,
+                    Ok(what) => {
+                        trail.is(&what);
+                        handle(&worker, &peer, what, parts, body).await
+                    }
                 },
             }
         }
     };
-    answer.body_mut().rests(resting);
+    worker.tell_name(&mut answer, id);
+    let status = answer.status();
+    answer.body_mut().belongs_to(resting, trail, status);
     Ok(answer)
 }
 
@@ -109,6 +120,7 @@ async fn handle(
 ) -> Response<AnswerBody> {
     // 2b  what memory answers goes no further, and costs less than a no
     if let Some(answer) = reads::answer(worker, peer, what, &parts, body.is_empty()).await {
+        body.trail().is_from_memory();
         return answer;
     }
     let mut answer = go_on(worker, peer, what, parts, body).await;
@@ -150,13 +162,16 @@ async fn go_on(
     // 2½ what was asked for before is not sent again
     let first = match once::turn(worker, what, keyed, &body).await {
         Turn::Go(first) => first,
-        Turn::Told(answer) => return answer,
+        Turn::Told(answer) => {
+            body.trail().is_duplicate();
+            return answer;
+        }
     };
     // 2  and what only its body says: which event, what it costs
     let events = event::told(worker, &mut what, &parts, &body);
     let arrived = worker.clock.now();
     // 3-5  lifecycle, queue, limit: admission decides
-    let mut admitted = match admitted(worker, what, || ask::name(worker, &parts, &body), arrived).await {
+    let mut admitted = match admitted(worker, what, || ask::name(worker, &parts, &body), arrived, body.trail()).await {
         Ok(admitted) => admitted,
         Err(refused) => return once::refused(worker, what, keyed, first, refused),
     };

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpStream;
 
 use super::Worker;
+use super::neighbours::{Neighbour, TooMany};
 use super::proxy_header;
 use super::transport::{Socket, Transport};
 
@@ -14,6 +15,8 @@ pub(super) struct Opened {
     pub(super) transport: Transport,
     pub(super) address: IpAddr,
     pub(super) protocol: Protocol,
+    /// What counts it among those of the address that its header named.
+    pub(super) neighbour: Option<Neighbour>,
 }
 
 /// What requests are spoken in.
@@ -31,13 +34,18 @@ pub(super) async fn open(stream: TcpStream, peer: SocketAddr, worker: &Worker) -
     let mut socket = Socket::new(stream);
     let listen = &worker.settings.listen;
     let mut address = peer.ip().to_canonical();
-    if listen.proxy_protocol.iter().any(|network| network.contains(&address)) {
+    let mut neighbour = None;
+    if listen.is_balancer(&address) {
         let told = Box::pin(proxy_header::read(&mut socket)).await.inspect_err(|error| {
             if error.kind() == ErrorKind::InvalidData {
                 worker.metrics.proxy_header.increment(1);
             }
         })?;
-        address = told.unwrap_or(address);
+        // The balancer's own are not counted. Before the handshake, which is what a flood would cost most.
+        if let Some(told) = told {
+            neighbour = worker.neighbour(told).map_err(|TooMany| ErrorKind::QuotaExceeded)?;
+            address = told;
+        }
     }
     let (transport, protocol) = match &worker.shared.tls {
         // Boxed: a handshake is large and soon over, and its place would be kept for as long as the connection lasts.
@@ -47,7 +55,7 @@ pub(super) async fn open(stream: TcpStream, peer: SocketAddr, worker: &Worker) -
             (Transport::Clear(socket), protocol)
         }
     };
-    Ok(Opened { transport, address, protocol })
+    Ok(Opened { transport, address, protocol, neighbour })
 }
 
 async fn secure(tls: &super::tls::Tls, socket: Socket) -> io::Result<(Transport, Protocol)> {

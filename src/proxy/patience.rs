@@ -19,6 +19,8 @@ pub(crate) enum BodyError {
     Stalled,
     /// More than the bound.
     TooLarge,
+    /// The connection was closed before all had come that was announced.
+    Short,
     /// The connection broke, or broke HTTP.
     Broken,
 }
@@ -28,20 +30,58 @@ pub(crate) struct Patience {
     pub(crate) each: Duration,
     end: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
+    pace: Option<Pace>,
+}
+
+/// How slow the other side may be on the whole, while it is waited for.
+pub(crate) struct Pace {
+    least_rate: u64,
+    came: u64,
+    waited: Duration,
+    waits_since: Option<Instant>,
 }
 
 impl Patience {
     pub(crate) fn new(each: Duration, end: Option<Instant>) -> Patience {
-        Patience { each, end, sleep: None }
+        Patience { each, end, sleep: None, pace: None }
+    }
+
+    /// So long for each piece, and no longer for all of them than so many bytes a second take: a byte now and then is no
+    /// body. Time in which nobody waits for the other side is not its fault.
+    pub(crate) fn paced(each: Duration, least_rate: u64) -> Patience {
+        Patience { each, end: None, sleep: None, pace: Some(Pace::new(least_rate)) }
     }
 
     /// Ready when the other side has taken too long.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| {
-            let due = Instant::now() + self.each;
+            let now = Instant::now();
+            let due = now + self.pace.as_mut().map_or(self.each, |pace| pace.begins_to_wait(now, self.each));
             Box::pin(tokio::time::sleep_until(self.end.map_or(due, |end| end.min(due))))
         });
         sleep.as_mut().poll(context)
+    }
+}
+
+impl Pace {
+    /// No slower than so many bytes a second.
+    pub(crate) fn new(least_rate: u64) -> Pace {
+        Pace { least_rate, came: 0, waited: Duration::ZERO, waits_since: None }
+    }
+
+    /// How long it may take to the next piece.
+    pub(crate) fn begins_to_wait(&mut self, now: Instant, each: Duration) -> Duration {
+        self.waits_since = Some(now);
+        let earned = Duration::from_micros(self.came.saturating_mul(1_000_000) / self.least_rate);
+        (each + earned).saturating_sub(self.waited).min(each)
+    }
+
+    /// The other side has sent, or taken, so much.
+    pub(crate) fn comes(&mut self, bytes: u64) {
+        self.came += bytes;
+        if let Some(since) = self.waits_since.take() {
+            self.waited += since.elapsed();
+        }
     }
 }
 
@@ -53,7 +93,10 @@ pub(crate) fn poll_watched(
     match Pin::new(incoming).poll_frame(context) {
         Poll::Ready(frame) => {
             patience.sleep = None;
-            Poll::Ready(frame.map(|frame| frame.map_err(|_| BodyError::Broken)))
+            if let (Some(pace), Some(Ok(frame))) = (&mut patience.pace, &frame) {
+                pace.comes(frame.data_ref().map_or(0, Bytes::len) as u64);
+            }
+            Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::of(&error))))
         }
         Poll::Pending => {
             ready!(patience.poll(context));
@@ -62,11 +105,22 @@ pub(crate) fn poll_watched(
     }
 }
 
+impl BodyError {
+    /// What hyper says of a body that does not come whole.
+    fn of(error: &hyper::Error) -> BodyError {
+        let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        match cause.map(std::io::Error::kind) {
+            Some(std::io::ErrorKind::UnexpectedEof) => BodyError::Short,
+            _ => BodyError::Broken,
+        }
+    }
+}
+
 impl From<BodyError> for Fault {
     fn from(error: BodyError) -> Fault {
         match error {
             BodyError::TooLarge => Fault::BadRequest(BadRequest::LargeBody),
-            BodyError::Broken => Fault::BadRequest(BadRequest::Body),
+            BodyError::Broken | BodyError::Short => Fault::BadRequest(BadRequest::Body),
             BodyError::Stalled => Fault::ClientTimeout,
         }
     }
@@ -77,7 +131,7 @@ impl fmt::Display for BodyError {
         out.write_str(match self {
             BodyError::Stalled => "the body did not arrive in time",
             BodyError::TooLarge => "the body is larger than allowed",
-            BodyError::Broken => "the body broke off",
+            BodyError::Broken | BodyError::Short => "the body broke off",
         })
     }
 }

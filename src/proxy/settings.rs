@@ -1,6 +1,6 @@
 //! What steers the way of a request, as checked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
@@ -15,10 +15,12 @@ use crate::admission::{self, Class, ProductId};
 
 mod answers;
 mod listening;
+pub use super::access_log::settings::{AccessLogSettings, OneIn, Target};
 pub use super::identity::settings::{
     BoundBy, CustomerSource, KeySettings, MachineSettings, MachineToken, Prefix, SessionSettings, TokenPlace,
     TokenSettings,
 };
+pub use super::trace::settings::TraceSettings;
 pub use answers::{CorsSettings, Language, Link, Origins, PageSettings};
 pub use listening::{CertificateFiles, ClientCertificates, Http2Settings, TlsSettings, TlsVersion};
 
@@ -33,6 +35,10 @@ pub struct Settings {
     pub cors: Option<CorsSettings>,
     /// What people see who navigate to a refusal or a fault.
     pub pages: PageSettings,
+    /// Where a line for each request goes; `None` keeps none.
+    pub access_log: Option<AccessLogSettings>,
+    /// Which names requests get; `None` leaves them as they are.
+    pub trace: Option<TraceSettings>,
     /// What memory holds of answers to reads.
     pub cache: CacheSettings,
     /// Where a request's customer is looked for; the first that is present wins.
@@ -69,6 +75,8 @@ pub struct ListenSettings {
     pub workers: NonZeroU32,
     /// The most client connections at once; more are told that there is no room.
     pub connections: NonZeroU32,
+    /// The most of them from one address that is not trusted; more are closed at once. `None` counts none.
+    pub connections_per_address: Option<NonZeroU32>,
     /// Bytes that may be held for others: connections, and bodies of those who wait.
     pub memory: usize,
     /// Bounds on what a client may send.
@@ -84,6 +92,11 @@ pub struct ListenSettings {
 }
 
 impl ListenSettings {
+    /// Whether connections from there begin with a PROXY header.
+    pub fn is_balancer(&self, address: &IpAddr) -> bool {
+        self.proxy_protocol.iter().any(|network| network.contains(address))
+    }
+
     /// Bytes of memory that all connections would be accounted for, when that is more than may be held: then requests are
     /// refused for want of memory before there are as many connections as may be.
     pub fn memory_wanted(&self) -> Option<usize> {
@@ -118,6 +131,8 @@ pub struct ClientTimeouts {
     pub body: Duration,
     /// Between two pieces of an answer that the client reads.
     pub send: Duration,
+    /// Bytes a second that it must send of a body, and read of an answer, on the whole and beyond that; never none.
+    pub least_rate: u64,
 }
 
 /// One place where the event of a bet may stand.

@@ -28,8 +28,14 @@ pub(crate) struct Stream {
     answered: Cell<bool>,
     /// There is something of its answer, and nobody asks for more: the client has not made room for it.
     lies: Cell<bool>,
-    pieces: Cell<u32>,
+    /// Bytes of its answer that were asked for.
+    given: Cell<u64>,
+    overdue: Cell<bool>,
 }
+
+/// No more of an answer is given at once. How fast a client takes it is seen when it has taken a piece, and a backend's may
+/// be hundreds of KiB: too much to be asked for within `send_timeout` from who takes the least that it may.
+pub(crate) const PIECE: u64 = 16 << 10;
 
 impl Sharing {
     pub(crate) fn new(bounds: Bounds) -> Sharing {
@@ -71,18 +77,32 @@ impl Sharing {
 }
 
 impl Stream {
-    pub(super) fn gives(&self) {
+    pub(super) fn gives(&self, bytes: u64) {
         self.answered.set(true);
         self.lies.set(true);
-        self.pieces.set(self.pieces.get().wrapping_add(1));
+        self.given.update(|given| given + bytes);
     }
 
     pub(super) fn awaits(&self) {
         self.lies.set(false);
     }
 
-    /// How many pieces were given, when the last of them lies where the client should make room for it.
-    pub(crate) fn lies_unread(&self) -> Option<u32> {
-        self.lies.get().then(|| self.pieces.get())
+    /// Whether the last that was given lies where the client should make room for it.
+    pub(crate) fn lies_unread(&self) -> bool {
+        self.lies.get()
+    }
+
+    /// How much was given.
+    pub(crate) fn given(&self) -> u64 {
+        self.given.get()
+    }
+
+    /// The client has taken too long over it, so it ends here.
+    pub(crate) fn gives_up(&self) {
+        self.overdue.set(true);
+    }
+
+    pub(super) fn is_overdue(&self) -> bool {
+        self.overdue.get()
     }
 }

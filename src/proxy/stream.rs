@@ -3,10 +3,14 @@
 //! A backend that does not want an upload answers and closes while we still send. The next write fails, and
 //! hyper then gives up the exchange with the answer unread in its socket. So a failed write only ends what is
 //! sent: the rest goes nowhere, and reading tells how the exchange ended, with an answer or without.
+//!
+//! And a backend that talks without end must not be all that a worker listens to: hyper goes on as long as there is
+//! something to read, and reads interim answers (1xx) for nobody. So after a few reads in a row others have a turn. Without
+//! it a storm of early hints stopped every other customer of its worker until its own timeout.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
@@ -16,11 +20,18 @@ use tokio::net::TcpStream;
 pub(crate) struct BackendStream {
     io: TokioIo<TcpStream>,
     deaf: bool,
+    /// Reads since there was nothing to read.
+    in_a_row: u8,
+    /// Until others have had their turn.
+    pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
+
+/// So many reads of 64 KiB at most make a turn: 256 KiB, for which an answer of any size waits once.
+const A_TURN: u8 = 4;
 
 impl BackendStream {
     pub(crate) fn new(stream: TcpStream) -> BackendStream {
-        BackendStream { io: TokioIo::new(stream), deaf: false }
+        BackendStream { io: TokioIo::new(stream), deaf: false, in_a_row: 0, pause: None }
     }
 
     /// What a write came to, had the backend listened to all of its `length` bytes.
@@ -41,7 +52,14 @@ impl Read for BackendStream {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        if self.in_a_row == A_TURN {
+            // To be woken at once would not do: a worker runs what is ready dozens of times before it looks at its sockets.
+            ready!(self.pause.get_or_insert_with(|| Box::pin(tokio::task::yield_now())).as_mut().poll(context));
+            (self.pause, self.in_a_row) = (None, 0);
+        }
+        let polled = Pin::new(&mut self.io).poll_read(context, buffer);
+        self.in_a_row = if polled.is_ready() { self.in_a_row + 1 } else { 0 };
+        polled
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Socket {
     tcp: TcpStream,
     /// Read already, and next to be read again.
     ahead: Bytes,
+    /// Bytes written since somebody last asked.
+    written: u64,
 }
 
 /// How a client's bytes come. The clear one is not boxed: it is the way that pays for nothing but this choice.
@@ -24,7 +26,7 @@ pub(crate) enum Transport {
 
 impl Socket {
     pub(crate) fn new(tcp: TcpStream) -> Socket {
-        Socket { tcp, ahead: Bytes::new() }
+        Socket { tcp, ahead: Bytes::new(), written: 0 }
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
@@ -39,6 +41,18 @@ impl Socket {
     /// Throw away so many bytes of what lies ahead.
     pub(crate) fn skip(&mut self, bytes: usize) {
         self.ahead.advance(bytes);
+    }
+
+    /// Bytes written since this was last asked: below TLS, which takes more than the client does.
+    pub(crate) fn take_written(&mut self) -> u64 {
+        std::mem::take(&mut self.written)
+    }
+
+    fn wrote(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = polled {
+            self.written += bytes as u64;
+        }
+        polled
     }
 
     /// Read until `enough` knows what it wants to know of what lies ahead. All of it can be read again.
@@ -83,7 +97,8 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.tcp).poll_write(context, bytes);
+        self.wrote(polled)
     }
 
     fn poll_write_vectored(
@@ -91,7 +106,8 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(context, slices)
+        let polled = Pin::new(&mut self.tcp).poll_write_vectored(context, slices);
+        self.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -15,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::Worker;
+use super::access_log::Trail;
 use super::ledger::{self, Held};
 use super::patience::{BodyError, Patience, poll_watched};
 use super::strain::Keep;
@@ -22,7 +24,7 @@ use super::watch::Watch;
 use crate::admission::Refused;
 
 /// What a backend gets. Most requests have no body, and then this is nothing but a null pointer.
-pub(crate) struct RequestBody(Option<Box<Upload>>);
+pub(crate) struct RequestBody(Option<Box<Upload>>, Trail);
 
 struct Upload {
     /// What was read while the request waited.
@@ -36,6 +38,7 @@ struct Upload {
     /// The client sends it only when told to (`Expect`), and has not been told.
     unasked: bool,
     watch: Rc<Watch>,
+    trail: Trail,
 }
 
 /// How a request's body fared, for whoever has given the body away: hyper's error does not tell whether the
@@ -57,25 +60,38 @@ const MOST_SWALLOWED: u64 = 64 * 1024;
 impl RequestBody {
     /// Of a request of our own.
     pub(crate) fn none() -> RequestBody {
-        RequestBody(None)
+        RequestBody(None, Trail::none())
     }
 
     /// The body of a request with these headers.
-    pub(crate) fn new(incoming: Incoming, headers: &HeaderMap, worker: &Worker, watch: &Rc<Watch>) -> RequestBody {
+    pub(crate) fn new(
+        incoming: Incoming,
+        headers: &HeaderMap,
+        worker: &Worker,
+        watch: &Rc<Watch>,
+        trail: &Trail,
+    ) -> RequestBody {
         let listen = &worker.settings.listen;
         if incoming.is_end_stream() {
-            return RequestBody(None);
+            return RequestBody(None, trail.clone());
         }
-        RequestBody(Some(Box::new(Upload {
+        let upload = Upload {
             read: VecDeque::new(),
             rest: Some(incoming),
             held: worker.strain.hold(ledger::UPLOAD),
             left: listen.limits.body_bytes,
-            patience: Patience::new(listen.timeouts.body, None),
+            patience: Patience::paced(listen.timeouts.body, listen.timeouts.least_rate),
             fate: Fate(Some(Rc::default())),
             unasked: headers.contains_key(EXPECT),
             watch: watch.clone(),
-        })))
+            trail: trail.clone(),
+        };
+        RequestBody(Some(Box::new(upload)), trail.clone())
+    }
+
+    /// The trail of the request whose body it is.
+    pub(crate) fn trail(&self) -> &Trail {
+        &self.1
     }
 
     /// How this body fares, to be asked after it was given away.
@@ -155,6 +171,7 @@ impl Upload {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
             None | Some(Err(_)) => 0,
         };
+        self.trail.comes(bytes);
         if incoming.is_end_stream() || !matches!(polled, Some(Ok(_))) {
             self.rest = None;
         }
@@ -197,7 +214,8 @@ impl Drop for Upload {
         let Some(rest) = self.rest.take() else { return };
         let small = rest.size_hint().upper().is_none_or(|length| length <= MOST_SWALLOWED);
         if small && !self.unasked {
-            let patience = Patience::new(self.patience.each, None);
+            // Nobody has begun to wait: what came before counts, and so does what it took.
+            let patience = std::mem::replace(&mut self.patience, Patience::new(Duration::ZERO, None));
             tokio::task::spawn_local(swallow(rest, patience, self.watch.clone()));
         } else {
             self.watch.leave_unread();

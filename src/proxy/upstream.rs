@@ -142,6 +142,11 @@ impl Pool {
         &self.host
     }
 
+    /// What a backend is called in logs.
+    pub(super) fn name_of(&self, backend: usize) -> &str {
+        &self.standing.backends[backend].settings.name
+    }
+
     /// How long a backend may be silent within an answer.
     pub(crate) fn timeouts(&self) -> &BackendTimeouts {
         &self.timeouts
@@ -161,7 +166,7 @@ impl Pool {
         let end = by(self.timeouts.total);
         let head_by = by(self.timeouts.first_byte.min(self.timeouts.total));
         let upload = request.body().fate();
-        let mut exchange = Exchange::new(self.clone(), admitted, request.method(), first);
+        let mut exchange = Exchange::new(self.clone(), admitted, &request, first);
         let mut tries = Tries::default();
         let mut sent_before = false;
         loop {

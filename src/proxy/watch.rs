@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::settings::ClientTimeouts;
-use super::sharing::{Bounds, Sharing, Stream};
+use super::sharing::{Bounds, PIECE, Sharing, Stream};
 use super::transport::Transport;
 
 /// What a connection is doing. Flags only; the times are noted when the timer looks.
@@ -25,6 +25,10 @@ pub(crate) struct Watch {
     phase_since: Cell<Option<Instant>>,
     write_blocked: Cell<bool>,
     blocked_since: Cell<Option<Instant>>,
+    /// Bytes that the socket has taken since the timer last looked.
+    written: Cell<u64>,
+    /// How much longer the client has taken to read than it should.
+    behind: Cell<Duration>,
     /// The connection's task, to be woken when the proxy goes down.
     waker: Cell<Option<Waker>>,
     closing: Cell<bool>,
@@ -36,6 +40,8 @@ pub(crate) struct Watch {
     busy: Cell<u32>,
     /// Where several requests share the connection.
     sharing: OnceCell<Box<Sharing>>,
+    /// The client has taken too long over something.
+    overdue: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +77,15 @@ impl Watch {
             phase_since: Cell::new(Some(Instant::now())),
             write_blocked: Cell::new(false),
             blocked_since: Cell::new(None),
+            written: Cell::new(0),
+            behind: Cell::new(Duration::ZERO),
             waker: Cell::new(None),
             closing: Cell::new(false),
             leaving: Cell::new(false),
             unread: Cell::new(false),
             busy: Cell::new(0),
             sharing: OnceCell::new(),
+            overdue: Cell::new(false),
         })
     }
 
@@ -172,6 +181,8 @@ impl Watch {
     /// The client is told so.
     pub(crate) fn takes_leave(&self) {
         self.closing.set(true);
+        // What it has asked goes on.
+        self.overdue.set(false);
         if self.takes_no_more() && self.busy.get() == 0 {
             self.enter(Phase::Leaving);
         }
@@ -186,8 +197,8 @@ impl Watch {
         self.phase_since.set(None);
     }
 
-    /// Whether the client has taken too long over something.
-    fn is_overdue(&self, timeouts: &ClientTimeouts) -> bool {
+    /// Whether the client has taken too long over something; asked `every` so often.
+    fn is_overdue(&self, timeouts: &ClientTimeouts, every: Duration) -> bool {
         let now = Instant::now();
         let lasted = |since: &Cell<Option<Instant>>| {
             let from = since.get().unwrap_or(now);
@@ -200,15 +211,25 @@ impl Watch {
             Phase::Lingering | Phase::Leaving => lasted(&self.phase_since) >= LINGER,
             Phase::Busy => false,
         };
-        overdue || (self.write_blocked.get() && lasted(&self.blocked_since) >= timeouts.send)
+        let blocked = self.write_blocked.get();
+        let behind = self.falls_behind(if blocked { every } else { Duration::ZERO }, timeouts.least_rate);
+        overdue || behind >= timeouts.send || (blocked && lasted(&self.blocked_since) >= timeouts.send)
+    }
+
+    /// A client that takes a little now and then is never silent for long, and would hold a seat for hours. So the time in
+    /// which it lets us wait is paid for with what it takes, and nothing is saved up.
+    fn falls_behind(&self, waited: Duration, least_rate: u64) -> Duration {
+        let paid = Duration::from_micros(self.written.take().saturating_mul(1_000_000) / least_rate);
+        self.behind.set((self.behind.get() + waited).saturating_sub(paid));
+        self.behind.get()
     }
 }
 
 impl Resting {
-    /// The answer has been made, or a piece of it.
-    pub(crate) fn gives(&self) {
+    /// The answer has been made, or a piece of so many bytes of it.
+    pub(crate) fn gives(&self, bytes: u64) {
         if let Some(stream) = &self.stream {
-            stream.gives();
+            stream.gives(bytes);
             self.watch.progress();
         }
     }
@@ -218,6 +239,16 @@ impl Resting {
         if let Some(stream) = &self.stream {
             stream.awaits();
         }
+    }
+
+    /// How many bytes of the answer are given at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.stream.as_ref().map_or(usize::MAX, |_| PIECE as usize)
+    }
+
+    /// Whether it ends, with its connection or alone, because its client has taken too long.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.watch.overdue.get() || self.stream.as_ref().is_some_and(|stream| stream.is_overdue())
     }
 }
 
@@ -255,7 +286,8 @@ impl Timer {
         context: &mut Context<'_>,
     ) -> Poll<()> {
         while self.sleep.as_mut().poll(context).is_ready() {
-            if watch.is_overdue(timeouts) {
+            if watch.is_overdue(timeouts, self.every) {
+                watch.overdue.set(true);
                 return Poll::Ready(());
             }
             self.sleep.as_mut().reset(Instant::now() + self.every);
@@ -283,11 +315,15 @@ impl Watched {
         }
     }
 
-    fn wrote<T>(&self, polled: &Poll<io::Result<T>>) {
+    fn wrote<T>(&mut self, polled: &Poll<io::Result<T>>) {
+        let bytes = self.transport.socket().take_written();
+        let watch = &self.watch;
+        watch.written.update(|written| written + bytes);
         let blocked = polled.is_pending();
-        if blocked != self.watch.write_blocked.get() {
-            self.watch.write_blocked.set(blocked);
-            self.watch.blocked_since.set(None);
+        // Through TLS some may be taken of what was written before.
+        if bytes > 0 || blocked != watch.write_blocked.get() {
+            watch.write_blocked.set(blocked);
+            watch.blocked_since.set(None);
         }
     }
 }
@@ -331,7 +367,7 @@ impl AsyncWrite for Watched {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.transport).poll_flush(context);
         // In the clear there is nothing to flush; what TLS holds for a client that does not read blocks as a write does.
-        if polled.is_pending() {
+        if matches!(self.transport, Transport::Secure(_)) {
             self.wrote(&polled);
         }
         polled

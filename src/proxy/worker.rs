@@ -10,11 +10,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderName, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
+use super::access_log::{AccessLog, Book, Trail};
 use super::admit::Gate;
 use super::answer::{Answers, Pages, Reader};
 use super::body::AnswerBody;
@@ -27,6 +28,7 @@ use super::identity::Identity;
 use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
 use super::lookup;
+use super::neighbours::Neighbours;
 use super::once::{Bets, Keyed};
 use super::reads::Memory;
 use super::room::Room;
@@ -34,6 +36,7 @@ use super::settings::{CustomerSource, PoolSettings, Settings};
 use super::standing::Standing;
 use super::strain::Strain;
 use super::tls::Tls;
+use super::trace::Tracer;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
@@ -59,6 +62,8 @@ pub struct Shared {
     pub(crate) memory: Option<Arc<Memory>>,
     /// Where clients are spoken to in secret.
     pub tls: Option<Arc<Tls>>,
+    access_log: Option<Arc<AccessLog>>,
+    pub(crate) neighbours: Option<Arc<Neighbours>>,
     ledger: Arc<Ledger>,
     bets: Option<Arc<Bets>>,
     metrics: Arc<ProxyMetrics>,
@@ -78,6 +83,8 @@ pub(crate) struct Worker {
     pub(crate) identities: Vec<HeaderName>,
     pools: Vec<Rc<Pool>>,
     answers: Answers,
+    book: Option<Rc<Book>>,
+    tracer: Option<Tracer>,
 }
 
 /// The running workers.
@@ -98,6 +105,7 @@ impl Shared {
         gates: Vec<Arc<Gate>>,
         clock: Clock,
         hashes: Hashes,
+        access_log: Option<Arc<AccessLog>>,
         registry: &Registry,
     ) -> Shared {
         classify::settle_paths(&mut settings);
@@ -112,7 +120,9 @@ impl Shared {
             standings: settings.pools.iter().map(standing).collect(),
             gates,
             clock,
+            access_log,
             identity: Identity::new(&settings, hashes.clone(), clock, registry),
+            neighbours: Neighbours::new(&settings, hashes.clone()),
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
             bets: Bets::new(&settings.once, clock, OnceMetrics::new(registry, names())),
@@ -192,6 +202,9 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
     }
     let worker = Worker::new(shared, seed);
     tokio::task::spawn_local(watch_strain(worker.clone()));
+    if let Some(book) = worker.book.clone() {
+        tokio::task::spawn_local(async move { book.keep_handing_over().await });
+    }
     tokio::select! {
         () = listener::accept(&listener, &worker) => {}
         () = worker.expire_idle() => {}
@@ -207,6 +220,9 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
     };
     if tokio::time::timeout(worker.settings.listen.drain, drained).await.is_err() {
         let connections = worker.connections.len();
+        if let Some(book) = &worker.book {
+            book.cut();
+        }
         tracing::error!(connections, "the drain time is over: cutting what is still under way");
     }
 }
@@ -244,9 +260,29 @@ impl Worker {
             identities: settings.customer.iter().filter_map(identity).collect(),
             pools: settings.pools.iter().enumerate().map(pool).collect(),
             answers: Answers::new(&settings, shared.pages.clone()),
+            tracer: settings.trace.as_ref().map(Tracer::new),
+            book: Book::open(shared.access_log.as_ref(), &settings, shared.clock, seed as usize),
             settings,
             shared,
         })
+    }
+
+    /// The trail of a request that has come, if anybody follows it.
+    pub(crate) fn trail(&self, parts: &Parts, peer: &Peer) -> Trail {
+        self.book.as_ref().map_or_else(Trail::none, |book| book.begin(parts, peer))
+    }
+
+    /// Give the request with these headers its names, where that is ours to do. Its id comes back.
+    pub(crate) fn name(&self, headers: &mut HeaderMap, trail: &Trail) -> Option<HeaderValue> {
+        self.tracer.as_ref()?.name(headers, trail)
+    }
+
+    /// Who hears from us and not from a backend hears under which id to ask about it.
+    pub(crate) fn tell_name(&self, answer: &mut Response<AnswerBody>, id: Option<HeaderValue>) {
+        let Some(id) = id.filter(|_| answer.body().is_told()) else { return };
+        if let Some(header) = self.tracer.as_ref().and_then(Tracer::header) {
+            answer.headers_mut().insert(header.clone(), id);
+        }
     }
 
     pub(crate) fn classify(&self, parts: &Parts, seen: Seen, reader: Reader, peer: &Peer) -> Result<Classified, Fault> {

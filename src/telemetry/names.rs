@@ -65,6 +65,8 @@ table! {
         "Memory held for connections and for bodies of those who wait, as it is accounted for.";
     MEMORY_MOST = "sluss_proxy_memory_limit_bytes", Gauge, [],
         "Memory that may be held for them.";
+    ACCESS_LOG_LINES = "sluss_proxy_access_log_lines_total", Counter, ["fate"],
+        "Lines of the access log: written, dropped because the disk or pipe does not keep up (no_room), or not written for an error (failed).";
     TOKENS = "sluss_proxy_tokens_total", Counter, ["verdict"],
         "Signed tokens of customers: remembered, verified, or why they do not count.";
     SESSIONS_BOUND = "sluss_proxy_sessions_bound_total", Counter, [],

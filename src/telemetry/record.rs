@@ -29,6 +29,8 @@ pub struct ProxyMetrics {
     pub accepted: Counter,
     /// Connections closed because there were too many.
     pub too_many: Counter,
+    /// Connections closed because there were too many from their address.
+    pub too_many_from_one: Counter,
     /// Connections closed because the client was too slow.
     pub too_slow: Counter,
     /// Connections closed because their clients said much of which nothing came.
@@ -144,6 +146,17 @@ pub struct SessionMetrics {
     sessions: Gauge,
 }
 
+/// What is counted of the access log.
+#[derive(Clone)]
+pub struct AccessLogMetrics {
+    /// Lines that were written.
+    pub written: Counter,
+    /// Lines that were dropped, because what was written before has not been taken yet.
+    pub no_room: Counter,
+    /// Lines that were lost for an error.
+    pub failed: Counter,
+}
+
 /// What is counted of one machine.
 pub struct MachineMetrics {
     arrivals: Counter,
@@ -170,6 +183,7 @@ impl ProxyMetrics {
             connections: registry.gauge(names::CONNECTIONS, &[]),
             accepted: registry.counter(names::CONNECTIONS_ACCEPTED, &[]),
             too_many: closed("too_many"),
+            too_many_from_one: closed("too_many_from_one"),
             too_slow: closed("too_slow"),
             floods: closed("flood"),
             proxy_header: closed("proxy_header"),
@@ -278,6 +292,14 @@ impl TlsMetrics {
     /// The first certificate runs out then.
     pub fn ends(&self, end: Option<jiff::Timestamp>) {
         self.end.set(end.map_or(f64::NAN, |end| end.as_second() as f64));
+    }
+}
+
+impl AccessLogMetrics {
+    /// Handles for all lines.
+    pub fn new(registry: &Registry) -> AccessLogMetrics {
+        let lines = |fate| registry.counter(names::ACCESS_LOG_LINES, &[fate]);
+        AccessLogMetrics { written: lines("written"), no_room: lines("no_room"), failed: lines("failed") }
     }
 }
 

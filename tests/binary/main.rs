@@ -198,3 +198,20 @@ fn what_cannot_be_done_is_said_and_told_by_the_exit_code() {
     assert!(said.contains("nothing was changed"), "{said}");
     sluss_fails(&["park", "horse-racing", "--admin", &running.admin], 2);
 }
+
+#[test]
+fn an_access_log_on_the_standard_output_has_every_line_when_it_has_gone_down() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend = slow_backend(Duration::ZERO);
+    let (config, output) = (config(folder.path(), &backend, ""), folder.path().join("output"));
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    std::fs::write(&config, text.replace("[admin]", "[access_log]\nto = \"stdout\"\n[admin]")).expect("a disk");
+    let running = Sluss::start_into(&output, &config);
+    for _ in 0..5 {
+        get(&running.address, "/horse/odds").expect("an answer");
+    }
+    assert!(running.terminate().success());
+    let said = std::fs::read_to_string(&output).expect("the output");
+    let lines = said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line of JSON"));
+    assert_eq!(lines.filter(|line| line["ended"] == "answered" && line["path"] == "/horse/odds").count(), 5, "{said}");
+}

@@ -59,6 +59,15 @@ impl Sluss {
         )
     }
 
+    /// The same, with its standard output in this file.
+    #[track_caller]
+    pub(crate) fn start_into(output: &Path, config: &Path) -> Sluss {
+        let run = "exec \"$0\" run --config \"$1\" > \"$2\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", run, env!("CARGO_BIN_EXE_sluss")]).arg(config).arg(output).env_remove("RUST_LOG");
+        Sluss::ready(&mut command)
+    }
+
     /// The same, with so many file descriptors at most.
     #[track_caller]
     pub(crate) fn start_with(descriptors: u32, config: &Path) -> Sluss {

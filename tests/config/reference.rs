@@ -79,6 +79,8 @@ fn configuration(value: &dyn Fn(&str, &str) -> Option<String>) -> String {
         section("", "", &one),
         section("[listen]", "listen", &one),
         section("[admin]", "admin", &one),
+        section("[access_log]", "access_log", &one),
+        section("[trace]", "trace", &one),
         section("[cache]", "cache", &one),
         section("[customer]", "customer", &one),
         section("[event]", "event", &one),
@@ -93,6 +95,7 @@ fn configuration(value: &dyn Fn(&str, &str) -> Option<String>) -> String {
 
 fn least(section: &str, name: &str) -> Option<String> {
     let value = match (section, name) {
+        ("access_log", "to") => "\"access.log\"",
         ("cors", "origins") => "[\"https://www.example.com\"]",
         ("product", "name") => "\"horse-racing\"",
         ("product", "match") => "[{ path = \"/horse/\" }]",

@@ -30,6 +30,7 @@ mod balance;
 mod outage;
 mod hints;
 mod broken_answers;
+mod fault_table;
 mod bets;
 mod kept_bets;
 mod lost_bets;
@@ -48,6 +49,9 @@ mod reads;
 mod admin;
 mod journal;
 mod drain;
+mod access_log;
+mod trace;
+mod neighbours;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

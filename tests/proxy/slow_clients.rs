@@ -144,3 +144,79 @@ fn clients_that_drip_their_bodies_hold_no_seat_and_starve_nobody() {
     assert_eq!(proxy.product("horse-racing").in_flight, 0);
     assert!(backend.requests().iter().all(|request| request.body.is_empty()));
 }
+
+/// Sends `body` with pauses, a piece each; what the proxy says in the end.
+fn drips(proxy: &Proxy, pieces: usize, piece: &[u8], pause: Duration) -> super::wire::Message {
+    let mut client = proxy.client();
+    let length = pieces * piece.len();
+    client.say(format!("POST /horse/bets HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n\r\n"));
+    let (mut twin, piece) = (client.wire().twin(), piece.to_vec());
+    let drip = std::thread::spawn(move || {
+        for _ in 0..pieces {
+            if twin.say(&piece).is_err() {
+                return;
+            }
+            std::thread::sleep(pause);
+        }
+    });
+    let answer = client.answer();
+    drop(client);
+    drip.join().unwrap();
+    answer
+}
+
+#[test]
+fn a_body_that_drips_is_given_up_although_something_comes_all_the_time() {
+    let backend = Backend::answering(OK);
+    let proxy = impatient(&backend, "body_timeout = \"1s\"\nleast_rate = \"1KiB\"", ONE_AT_A_TIME);
+    let began = std::time::Instant::now();
+    let answer = drips(&proxy, 3000, b"a", Duration::from_millis(20));
+    assert_eq!((answer.status(), answer.json()["fault"].as_str()), (408, Some("client_timeout")));
+    // And not when it has had a seat for all of `first_byte_timeout`.
+    assert!(began.elapsed() < Duration::from_secs(15), "after {:?}", began.elapsed());
+    // Three seconds for what may take seven.
+    let answer = drips(&proxy, 30, &[b'a'; 200], Duration::from_millis(100));
+    assert_eq!(answer.status(), 200);
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
+fn a_client_does_not_answer_for_a_backend_that_is_slow_to_read() {
+    let backend = Backend::new(|connection| {
+        connection.head()?;
+        std::thread::sleep(Duration::from_secs(3));
+        for _ in 0..20_000_000 / 1000 {
+            connection.wire().exactly(1000)?;
+        }
+        connection.say(OK)
+    });
+    let listen = "body_timeout = \"1s\"\nleast_rate = \"64MiB\"\nbody_bytes = \"64MiB\"";
+    let proxy = impatient(&backend, listen, "");
+    let mut client = proxy.client();
+    client.say("POST /horse/film HTTP/1.1\r\nhost: h\r\ncontent-length: 20000000\r\n\r\n");
+    let mut twin = client.wire().twin();
+    let sending = std::thread::spawn(move || twin.say(&vec![7; 20_000_000]));
+    assert_eq!(client.answer().status(), 200);
+    sending.join().unwrap().expect("all of it is read");
+}
+
+#[test]
+fn a_client_that_sips_its_answer_is_closed_although_it_is_never_silent_for_long() {
+    let backend = Backend::new(|connection| {
+        connection.request()?;
+        connection.say("HTTP/1.1 200 OK\r\ncontent-length: 200000000\r\n\r\n")?;
+        connection.say(vec![7; 200_000_000])
+    });
+    let proxy = impatient(&backend, "send_timeout = \"2s\"\nleast_rate = \"1024MiB\"", ONE_AT_A_TIME);
+    let mut client = proxy.client();
+    client.say(get("/horse/film"));
+    // Some 20 MB a second: ten seconds for all of it, and hardly a tenth of one without a byte.
+    let mut taken = 0;
+    while client.wire().exactly(200_000).is_ok() {
+        taken += 200_000;
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(taken < 199_000_000, "{taken} bytes were taken");
+    proxy.until_in_flight(0);
+    assert_eq!(proxy.metric(TOO_SLOW), 1.0);
+}

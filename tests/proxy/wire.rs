@@ -118,6 +118,14 @@ impl Wire {
         Wire { stream: self.stream.try_clone().expect("a descriptor"), tls: None, held: Vec::new() }
     }
 
+    /// What could be read now, without waiting: some bytes, or why not.
+    pub fn peek(&self) -> Result<usize, ErrorKind> {
+        self.stream.set_nonblocking(true).expect("a connected socket");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("a connected socket");
+        peeked.map_err(|error| error.kind())
+    }
+
     /// No more will be said from this end.
     pub fn finish(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)

@@ -20,6 +20,7 @@ use super::memory::{Answer, Landing, Memory, News};
 use super::rules::{self, Judged, TELLING, VARYING};
 use crate::admission::reads::{Kept, Life};
 use crate::admission::{Refusal, Timestamp};
+use crate::proxy::access_log::Trail;
 use crate::proxy::ask::admitted;
 use crate::proxy::body::AnswerBody;
 use crate::proxy::exchange::Answered;
@@ -38,13 +39,17 @@ pub(super) fn begin(read: &Read<'_>, landing: Landing) {
     }
     let pool = worker.pool(what.product);
     let head = head(read);
+    let asked_with = head.headers.clone();
+    let mut request = receive::to_backend(head, what.seen, RequestBody::none(), peer, &worker.identities, pool.host());
+    // It is nobody's, so its names are its own.
+    worker.name(request.headers_mut(), &Trail::none());
     let fetch = Fetch {
         worker: worker.clone(),
         memory: memory.clone(),
         rule: read.wanted.rule.clone(),
         what,
-        asked_with: head.headers.clone(),
-        request: receive::to_backend(head, what.seen, RequestBody::none(), peer, &worker.identities, pool.host()),
+        asked_with,
+        request,
     };
     debug_assert!(matches!(parts.method, Method::GET), "one who wants no body does not lead");
     pool.carry(async move { landing.land(fetch.news().await) });
@@ -77,7 +82,7 @@ struct Fetch {
 impl Fetch {
     async fn news(self) -> News {
         let Fetch { worker, memory, rule, what, asked_with, request } = self;
-        let admitted = match admitted(&worker, what, || 0, worker.clock.now()).await {
+        let admitted = match admitted(&worker, what, || 0, worker.clock.now(), request.body().trail()).await {
             Ok(admitted) => admitted,
             // That is about who leads; those who follow have not had too much.
             Err(refused) if refused.refusal == Refusal::OverCustomerShare => return News::Again,
@@ -103,7 +108,7 @@ impl Fetch {
             Ok(Some(answer)) => News::Passing(Arc::new(answer)),
             Ok(None) => News::Personal,
             Err(BodyError::Stalled) => News::Fault(Fault::NoAnswer(idle)),
-            Err(BodyError::TooLarge | BodyError::Broken) => News::Fault(Fault::BrokenAnswer),
+            Err(BodyError::TooLarge | BodyError::Broken | BodyError::Short) => News::Fault(Fault::BrokenAnswer),
         }
     }
 }

@@ -153,6 +153,7 @@ fn office(
             for gate in &control.shared.gates {
                 tokio::spawn(gate.clone().keep_awake());
             }
+            control.shared.look_after_backends();
             tokio::spawn(write_log(to_log, control.clone()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::follow_the_wall_clock));

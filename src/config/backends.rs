@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -11,10 +12,10 @@ use crate::proxy::settings::{BackendSettings, BackendTimeouts, ListenSettings, P
 
 use super::check::{Check, Span};
 use super::error::shown;
-use super::file::{List, Opt, Product};
-use super::limits;
+use super::file::{self, List, Opt, Product, TextOr};
 use super::products::{Draft, FIRST_BYTE_TIMEOUT, who};
 use super::settings::AdminSettings;
+use super::{limits, standing};
 
 /// A backend and where it is written.
 #[derive(Clone, Debug)]
@@ -32,17 +33,22 @@ pub(super) struct Pool {
 }
 
 /// The backends of one product.
-pub(super) fn check(check: &mut Check<'_>, who: &str, at: &Span, written: &List<String>) -> Vec<Backend> {
+pub(super) fn check(
+    check: &mut Check<'_>,
+    who: &str,
+    at: &Span,
+    written: &List<TextOr<file::Backend>>,
+) -> Vec<Backend> {
     if written.is_none() {
         check.missing(at.clone(), who, "product.backends");
     }
     let mut backends: Vec<Backend> = Vec::new();
-    for text in check.list("product.backends", written).iter().take(MOST_BACKENDS) {
-        let Some(settings) = backend(check, text) else { continue };
+    for one in check.list("product.backends", written).iter().take(MOST_BACKENDS) {
+        let Some((settings, at)) = weighted(check, one) else { continue };
         if backends.iter().any(|other| other.settings.address == settings.address) {
-            check.wrong(text.span(), format!("{} is in this list twice", settings.name), "take one of them out");
+            check.wrong(at.clone(), format!("{} is in this list twice", settings.name), "take one of them out");
         }
-        backends.push(Backend { settings, at: text.span() });
+        backends.push(Backend { settings, at });
     }
     if let Some(first) = check.list("product.backends", written).get(MOST_BACKENDS) {
         check.wrong(first.span(), "this is one backend too many", format!("a pool takes at most {MOST_BACKENDS}"));
@@ -50,7 +56,25 @@ pub(super) fn check(check: &mut Check<'_>, who: &str, at: &Span, written: &List<
     backends
 }
 
-fn backend(check: &mut Check<'_>, written: &Spanned<String>) -> Option<BackendSettings> {
+/// A backend, with its weight if one is written, and where its address stands.
+fn weighted(check: &mut Check<'_>, written: &Spanned<TextOr<file::Backend>>) -> Option<(BackendSettings, Span)> {
+    match written.get_ref() {
+        TextOr::Text(text) => {
+            let text = Spanned::new(written.span(), text.clone());
+            Some((backend(check, &text, 1)?, text.span()))
+        }
+        TextOr::Table(table) => {
+            let weight = check.given_count("weight", &table.weight, MOST_WEIGHT).map_or(1, NonZeroU32::get);
+            let Some(url) = &table.url else {
+                check.missing(written.span(), "this backend", "product.backends.url");
+                return None;
+            };
+            Some((backend(check, url, weight)?, url.span()))
+        }
+    }
+}
+
+fn backend(check: &mut Check<'_>, written: &Spanned<String>, weight: u32) -> Option<BackendSettings> {
     let (host, port) = match split_url(written.get_ref()) {
         Ok(parts) => parts,
         Err((what, help)) => {
@@ -66,7 +90,7 @@ fn backend(check: &mut Check<'_>, written: &Spanned<String>) -> Option<BackendSe
         let what = format!("nobody can be reached at {}", address.ip());
         check.wrong(written.span(), what, format!("on this machine, write \"http://127.0.0.1:{port}\""));
     }
-    Some(BackendSettings { name: format!("{host}:{port}"), address })
+    Some(BackendSettings { name: format!("{host}:{port}"), address, weight })
 }
 
 fn resolve(check: &mut Check<'_>, written: &Spanned<String>, host: &str, port: u16) -> Option<SocketAddr> {
@@ -157,6 +181,17 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
     });
     let retry_at = |product: &Product| product.retry_budget.as_ref().map(Spanned::span);
     let retry_budget = agreed(check, "retry_budget", &products, retry_at, retry_budget);
+    let policy_at = |product: &Product| product.balance.as_ref().map(Spanned::span);
+    let policy = agreed(check, "balance", &products, policy_at, standing::policy);
+    let slow_start_at = |product: &Product| product.slow_start.as_ref().map(Spanned::span);
+    let slow_start = agreed(check, "slow_start", &products, slow_start_at, |check, product| {
+        check.given_duration("slow_start", &product.slow_start)
+    });
+    let health_at = |product: &Product| product.health.as_ref().map(Spanned::span);
+    let health = agreed(check, "health", &products, health_at, standing::health);
+    let outliers_at = |product: &Product| product.outliers.as_ref().map(Spanned::span);
+    let outliers = agreed(check, "outliers", &products, outliers_at, standing::outliers);
+    same_weights(check, &products);
     let settings = PoolSettings {
         name: products[0].name.clone(),
         backends: products[0].backends.iter().map(|backend| backend.settings.clone()).collect(),
@@ -166,8 +201,30 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
         domain: 0,
         resource: 0,
         hints: Vec::new(),
+        policy: policy.unwrap_or_default(),
+        health,
+        outliers,
+        slow_start,
     };
     Pool { settings, limit: limits::settings(limit), members }
+}
+
+/// A backend of a pool has one weight, whichever product sends something there.
+fn same_weights(check: &mut Check<'_>, products: &[&Draft<'_>]) {
+    let [first, others @ ..] = products else { return };
+    for (other, backend) in others.iter().flat_map(|other| other.backends.iter().map(move |backend| (other, backend))) {
+        let same = |known: &&Backend| known.settings.address == backend.settings.address;
+        let Some(known) = first.backends.iter().find(same) else { continue };
+        if known.settings.weight != backend.settings.weight {
+            let (name, line) = (&backend.settings.name, check.line(&known.at));
+            let what = format!("the weight of {name} differs from that in {} (line {line})", who(&first.name));
+            check.wrong(
+                backend.at.clone(),
+                what,
+                format!("{} shares that pool: write the same in both", who(&other.name)),
+            );
+        }
+    }
 }
 
 fn retry_budget(check: &mut Check<'_>, product: &Product) -> Option<u32> {
@@ -241,3 +298,5 @@ const IDLE_CONNECTIONS: usize = 64;
 /// In per cent.
 const RETRY_BUDGET: u32 = 10;
 const MOST_BACKENDS: usize = 256;
+/// A share beside others; more than a hundred to one is a drain.
+pub(crate) const MOST_WEIGHT: u32 = 100;

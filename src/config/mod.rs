@@ -27,6 +27,7 @@ pub(crate) mod products;
 pub(crate) mod names;
 pub(crate) mod limits;
 mod backends;
+mod standing;
 pub(crate) mod budgets;
 pub(crate) mod passes;
 mod domains;

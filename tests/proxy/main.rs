@@ -20,6 +20,8 @@ mod slow_clients;
 mod leaving;
 mod backend_faults;
 mod balance;
+mod health;
+mod outliers;
 mod outage;
 mod hints;
 mod broken_answers;

@@ -6,6 +6,7 @@ mod calendar;
 pub mod schedule;
 pub mod events;
 pub mod orders;
+pub mod backends;
 pub mod status;
 pub mod sample;
 pub mod server;

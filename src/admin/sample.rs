@@ -38,6 +38,14 @@ impl Control {
         for standing in &self.shared.standings {
             let panic = self.registry.gauge(names::UPSTREAM_PANIC, &[standing.pool()]);
             panic.set(f64::from(u8::from(standing.is_pardoning())));
+            for name in standing.departed().iter() {
+                for metric in [names::UPSTREAM_OUTSTANDING, names::UPSTREAM_ASIDE, names::UPSTREAM_WEIGHT] {
+                    self.registry.gauge(metric, &[name]).set(0.0);
+                }
+                for state in Presence::ALL {
+                    self.registry.gauge(names::UPSTREAM_STATE, &[name, state.name()]).set(0.0);
+                }
+            }
             for backend in standing.backends().iter() {
                 let (name, presence) = (backend.settings.name.as_str(), standing.presence(backend));
                 let set = |metric, value| self.registry.gauge(metric, &[name]).set(value);

@@ -94,6 +94,9 @@ pub struct BackendStatus {
     /// Its share beside others.
     #[serde(default)]
     pub weight: u32,
+    /// The last order about it, with who and why.
+    #[serde(default)]
+    pub last_order: Option<String>,
 }
 
 /// One event.
@@ -199,6 +202,7 @@ impl Control {
                     pool: standing.pool().to_owned(),
                     state: presence.name().into(),
                     weight: backend.weight(),
+                    last_order: self.last_order(&backend.settings.name),
                 }
             };
             statuses.extend(standing.backends().iter().map(status));

@@ -62,9 +62,10 @@ pub(super) fn status(status: &Status) -> String {
             state => state,
         };
         let (weight, outstanding) = (backend.weight.to_string(), backend.outstanding.to_string());
-        vec![backend.name.clone(), backend.pool.clone(), weight, outstanding, state.to_owned()]
+        let last = backend.last_order.clone().unwrap_or_default();
+        vec![backend.name.clone(), backend.pool.clone(), weight, outstanding, state.to_owned(), last]
     });
-    table(&mut out, &["backend", "pool", "weight", "outstanding", "state"], 2..4, rows);
+    table(&mut out, &["backend", "pool", "weight", "outstanding", "state", "last order"], 2..4, rows);
     if !status.events.is_empty() {
         line(&mut out, events(&status.events).trim_end());
     }

@@ -105,7 +105,7 @@ fn resolve(check: &mut Check<'_>, written: &Spanned<String>, host: &str, port: u
 }
 
 /// Host and port of `http://host:port`, or what is wrong with it.
-fn split_url(url: &str) -> Result<(&str, u16), (&'static str, String)> {
+pub(crate) fn split_url(url: &str) -> Result<(&str, u16), (&'static str, String)> {
     if url.starts_with("https://") {
         let help = "write \"http://...\", or put something that speaks TLS, such as stunnel, between the two";
         return Err(("asks for TLS to the backend, which Sluss cannot do yet", help.to_owned()));
@@ -285,8 +285,7 @@ pub(super) fn no_loops(check: &mut Check<'_>, drafts: &[Draft<'_>], listen: &Lis
     for backend in drafts.iter().flat_map(|draft| &draft.backends) {
         for (own, whom) in [(listen.address, "clients"), (admin.address, "operators")] {
             let address = backend.settings.address;
-            let same_host = own.ip() == address.ip() || (own.ip().is_unspecified() && address.ip().is_loopback());
-            if own.port() == address.port() && same_host {
+            if is_own(own, address) {
                 let what = format!("{} is Sluss itself, where it listens for {whom}", backend.settings.name);
                 check.wrong(backend.at.clone(), what, "write the address of the backend behind it");
             }
@@ -294,9 +293,15 @@ pub(super) fn no_loops(check: &mut Check<'_>, drafts: &[Draft<'_>], listen: &Lis
     }
 }
 
+/// Whether whoever connects to `address` reaches who listens at `own`, as far as can be seen from here.
+pub(crate) fn is_own(own: SocketAddr, address: SocketAddr) -> bool {
+    let same_host = own.ip() == address.ip() || (own.ip().is_unspecified() && address.ip().is_loopback());
+    own.port() == address.port() && same_host
+}
+
 const IDLE_CONNECTIONS: usize = 64;
 /// In per cent.
 const RETRY_BUDGET: u32 = 10;
-const MOST_BACKENDS: usize = 256;
+pub(crate) const MOST_BACKENDS: usize = 256;
 /// A share beside others; more than a hundred to one is a drain.
 pub(crate) const MOST_WEIGHT: u32 = 100;

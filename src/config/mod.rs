@@ -26,7 +26,7 @@ mod rules;
 pub(crate) mod products;
 pub(crate) mod names;
 pub(crate) mod limits;
-mod backends;
+pub(crate) mod backends;
 mod standing;
 pub(crate) mod budgets;
 pub(crate) mod passes;

@@ -368,8 +368,8 @@ impl Backend {
         !condition.drained && !self.is_gone() && !condition.is_closed()
     }
 
-    /// Whether it is in use, sound or not.
-    pub(super) fn is_in_use(&self) -> bool {
+    /// Whether no person has taken it out of use.
+    pub(crate) fn is_in_use(&self) -> bool {
         !self.condition().drained
     }
 

@@ -25,7 +25,7 @@ mod once;
 mod lookup;
 pub(crate) mod backend;
 mod balance;
-mod standing;
+pub(crate) mod standing;
 mod health;
 mod upload;
 mod upstream;

@@ -9,6 +9,7 @@
 //! request comes, and no customer is the one to find out.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,9 +36,11 @@ pub(crate) struct Standing {
     roll: Mutex<Arc<[Arc<Backend>]>>,
     /// What admission and the log were told last.
     told: Mutex<Told>,
+    /// Names of those that have left, for whoever shows what is.
+    departed: Mutex<Vec<String>>,
     /// As many as were configured: more are no reason to let more through before that has been found out.
     configured: u32,
-    pub(super) settings: PoolSettings,
+    pub(crate) settings: PoolSettings,
     gate: Arc<Gate>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<UpstreamMetrics>,
@@ -69,6 +72,7 @@ impl Standing {
             generation: AtomicU64::new(0),
             roll: Mutex::new(backends),
             told: Mutex::new(Told { part: (whole, whole), there: (all, all), pardoned: false }),
+            departed: Mutex::default(),
             configured: all,
             settings: pool.clone(),
             gate,
@@ -259,6 +263,69 @@ impl Standing {
     /// Count anew, and tell admission.
     pub(super) fn tell(&self) {
         self.gate.with(|domain, now| self.count(domain, now));
+    }
+
+    /// The backend of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<Arc<Backend>> {
+        self.backends().iter().find(|backend| backend.settings.name == name).cloned()
+    }
+
+    /// The backend at this address.
+    pub(crate) fn at(&self, address: SocketAddr) -> Option<Arc<Backend>> {
+        self.backends().iter().find(|backend| backend.settings.address == address).cloned()
+    }
+
+    /// One more belongs to the pool, whole from the start: for a proxy that comes up.
+    pub(crate) fn enrol(&self, settings: BackendSettings) {
+        let checks = self.settings.health.as_ref().map(checks);
+        self.change(|backends| backends.push(Arc::new(Backend::new(settings, checks))));
+    }
+
+    /// One more belongs to the pool from now on, and is looked after from the runtime this is called on.
+    pub(crate) fn add(self: &Arc<Self>, settings: BackendSettings) {
+        let health = self.settings.health.as_ref();
+        let checks = health.map(|health| Checks::unproven(health.fall, health.rise));
+        let backend = Arc::new(Backend::newcomer(settings, checks));
+        self.look_after_one(&backend);
+        self.departed().retain(|name| *name != backend.settings.name);
+        self.change(|backends| backends.push(backend));
+    }
+
+    /// This one belongs to the pool no more. What is under way there goes on to its end.
+    pub(crate) fn remove(&self, backend: &Arc<Backend>) {
+        backend.remove();
+        self.departed().push(backend.settings.name.clone());
+        self.change(|backends| backends.retain(|one| !Arc::ptr_eq(one, backend)));
+    }
+
+    /// Take it out of use, or into use again. Whether that is a change.
+    pub(crate) fn drain(&self, backend: &Backend, drained: bool) -> bool {
+        let changed = backend.drain(drained);
+        self.tell();
+        changed
+    }
+
+    /// Give it another share. Whether that is a change.
+    pub(crate) fn weigh(&self, backend: &Backend, weight: u32) -> bool {
+        let changed = backend.set_weight(weight);
+        // Whoever chooses by weight knows the heaviest.
+        self.change(|_| {});
+        changed
+    }
+
+    /// Names of those that have left.
+    pub(crate) fn departed(&self) -> MutexGuard<'_, Vec<String>> {
+        self.departed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, act: impl FnOnce(&mut Vec<Arc<Backend>>)) {
+        let mut roll = self.roll.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut backends = roll.to_vec();
+        act(&mut backends);
+        *roll = backends.into();
+        self.generation.fetch_add(1, Ordering::Release);
+        drop(roll);
+        self.tell();
     }
 
     /// Who is there now. Under the domain's lock: whoever counts last has seen the last change.

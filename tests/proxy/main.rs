@@ -22,6 +22,7 @@ mod backend_faults;
 mod balance;
 mod health;
 mod outliers;
+mod members;
 mod outage;
 mod hints;
 mod broken_answers;

@@ -165,6 +165,8 @@ fn office(
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });
+        // A lookup that hangs must not hold up the end.
+        runtime.shutdown_background();
     })
 }
 

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{Control, Said};
 use super::orders::{Applied, Mistake, somebody, unknown};
-use crate::config::backends::{MOST_BACKENDS, MOST_WEIGHT, is_own, split_url};
+use crate::config::backends::{MOST_WEIGHT, is_own, split_url};
 use crate::journal::{BackendWord, Memory, Record};
 use crate::proxy::backend::Backend;
 use crate::proxy::settings::BackendSettings;
-use crate::proxy::standing::Standing;
+use crate::proxy::standing::{MOST_BACKENDS, Standing};
 
 /// An order about a backend as it comes over the API.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -195,20 +195,21 @@ impl Control {
             let Some(standing) = self.shared.standings.iter().find(|standing| standing.pool() == word.pool) else {
                 continue;
             };
-            if configured(standing, name) != word.configured {
+            if configured(standing, word.address) != word.configured {
                 tracing::info!(
                     backend = name,
                     "the configuration has changed since an order about it: that is forgotten"
                 );
                 continue;
             }
-            let settings = BackendSettings { name: name.clone(), address: word.address, weight: word.weight };
-            match (standing.named(name), word.member) {
-                (None, true) if standing.at(word.address).is_none() => standing.enrol(settings),
+            let settings =
+                BackendSettings { name: name.clone(), address: word.address, weight: word.weight, host: None };
+            match (standing.at(word.address), word.member) {
+                (None, true) if standing.named(name).is_none() => standing.enrol(settings),
                 (Some(backend), false) if standing.backends().len() > 1 => standing.remove(&backend),
                 _ => {}
             }
-            if let Some(backend) = standing.named(name) {
+            if let Some(backend) = standing.at(word.address) {
                 standing.weigh(&backend, word.weight);
                 standing.drain(&backend, word.drained);
             }
@@ -225,14 +226,14 @@ fn word(standing: &Standing, backend: &Backend, member: bool) -> BackendWord {
         member,
         drained: !backend.is_in_use(),
         weight: backend.weight(),
-        configured: configured(standing, &backend.settings.name),
+        configured: configured(standing, backend.settings.address),
     }
 }
 
-/// The weight that the configuration gives to this backend, if it is there.
-fn configured(standing: &Standing, name: &str) -> Option<u32> {
+/// The weight that the configuration gives to what is at this address, if it was there at the start.
+fn configured(standing: &Standing, address: SocketAddr) -> Option<u32> {
     let mut all = standing.settings.backends.iter();
-    all.find(|backend| backend.name == name).map(|backend| backend.weight)
+    all.find(|backend| backend.address == address).map(|backend| backend.weight)
 }
 
 /// A backend as it is written in an order, found.
@@ -246,7 +247,7 @@ async fn look_up(written: &str, weight: u32) -> Result<BackendSettings, Mistake>
     if address.ip().is_unspecified() {
         return Err(Mistake::Unclear(format!("nobody can be reached at {}; nothing was changed", address.ip())));
     }
-    Ok(BackendSettings { name: format!("{host}:{port}"), address, weight })
+    Ok(BackendSettings { name: format!("{host}:{port}"), address, weight, host: None })
 }
 
 fn nowhere(host: &str, why: &str) -> Mistake {

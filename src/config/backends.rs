@@ -8,7 +8,9 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::admission::settings::LimitSettings;
+use crate::proxy::names::{self, called};
 use crate::proxy::settings::{BackendSettings, BackendTimeouts, ListenSettings, PoolSettings};
+use crate::proxy::standing::MOST_BACKENDS;
 
 use super::check::{Check, Span};
 use super::error::shown;
@@ -44,11 +46,12 @@ pub(super) fn check(
     }
     let mut backends: Vec<Backend> = Vec::new();
     for one in check.list("product.backends", written).iter().take(MOST_BACKENDS) {
-        let Some((settings, at)) = weighted(check, one) else { continue };
-        if backends.iter().any(|other| other.settings.address == settings.address) {
-            check.wrong(at.clone(), format!("{} is in this list twice", settings.name), "take one of them out");
+        let Some((found, at)) = weighted(check, one) else { continue };
+        if let Some(twice) = found.iter().find(|one| backends.iter().any(|other| other.settings.address == one.address))
+        {
+            check.wrong(at.clone(), format!("{} is in this list twice", twice.name), "take one of them out");
         }
-        backends.push(Backend { settings, at });
+        backends.extend(found.into_iter().map(|settings| Backend { settings, at: at.clone() }));
     }
     if let Some(first) = check.list("product.backends", written).get(MOST_BACKENDS) {
         check.wrong(first.span(), "this is one backend too many", format!("a pool takes at most {MOST_BACKENDS}"));
@@ -57,7 +60,7 @@ pub(super) fn check(
 }
 
 /// A backend, with its weight if one is written, and where its address stands.
-fn weighted(check: &mut Check<'_>, written: &Spanned<TextOr<file::Backend>>) -> Option<(BackendSettings, Span)> {
+fn weighted(check: &mut Check<'_>, written: &Spanned<TextOr<file::Backend>>) -> Option<(Vec<BackendSettings>, Span)> {
     match written.get_ref() {
         TextOr::Text(text) => {
             let text = Spanned::new(written.span(), text.clone());
@@ -74,7 +77,8 @@ fn weighted(check: &mut Check<'_>, written: &Spanned<TextOr<file::Backend>>) -> 
     }
 }
 
-fn backend(check: &mut Check<'_>, written: &Spanned<String>, weight: u32) -> Option<BackendSettings> {
+/// The backends at what is written: one, or as many as a name has addresses.
+fn backend(check: &mut Check<'_>, written: &Spanned<String>, weight: u32) -> Option<Vec<BackendSettings>> {
     let (host, port) = match split_url(written.get_ref()) {
         Ok(parts) => parts,
         Err((what, help)) => {
@@ -82,20 +86,32 @@ fn backend(check: &mut Check<'_>, written: &Spanned<String>, weight: u32) -> Opt
             return None;
         }
     };
-    let address = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(ip) => SocketAddr::new(ip, port),
-        Err(_) => resolve(check, written, host, port)?,
+    let (addresses, named) = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) => (vec![ip], None),
+        Err(_) => (resolve(check, written, host)?, Some(host.to_owned())),
     };
-    if address.ip().is_unspecified() {
-        let what = format!("nobody can be reached at {}", address.ip());
+    if let Some(nowhere) = addresses.iter().find(|ip| ip.is_unspecified()) {
+        let what = format!("nobody can be reached at {nowhere}");
         check.wrong(written.span(), what, format!("on this machine, write \"http://127.0.0.1:{port}\""));
     }
-    Some(BackendSettings { name: format!("{host}:{port}"), address, weight })
+    let mut backends: Vec<BackendSettings> = Vec::new();
+    for ip in addresses.into_iter().take(MOST_BACKENDS) {
+        let address = SocketAddr::new(ip, port);
+        let name = called(host, address, |name| backends.iter().any(|backend| backend.name == name));
+        backends.push(BackendSettings { name, address, weight, host: named.clone() });
+    }
+    Some(backends)
 }
 
-fn resolve(check: &mut Check<'_>, written: &Spanned<String>, host: &str, port: u16) -> Option<SocketAddr> {
-    match check.around.resolve(host, port) {
-        Ok(address) => Some(address),
+fn resolve(check: &mut Check<'_>, written: &Spanned<String>, host: &str) -> Option<Vec<IpAddr>> {
+    if let Some(found) = check.found.get(host) {
+        return Some(found.clone());
+    }
+    match check.around.resolver().look_up(host) {
+        Ok(addresses) => {
+            check.found.insert(host.to_owned(), addresses.clone());
+            Some(addresses)
+        }
         Err(error) => {
             let what = format!("the host `{host}` cannot be found: {error}");
             check.wrong(written.span(), what, format!("try `getent hosts {host}`, or write its IP address"));
@@ -187,6 +203,10 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
     let slow_start = agreed(check, "slow_start", &products, slow_start_at, |check, product| {
         check.given_duration("slow_start", &product.slow_start)
     });
+    let resolve_at = |product: &Product| product.resolve.as_ref().map(Spanned::span);
+    let resolve = agreed(check, "resolve", &products, resolve_at, |check, product| {
+        check.given_duration("resolve", &product.resolve)
+    });
     let health_at = |product: &Product| product.health.as_ref().map(Spanned::span);
     let health = agreed(check, "health", &products, health_at, standing::health);
     let outliers_at = |product: &Product| product.outliers.as_ref().map(Spanned::span);
@@ -205,6 +225,8 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
         health,
         outliers,
         slow_start,
+        resolve: resolve.unwrap_or(names::USUAL),
+        resolver: check.around.resolver(),
     };
     Pool { settings, limit: limits::settings(limit), members }
 }
@@ -302,6 +324,5 @@ pub(crate) fn is_own(own: SocketAddr, address: SocketAddr) -> bool {
 const IDLE_CONNECTIONS: usize = 64;
 /// In per cent.
 const RETRY_BUDGET: u32 = 10;
-pub(crate) const MOST_BACKENDS: usize = 256;
 /// A share beside others; more than a hundred to one is a drain.
 pub(crate) const MOST_WEIGHT: u32 = 100;

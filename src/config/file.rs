@@ -218,6 +218,7 @@ pub(super) struct Product {
     pub(super) backends: List<TextOr<Backend>>,
     pub(super) balance: Opt<String>,
     pub(super) slow_start: Opt<String>,
+    pub(super) resolve: Opt<String>,
     pub(super) health: Opt<Health>,
     pub(super) outliers: Opt<Outliers>,
     pub(super) latency_objective: Opt<String>,

@@ -234,6 +234,7 @@ pub const CONFIG: &[Key] = &[
     key("product.backends.url", Text, r#""http://127.0.0.1:9101""#),
     key("product.backends.weight", Number, "2"),
     key("product.balance", Text, r#""least_requests""#),
+    key("product.resolve", Duration, r#""30s""#),
     key("product.slow_start", Duration, r#""30s""#),
     key("product.health", Section, "[product.health]"),
     key("product.health.path", Text, r#""/health""#),

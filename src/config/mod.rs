@@ -39,6 +39,7 @@ pub(crate) mod error;
 
 use std::path::Path;
 
+pub use crate::proxy::names::Resolver;
 pub(crate) use error::Wrong;
 pub use error::{ConfigError, Problem};
 pub(crate) use keys::nearest;

@@ -466,7 +466,12 @@ pub(super) mod tests {
 
     pub(in crate::proxy) fn backends(weights: &[u32]) -> Vec<Arc<Backend>> {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let settings = |(n, weight): (usize, &u32)| BackendSettings { name: format!("b{n}"), address, weight: *weight };
+        let settings = |(n, weight): (usize, &u32)| BackendSettings {
+            name: format!("b{n}"),
+            address,
+            weight: *weight,
+            host: None,
+        };
         weights.iter().enumerate().map(|one| Arc::new(Backend::new(settings(one), None))).collect()
     }
 

@@ -50,7 +50,9 @@ async fn ask(stream: TcpStream, backend: &Backend, settings: &HealthSettings) ->
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.method_mut() = settings.method.clone();
     *request.uri_mut() = settings.path.clone();
-    let host = settings.host.clone().or_else(|| backend.settings.name.parse().ok());
+    // An address of a name that has several is called `host:port@address`.
+    let own = backend.settings.name.split('@').next().unwrap_or_default();
+    let host = settings.host.clone().or_else(|| own.parse().ok());
     request.headers_mut().extend(host.map(|host| (header::HOST, host)));
     request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
     request.headers_mut().insert(header::CONNECTION, CLOSE);

@@ -27,6 +27,7 @@ pub(crate) mod backend;
 mod balance;
 pub(crate) mod standing;
 mod health;
+pub(crate) mod names;
 mod upload;
 mod upstream;
 mod hints;

@@ -13,6 +13,7 @@ pub use super::balance::outliers::OutlierSettings;
 use super::event::pointer::Pointer;
 use super::ledger;
 pub use super::lookup::Lookup;
+use super::names::Resolver;
 use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
 
@@ -266,6 +267,10 @@ pub struct PoolSettings {
     pub outliers: Option<OutlierSettings>,
     /// Over how long one that comes beside others gets its share; `None` at once.
     pub slow_start: Option<Duration>,
+    /// From one lookup of a backend's name to the next.
+    pub resolve: Duration,
+    /// What looks them up.
+    pub resolver: Resolver,
 }
 
 /// How backends are asked how they are.
@@ -311,6 +316,8 @@ pub struct BackendSettings {
     pub address: SocketAddr,
     /// Its share beside others.
     pub weight: u32,
+    /// The name that it was found by, if it was written as one.
+    pub host: Option<String>,
 }
 
 /// How long a backend may take.

@@ -8,6 +8,7 @@
 //! *gone*. Whoever refuses is tried again by a plain connection, after pauses that double, so its return is found while no
 //! request comes, and no customer is the one to find out.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ use super::balance::outliers::Heard;
 use super::clock::Clock;
 use super::descriptors;
 use super::health;
+use super::names;
 use super::settings::{BackendSettings, HealthSettings, PoolSettings};
 use crate::admission::{Domain, Timestamp};
 use crate::telemetry::record::{LeftOut, UpstreamMetrics};
@@ -36,6 +38,8 @@ pub(crate) struct Standing {
     roll: Mutex<Arc<[Arc<Backend>]>>,
     /// What admission and the log were told last.
     told: Mutex<Told>,
+    /// Addresses that a person has taken out: a name that still has them does not bring them back.
+    dismissed: Mutex<BTreeSet<SocketAddr>>,
     /// Names of those that have left, for whoever shows what is.
     departed: Mutex<Vec<String>>,
     /// As many as were configured: more are no reason to let more through before that has been found out.
@@ -72,6 +76,7 @@ impl Standing {
             generation: AtomicU64::new(0),
             roll: Mutex::new(backends),
             told: Mutex::new(Told { part: (whole, whole), there: (all, all), pardoned: false }),
+            dismissed: Mutex::default(),
             departed: Mutex::default(),
             configured: all,
             settings: pool.clone(),
@@ -118,6 +123,13 @@ impl Standing {
         }
         if self.settings.outliers.is_some() || self.settings.slow_start.is_some() {
             tokio::spawn(self.clone().keep_comparing());
+        }
+        let mut looked_up: Vec<&BackendSettings> = Vec::new();
+        for named in self.settings.backends.iter().filter(|backend| backend.host.is_some()) {
+            if !looked_up.iter().any(|known| is_of(known, named)) {
+                looked_up.push(named);
+                tokio::spawn(names::keep_looking_up(self.clone(), named.clone()));
+            }
         }
     }
 
@@ -283,19 +295,61 @@ impl Standing {
 
     /// One more belongs to the pool from now on, and is looked after from the runtime this is called on.
     pub(crate) fn add(self: &Arc<Self>, settings: BackendSettings) {
+        self.dismissed().remove(&settings.address);
         let health = self.settings.health.as_ref();
-        let checks = health.map(|health| Checks::unproven(health.fall, health.rise));
-        let backend = Arc::new(Backend::newcomer(settings, checks));
-        self.look_after_one(&backend);
-        self.departed().retain(|name| *name != backend.settings.name);
+        let backend = self.newcomer(settings, health.map(unproven));
         self.change(|backends| backends.push(backend));
     }
 
     /// This one belongs to the pool no more. What is under way there goes on to its end.
     pub(crate) fn remove(&self, backend: &Arc<Backend>) {
-        backend.remove();
-        self.departed().push(backend.settings.name.clone());
+        self.dismissed().insert(backend.settings.address);
+        self.take_leave(backend);
         self.change(|backends| backends.retain(|one| !Arc::ptr_eq(one, backend)));
+    }
+
+    /// The name by which `named` was found has these addresses now. Whether that is a change.
+    pub(super) fn is_at(self: &Arc<Self>, named: &BackendSettings, mut addresses: Vec<SocketAddr>) -> bool {
+        let known = self.backends();
+        let (of_name, others): (Vec<_>, Vec<_>) = known.iter().cloned().partition(|one| is_of(&one.settings, named));
+        addresses.retain(|address| {
+            !self.dismissed().contains(address) && !others.iter().any(|other| other.settings.address == *address)
+        });
+        let stays = |one: &Arc<Backend>| addresses.contains(&one.settings.address);
+        let (mut staying, leaving): (Vec<_>, Vec<_>) = of_name.into_iter().partition(stays);
+        addresses.retain(|address| !staying.iter().any(|one| one.settings.address == *address));
+        addresses.truncate(MOST_BACKENDS.saturating_sub(staying.len() + others.len()));
+        if (addresses.is_empty() && leaving.is_empty()) || staying.len() + others.len() + addresses.len() == 0 {
+            return false;
+        }
+        // Where all are new, nobody is there to serve until their first checks have passed.
+        let begin = if staying.is_empty() && others.is_empty() { checks } else { unproven };
+        leaving.iter().for_each(|one| self.take_leave(one));
+        for address in addresses {
+            let taken = |name: &str| staying.iter().chain(&others).any(|one| one.settings.name == name);
+            let name = names::called(named.host.as_deref().unwrap_or_default(), address, taken);
+            tracing::info!(backend = name, %address, "a name has one more address");
+            let health = self.settings.health.as_ref();
+            staying.push(self.newcomer(BackendSettings { name, address, ..named.clone() }, health.map(begin)));
+        }
+        self.change(|backends| {
+            backends.retain(|one| !leaving.iter().any(|gone| Arc::ptr_eq(gone, one)));
+            backends.extend(staying.into_iter().filter(|one| !known.iter().any(|old| Arc::ptr_eq(old, one))));
+        });
+        true
+    }
+
+    fn newcomer(self: &Arc<Self>, settings: BackendSettings, checks: Option<Checks>) -> Arc<Backend> {
+        let backend = Arc::new(Backend::newcomer(settings, checks));
+        self.look_after_one(&backend);
+        self.departed().retain(|name| *name != backend.settings.name);
+        backend
+    }
+
+    fn take_leave(&self, backend: &Backend) {
+        backend.remove();
+        tracing::info!(backend = backend.settings.name, "a backend has left its pool");
+        self.departed().push(backend.settings.name.clone());
     }
 
     /// Take it out of use, or into use again. Whether that is a change.
@@ -316,6 +370,10 @@ impl Standing {
     /// Names of those that have left.
     pub(crate) fn departed(&self) -> MutexGuard<'_, Vec<String>> {
         self.departed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn dismissed(&self) -> MutexGuard<'_, BTreeSet<SocketAddr>> {
+        self.dismissed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, act: impl FnOnce(&mut Vec<Arc<Backend>>)) {
@@ -378,8 +436,20 @@ impl Standing {
     }
 }
 
+/// Whether the two were found by the same name and port.
+fn is_of(one: &BackendSettings, other: &BackendSettings) -> bool {
+    one.host.is_some() && one.host == other.host && one.address.port() == other.address.port()
+}
+
+/// More than this a pool does not take, wherever they come from.
+pub(crate) const MOST_BACKENDS: usize = 256;
+
 fn checks(health: &HealthSettings) -> Checks {
     Checks::new(health.fall, health.rise)
+}
+
+fn unproven(health: &HealthSettings) -> Checks {
+    Checks::unproven(health.fall, health.rise)
 }
 
 /// A connection that failed for what *we* lack, descriptors or ports, says nothing about the backend.

@@ -151,6 +151,8 @@ table! {
         "Backends ejected for their answers: consecutive (so many errors in a row) or behind (fewer good answers than the others).";
     UPSTREAM_EJECTIONS_WITHHELD = "sluss_upstream_ejections_withheld_total", Counter, ["pool"],
         "Backends that would have been ejected had not as many been as may be.";
+    UPSTREAM_LOOKUPS = "sluss_upstream_lookups_total", Counter, ["pool", "verdict"],
+        "Lookups of the names of backends: same, changed, or failed (the last known addresses stay).";
     UPSTREAM_PANIC = "sluss_upstream_panic", Gauge, ["pool"],
         "1 while so few backends of a pool are there that those ejected for their answers are used all the same.";
     UPSTREAM_RETRIES = "sluss_upstream_retries_total", Counter, ["pool"],

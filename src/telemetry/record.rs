@@ -14,6 +14,7 @@ use crate::proxy::admit::Decided;
 use crate::proxy::event::{Unread, Wanted};
 use crate::proxy::fault::Fault;
 use crate::proxy::identity::tokens::Flaw;
+use crate::proxy::names::LookedUp;
 
 /// Everything the proxy counts, apart from backends.
 pub struct ProxyMetrics {
@@ -96,6 +97,7 @@ pub struct UpstreamMetrics {
     checks: [Counter; 2],
     left_out: [Counter; LeftOut::ALL.len()],
     kept_in: Counter,
+    lookups: [Counter; LookedUp::ALL.len()],
 }
 
 /// Why a backend is left out for its answers.
@@ -410,7 +412,13 @@ impl UpstreamMetrics {
             checks: ["passed", "failed"].map(|verdict| registry.counter(names::UPSTREAM_CHECKS, &[pool, verdict])),
             left_out: LeftOut::ALL.map(|why| registry.counter(names::UPSTREAM_EJECTIONS, &[pool, why.name()])),
             kept_in: counter(names::UPSTREAM_EJECTIONS_WITHHELD),
+            lookups: LookedUp::ALL.map(|what| registry.counter(names::UPSTREAM_LOOKUPS, &[pool, what.name()])),
         }
+    }
+
+    /// The name of backends was looked up.
+    pub fn looked_up(&self, what: LookedUp) {
+        self.lookups[what as usize].increment(1);
     }
 
     /// A backend was checked.

@@ -23,6 +23,7 @@ mod balance;
 mod health;
 mod outliers;
 mod members;
+mod names;
 mod outage;
 mod hints;
 mod broken_answers;

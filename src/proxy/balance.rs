@@ -259,7 +259,9 @@ mod tests {
     #[test]
     fn when_all_are_set_aside_all_are_tried_but_none_that_is_drained() {
         let (table, random) = (table(&[1; 3], Policy::LeastRequests), Cell::new(Random::new(1)));
-        table.backends.iter().for_each(|backend| drop(backend.refused(at(0))));
+        for backend in table.backends.iter() {
+            backend.refused(at(0));
+        }
         assert_eq!(table.choose(&table.backends[..2], at(0), &random), 2);
         assert!(table.choose(&table.backends, at(0), &random) < 3);
         table.backends[0].drain(true);

@@ -266,7 +266,7 @@ fn tell_state(control: &Control, product: &str, from: State, to: State) {
     let (was, is) = (from.name(), to.name());
     match (from, to) {
         (_, State::Down) => {
-            let text = format!("no backend of {product} accepts connections: it is down until one does");
+            let text = format!("no backend of {product} is there (`sluss status` says why): it is down until one is");
             tracing::error!("ALARM: {text}");
             return control.raise(&matter(product), text);
         }

@@ -191,7 +191,9 @@ impl Control {
 
     /// What was ordered before the restart, as far as the configuration has said nothing else since.
     pub(super) fn restore_backends(&self, memory: &Memory) {
-        for (name, word) in &memory.backends {
+        // Those that came first: the last of a pool is never taken out, and was not the last when it was.
+        let (came, left): (Vec<_>, Vec<_>) = memory.backends.iter().partition(|(_, word)| word.member);
+        for (name, word) in came.into_iter().chain(left) {
             let Some(standing) = self.shared.standings.iter().find(|standing| standing.pool() == word.pool) else {
                 continue;
             };

@@ -8,28 +8,31 @@
 //! *gone*. Whoever refuses is tried again by a plain connection, after pauses that double, so its return is found while no
 //! request comes, and no customer is the one to find out.
 
+mod answers;
+mod members;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::admit::Gate;
 use super::backend::{Backend, Presence};
-use super::balance::Policy;
 use super::balance::checks::Checks;
-use super::balance::outliers::Heard;
 use super::clock::Clock;
 use super::descriptors;
 use super::health;
 use super::names;
 use super::settings::{BackendSettings, HealthSettings, PoolSettings};
 use crate::admission::{Domain, Timestamp};
-use crate::telemetry::record::{LeftOut, UpstreamMetrics};
+use crate::telemetry::record::UpstreamMetrics;
+
+pub(crate) use members::MOST_BACKENDS;
+use members::is_of;
 
 /// The backends of a pool as all workers see them.
 pub(crate) struct Standing {
@@ -56,9 +59,6 @@ struct Told {
     there: (u32, u32),
     pardoned: bool,
 }
-
-/// How often time alone is asked whether it has changed something.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Standing {
     pub(crate) fn new(
@@ -188,168 +188,9 @@ impl Standing {
         self.tell();
     }
 
-    /// What came back from `backend`, or that nothing did.
-    pub(super) fn heard(&self, backend: &Arc<Backend>, good: bool, took: Duration, now: Timestamp) {
-        if self.settings.policy == Policy::PeakEwma {
-            backend.peak.heard(took, now);
-        }
-        if self.settings.outliers.is_some() || self.settings.slow_start.is_some() {
-            backend.count(good);
-        }
-        if good {
-            return backend.answered();
-        }
-        let streak = backend.erred();
-        if let Some(outliers) = &self.settings.outliers
-            && streak >= outliers.consecutive.get()
-            && streak.is_multiple_of(outliers.consecutive.get())
-            && !self.others_fail_too(backend)
-        {
-            self.leave_out(backend, LeftOut::Consecutive);
-        }
-    }
-
-    /// Whether the last answers of at least half of the others were errors: then it is not this one that is ill.
-    fn others_fail_too(&self, backend: &Arc<Backend>) -> bool {
-        let backends = self.backends();
-        let others = || backends.iter().filter(|other| !Arc::ptr_eq(other, backend) && other.is_sound());
-        let doubted = others().filter(|other| other.is_doubted()).count();
-        doubted * 2 >= others().count().max(1)
-    }
-
-    /// Leave a backend out for its answers, if so many may be.
-    fn leave_out(&self, backend: &Arc<Backend>, why: LeftOut) {
-        let Some(outliers) = &self.settings.outliers else { return };
-        // Under the lock, or two that fail together would both be the last that may go.
-        let time = self.gate.with(|domain, now| {
-            let backends = self.backends();
-            let out = backends.iter().filter(|one| one.is_left_out(now)).count() as u32;
-            if backend.is_left_out(now) || !outliers.may_leave_out(out, backends.len() as u32) {
-                return None;
-            }
-            let time = backend.leave_out(outliers, now);
-            self.count(domain, now);
-            Some(time)
-        });
-        self.metrics.left_out(why, time.is_some());
-        let name = &backend.settings.name;
-        match time {
-            Some(time) => tracing::warn!(backend = name, why = why.name(), ?time, "a backend answers badly: left out"),
-            None => tracing::debug!(backend = name, why = why.name(), "it answers badly, but no more may be left out"),
-        }
-    }
-
-    /// Compare answers, and let time have its effect, for ever.
-    async fn keep_comparing(self: Arc<Self>) {
-        let mut compared = self.clock.now();
-        loop {
-            sleep(LOOK_EVERY).await;
-            let now = self.clock.now();
-            if self.backends().iter().any(|backend| backend.is_in_motion()) {
-                self.tell();
-            }
-            if let Some(outliers) = &self.settings.outliers
-                && now.since(compared) >= outliers.interval
-            {
-                compared = now;
-                self.compare(now);
-            }
-        }
-    }
-
-    fn compare(&self, now: Timestamp) {
-        let (Some(outliers), backends) = (&self.settings.outliers, self.backends()) else { return };
-        let heard: Vec<Heard> = backends.iter().map(|backend| backend.take_heard()).collect();
-        let sum =
-            |all: Heard, one: &Heard| Heard { answers: all.answers + one.answers, errors: all.errors + one.errors };
-        let all = heard.iter().fold(Heard::default(), sum);
-        for (backend, own) in backends.iter().zip(heard) {
-            if outliers.falls_behind(own, all) {
-                self.leave_out(backend, LeftOut::Behind);
-            } else {
-                backend.forgive(now);
-            }
-        }
-    }
-
     /// Count anew, and tell admission.
     pub(super) fn tell(&self) {
         self.gate.with(|domain, now| self.count(domain, now));
-    }
-
-    /// The backend of this name.
-    pub(crate) fn named(&self, name: &str) -> Option<Arc<Backend>> {
-        self.backends().iter().find(|backend| backend.settings.name == name).cloned()
-    }
-
-    /// The backend at this address.
-    pub(crate) fn at(&self, address: SocketAddr) -> Option<Arc<Backend>> {
-        self.backends().iter().find(|backend| backend.settings.address == address).cloned()
-    }
-
-    /// One more belongs to the pool, whole from the start: for a proxy that comes up.
-    pub(crate) fn enrol(&self, settings: BackendSettings) {
-        let checks = self.settings.health.as_ref().map(checks);
-        self.change(|backends| backends.push(Arc::new(Backend::new(settings, checks))));
-    }
-
-    /// One more belongs to the pool from now on, and is looked after from the runtime this is called on.
-    pub(crate) fn add(self: &Arc<Self>, settings: BackendSettings) {
-        self.dismissed().remove(&settings.address);
-        let health = self.settings.health.as_ref();
-        let backend = self.newcomer(settings, health.map(unproven));
-        self.change(|backends| backends.push(backend));
-    }
-
-    /// This one belongs to the pool no more. What is under way there goes on to its end.
-    pub(crate) fn remove(&self, backend: &Arc<Backend>) {
-        self.dismissed().insert(backend.settings.address);
-        self.take_leave(backend);
-        self.change(|backends| backends.retain(|one| !Arc::ptr_eq(one, backend)));
-    }
-
-    /// The name by which `named` was found has these addresses now. Whether that is a change.
-    pub(super) fn is_at(self: &Arc<Self>, named: &BackendSettings, mut addresses: Vec<SocketAddr>) -> bool {
-        let known = self.backends();
-        let (of_name, others): (Vec<_>, Vec<_>) = known.iter().cloned().partition(|one| is_of(&one.settings, named));
-        addresses.retain(|address| {
-            !self.dismissed().contains(address) && !others.iter().any(|other| other.settings.address == *address)
-        });
-        let stays = |one: &Arc<Backend>| addresses.contains(&one.settings.address);
-        let (mut staying, leaving): (Vec<_>, Vec<_>) = of_name.into_iter().partition(stays);
-        addresses.retain(|address| !staying.iter().any(|one| one.settings.address == *address));
-        addresses.truncate(MOST_BACKENDS.saturating_sub(staying.len() + others.len()));
-        if (addresses.is_empty() && leaving.is_empty()) || staying.len() + others.len() + addresses.len() == 0 {
-            return false;
-        }
-        // Where all are new, nobody is there to serve until their first checks have passed.
-        let begin = if staying.is_empty() && others.is_empty() { checks } else { unproven };
-        leaving.iter().for_each(|one| self.take_leave(one));
-        for address in addresses {
-            let taken = |name: &str| staying.iter().chain(&others).any(|one| one.settings.name == name);
-            let name = names::called(named.host.as_deref().unwrap_or_default(), address, taken);
-            tracing::info!(backend = name, %address, "a name has one more address");
-            let health = self.settings.health.as_ref();
-            staying.push(self.newcomer(BackendSettings { name, address, ..named.clone() }, health.map(begin)));
-        }
-        self.change(|backends| {
-            backends.retain(|one| !leaving.iter().any(|gone| Arc::ptr_eq(gone, one)));
-            backends.extend(staying.into_iter().filter(|one| !known.iter().any(|old| Arc::ptr_eq(old, one))));
-        });
-        true
-    }
-
-    fn newcomer(self: &Arc<Self>, settings: BackendSettings, checks: Option<Checks>) -> Arc<Backend> {
-        let backend = Arc::new(Backend::newcomer(settings, checks));
-        self.look_after_one(&backend);
-        self.departed().retain(|name| *name != backend.settings.name);
-        backend
-    }
-
-    fn take_leave(&self, backend: &Backend) {
-        backend.remove();
-        tracing::info!(backend = backend.settings.name, "a backend has left its pool");
-        self.departed().push(backend.settings.name.clone());
     }
 
     /// Take it out of use, or into use again. Whether that is a change.
@@ -370,20 +211,6 @@ impl Standing {
     /// Names of those that have left.
     pub(crate) fn departed(&self) -> MutexGuard<'_, Vec<String>> {
         self.departed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn dismissed(&self) -> MutexGuard<'_, BTreeSet<SocketAddr>> {
-        self.dismissed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, act: impl FnOnce(&mut Vec<Arc<Backend>>)) {
-        let mut roll = self.roll.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut backends = roll.to_vec();
-        act(&mut backends);
-        *roll = backends.into();
-        self.generation.fetch_add(1, Ordering::Release);
-        drop(roll);
-        self.tell();
     }
 
     /// Who is there now. Under the domain's lock: whoever counts last has seen the last change.
@@ -436,20 +263,8 @@ impl Standing {
     }
 }
 
-/// Whether the two were found by the same name and port.
-fn is_of(one: &BackendSettings, other: &BackendSettings) -> bool {
-    one.host.is_some() && one.host == other.host && one.address.port() == other.address.port()
-}
-
-/// More than this a pool does not take, wherever they come from.
-pub(crate) const MOST_BACKENDS: usize = 256;
-
 fn checks(health: &HealthSettings) -> Checks {
     Checks::new(health.fall, health.rise)
-}
-
-fn unproven(health: &HealthSettings) -> Checks {
-    Checks::unproven(health.fall, health.rise)
 }
 
 /// A connection that failed for what *we* lack, descriptors or ports, says nothing about the backend.

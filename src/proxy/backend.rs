@@ -3,6 +3,10 @@
 //! Whoever chooses reads two words: [`Backend::seen`] and [`Backend::may_be_asked`]. Everything that those two sum up changes
 //! rarely and lies behind a lock that no choice takes.
 
+mod presence;
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +19,8 @@ use super::balance::peak::Peak;
 use super::balance::slow_start::{self, WHOLE};
 use super::settings::BackendSettings;
 use crate::admission::Timestamp;
+
+pub(crate) use presence::Presence;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -67,23 +73,6 @@ pub(crate) struct Outstanding(Arc<Backend>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen(u64);
 
-/// Why a backend is asked, or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presence {
-    /// It has its whole share.
-    Serving,
-    /// It has come (back) and gets more by and by.
-    Starting,
-    /// It does not accept connections.
-    Refusing,
-    /// It fails its checks.
-    FailingChecks,
-    /// It answered worse than the others.
-    LeftOut,
-    /// A person has taken it out of use.
-    Drained,
-}
-
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// One that comes and goes is left alone for longer each time, until it has stayed for so long.
@@ -93,35 +82,6 @@ const DOUBT: u32 = 32;
 const WEIGHT: u32 = 40;
 /// With so much doubt it gets a 32nd of its share: enough to find out, little enough to hurt few.
 const MOST_DOUBT: u32 = 5;
-
-impl Presence {
-    /// All of them.
-    pub(crate) const ALL: [Presence; 6] = [
-        Presence::Serving,
-        Presence::Starting,
-        Presence::Refusing,
-        Presence::FailingChecks,
-        Presence::LeftOut,
-        Presence::Drained,
-    ];
-
-    /// In metrics and status.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Presence::Serving => "serving",
-            Presence::Starting => "starting",
-            Presence::Refusing => "refusing",
-            Presence::FailingChecks => "failing_checks",
-            Presence::LeftOut => "ejected",
-            Presence::Drained => "drained",
-        }
-    }
-
-    /// Whether it is asked.
-    pub(crate) const fn is_there(self) -> bool {
-        matches!(self, Presence::Serving | Presence::Starting)
-    }
-}
 
 impl Seen {
     /// How many requests are under way there.
@@ -455,80 +415,5 @@ impl Outstanding {
 impl Drop for Outstanding {
     fn drop(&mut self) {
         self.0.load.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use std::net::SocketAddr;
-
-    use super::*;
-
-    pub(in crate::proxy) fn backends(weights: &[u32]) -> Vec<Arc<Backend>> {
-        let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let settings = |(n, weight): (usize, &u32)| BackendSettings {
-            name: format!("b{n}"),
-            address,
-            weight: *weight,
-            host: None,
-        };
-        weights.iter().enumerate().map(|one| Arc::new(Backend::new(settings(one), None))).collect()
-    }
-
-    #[test]
-    fn pauses_double_and_never_last_longer_than_two_seconds() {
-        let backend = &backends(&[1])[0];
-        let mut now = Timestamp::ZERO;
-        for pause in [100, 200, 400, 800, 1_600, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000] {
-            backend.refused(now);
-            assert_eq!(backend.paused_until(), Some(now + Duration::from_millis(pause)));
-            now += Duration::from_millis(pause);
-        }
-        backend.accepted(now);
-        assert_eq!(backend.paused_until(), None);
-    }
-
-    #[test]
-    fn one_that_comes_and_goes_is_left_alone_for_longer_until_it_has_stayed() {
-        let backend = &backends(&[1])[0];
-        let mut now = Timestamp::ZERO;
-        for (steady_ms, pause) in [(0, 100), (50, 200), (9_999, 400), (10_000, 100), (10, 200)] {
-            now += Duration::from_millis(steady_ms);
-            backend.refused(now);
-            let until = now + Duration::from_millis(pause);
-            assert_eq!(backend.paused_until(), Some(until));
-            now = until;
-            backend.accepted(now);
-        }
-    }
-
-    #[test]
-    fn doubt_halves_a_share_and_goes_as_it_came() {
-        let backend = &backends(&[2])[0];
-        let held = [Outstanding::at(backend), Outstanding::at(backend)];
-        let errors: Vec<(u32, u32)> = (0..7).map(|_| (backend.erred(), backend.seen().weight())).collect();
-        assert_eq!(errors, [(1, 256), (2, 128), (3, 64), (4, 32), (5, 16), (6, 16), (7, 16)]);
-        backend.answered();
-        assert_eq!((backend.seen().weight(), backend.erred()), (32, 1), "an answer ends the row, not the doubt");
-        (0..9).for_each(|_| backend.answered());
-        assert_eq!((backend.seen().weight(), backend.outstanding()), (512, 2));
-        drop(held);
-        assert_eq!(backend.outstanding(), 0);
-    }
-
-    #[test]
-    fn one_that_comes_back_beside_others_starts_slowly_and_is_whole_by_time_and_answers() {
-        let (backend, over) = (&backends(&[1])[0], Some(Duration::from_secs(10)));
-        let at = |seconds| Timestamp::after(Duration::from_secs(seconds));
-        assert_eq!(backend.settle(false, over, at(0)), 4, "it was there from the start");
-        assert!(backend.drain(true));
-        assert_eq!(backend.settle(false, over, at(1)), 0);
-        assert!(!backend.may_be_asked(at(1)));
-        assert!(backend.drain(false));
-        assert_eq!(backend.settle(false, over, at(2)), 1);
-        assert!(backend.may_be_asked(at(2)));
-        assert_eq!((backend.presence(at(60)), backend.settle(false, over, at(60))), (Presence::Starting, 1));
-        (0..64).for_each(|_| backend.count(true));
-        assert_eq!((backend.settle(false, over, at(60)), backend.presence(at(60))), (4, Presence::Serving));
     }
 }

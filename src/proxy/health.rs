@@ -21,9 +21,8 @@ use crate::admission::random::Random;
 
 /// Check one backend until it is removed.
 pub(super) async fn keep_checking(standing: Arc<Standing>, backend: Arc<Backend>, settings: HealthSettings) {
-    let mut random = Random::new(
-        u64::from(backend.settings.address.port()) << 8 | standing.clock.now().since_start().as_nanos() as u64,
-    );
+    let since_start = standing.clock.now().since_start().as_nanos() as u64;
+    let mut random = Random::new(since_start.rotate_left(16) ^ u64::from(backend.settings.address.port()));
     // Not all at once: a tenth of the interval apart at the most, from the first on.
     let mut pause = random.between(Duration::ZERO, settings.interval / 10);
     loop {

@@ -83,6 +83,14 @@ pub enum Record {
         /// Seats.
         seats: f64,
     },
+    /// Somebody gave an order about a backend, and this is what counts of it since.
+    Backend {
+        /// Its name.
+        backend: String,
+        /// What counts.
+        #[serde(flatten)]
+        word: BackendWord,
+    },
     /// Everything but plain proxying was switched off, or on again.
     Bypass {
         /// Whether it is off now.
@@ -95,6 +103,24 @@ pub enum Record {
         /// What the configuration said then: who changes it afterwards means it.
         configured: bool,
     },
+}
+
+/// What was ordered of a backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendWord {
+    /// Its pool.
+    pub pool: String,
+    /// Where it is.
+    pub address: std::net::SocketAddr,
+    /// Whether it belongs to the pool.
+    pub member: bool,
+    /// Whether it is out of use.
+    pub drained: bool,
+    /// Its share beside others.
+    pub weight: u32,
+    /// The weight that the configuration gave it then, if it was there: who changes it afterwards means it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured: Option<u32>,
 }
 
 /// What the schedule says of an event.
@@ -124,6 +150,8 @@ pub struct Memory {
     pub schedule: BTreeMap<String, (Option<Entry>, Option<jiff::Timestamp>)>,
     /// Seats by pool or budget.
     pub knees: BTreeMap<String, f64>,
+    /// What was ordered, by backend.
+    pub backends: BTreeMap<String, BackendWord>,
     /// Whether everything but plain proxying was off.
     pub bypass: bool,
     /// Whether nothing was refused, and what the configuration said then; `None` when nobody gave an order.
@@ -213,6 +241,10 @@ impl Memory {
             Record::Scheduled { event, entry, instead_of } => drop(self.schedule.insert(event, (entry, instead_of))),
             Record::FileCounts { event } => drop(self.schedule.remove(&event)),
             Record::Knee { resource, seats } if seats.is_finite() => drop(self.knees.insert(resource, seats)),
+            Record::Backend { backend, word } if !word.member && word.configured.is_none() => {
+                drop(self.backends.remove(&backend));
+            }
+            Record::Backend { backend, word } => drop(self.backends.insert(backend, word)),
             Record::Bypass { on } => self.bypass = on,
             Record::ObserveOnly { on, configured } => self.observe_only = Some((on, configured)),
             Record::Knee { .. } | Record::Order { .. } => {}
@@ -237,11 +269,14 @@ impl Memory {
         });
         let knees =
             self.knees.iter().map(|(resource, seats)| Record::Knee { resource: resource.clone(), seats: *seats });
+        let backends = self.backends.iter();
+        let backends = backends.map(|(backend, word)| Record::Backend { backend: backend.clone(), word: word.clone() });
         let observe_only = self.observe_only.map(|(on, configured)| Record::ObserveOnly { on, configured });
         states
             .chain(events)
             .chain(schedule)
             .chain(knees)
+            .chain(backends)
             .chain([Record::Bypass { on: self.bypass }])
             .chain(observe_only)
             .collect()

@@ -161,6 +161,7 @@ fn office(
             for gate in &control.shared.gates {
                 tokio::spawn(gate.clone().keep_awake());
             }
+            control.shared.look_after_backends();
             tokio::spawn(write_log(to_log, control.clone()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::follow_the_wall_clock));
@@ -173,6 +174,8 @@ fn office(
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });
+        // A lookup that hangs must not hold up the end.
+        runtime.shutdown_background();
     })
 }
 
@@ -272,7 +275,7 @@ fn tell_state(control: &Control, product: &str, from: State, to: State) {
     let (was, is) = (from.name(), to.name());
     match (from, to) {
         (_, State::Down) => {
-            let text = format!("no backend of {product} accepts connections: it is down until one does");
+            let text = format!("no backend of {product} is there (`sluss status` says why): it is down until one is");
             tracing::error!("ALARM: {text}");
             return control.raise(&matter(product), text);
         }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use sluss::config::{self, Config, ConfigError, Surroundings};
+use sluss::config::{self, Config, ConfigError, Resolver, Surroundings};
 
 #[path = "config/bad.rs"]
 mod bad;
@@ -19,7 +19,7 @@ mod meaning;
 #[path = "config/reference.rs"]
 mod reference;
 
-/// A made-up machine: four cores, a few files, a resolver that knows three names.
+/// A made-up machine: four cores, a few files, a resolver that knows four names.
 #[derive(Clone, Debug, Default)]
 struct MadeUp {
     files: BTreeMap<PathBuf, Vec<u8>>,
@@ -38,11 +38,18 @@ impl Surroundings for MadeUp {
         self.files.get(path).cloned().ok_or_else(|| ErrorKind::NotFound.into())
     }
 
-    fn resolve(&self, host: &str, port: u16) -> io::Result<SocketAddr> {
-        let known =
-            [("localhost", [127, 0, 0, 1]), ("horse.internal", [10, 1, 0, 1]), ("sport.internal", [10, 1, 0, 2])];
-        let found = known.iter().find(|(name, _)| *name == host);
-        found.map(|(_, ip)| SocketAddr::from((*ip, port))).ok_or_else(|| io::Error::other("no such host"))
+    fn resolver(&self) -> Resolver {
+        Resolver::new(|host| {
+            let known: &[(&str, &[[u8; 4]])] = &[
+                ("localhost", &[[127, 0, 0, 1]]),
+                ("horse.internal", &[[10, 1, 0, 1]]),
+                ("sport.internal", &[[10, 1, 0, 2]]),
+                ("three.internal", &[[10, 1, 0, 3], [10, 1, 0, 4], [10, 1, 0, 5]]),
+            ];
+            let found = known.iter().find(|(name, _)| *name == host);
+            let found = found.ok_or_else(|| io::Error::other("no such host"))?;
+            Ok(found.1.iter().map(|ip| IpAddr::from(*ip)).collect())
+        })
     }
 
     fn state_directory(&self) -> Option<PathBuf> {

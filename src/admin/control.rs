@@ -198,6 +198,7 @@ impl Control {
         if memory.bypass {
             tracing::warn!("comes up in bypass, as it was before the restart: nothing is refused");
         }
+        self.restore_backends(memory);
         self.restore_observe_only(memory);
     }
 

@@ -8,6 +8,7 @@ mod watched;
 mod certificates;
 pub mod events;
 pub mod orders;
+pub mod backends;
 pub mod status;
 pub mod sample;
 pub mod server;

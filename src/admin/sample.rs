@@ -6,6 +6,7 @@ use super::control::Control;
 use super::status::EventStatus;
 use crate::admission::resource::Source;
 use crate::admission::{Class, State};
+use crate::proxy::backend::Presence;
 use crate::telemetry::names;
 
 impl Control {
@@ -23,10 +24,7 @@ impl Control {
         set(names::CACHE_MOST, most as f64);
         self.registry.gauge(names::BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         set(names::START_TIME, self.started.as_second() as f64);
-        for (name, outstanding, aside) in self.shared.backends() {
-            self.registry.gauge(names::UPSTREAM_OUTSTANDING, &[name]).set(f64::from(outstanding));
-            self.registry.gauge(names::UPSTREAM_ASIDE, &[name]).set(f64::from(u8::from(aside)));
-        }
+        self.sample_backends();
         if let Some(process) = Process::look() {
             set(names::RESIDENT, process.resident_bytes);
             set(names::OPEN_FDS, process.open_fds);
@@ -34,6 +32,32 @@ impl Control {
             self.registry.counter(names::CPU_SECONDS, &[]).absolute(process.cpu_seconds);
         }
         self.registry.render()
+    }
+
+    fn sample_backends(&self) {
+        for standing in &self.shared.standings {
+            let panic = self.registry.gauge(names::UPSTREAM_PANIC, &[standing.pool()]);
+            panic.set(f64::from(u8::from(standing.is_pardoning())));
+            for name in standing.departed().iter() {
+                for metric in [names::UPSTREAM_OUTSTANDING, names::UPSTREAM_ASIDE, names::UPSTREAM_WEIGHT] {
+                    self.registry.gauge(metric, &[name]).set(0.0);
+                }
+                for state in Presence::ALL {
+                    self.registry.gauge(names::UPSTREAM_STATE, &[name, state.name()]).set(0.0);
+                }
+            }
+            for backend in standing.backends().iter() {
+                let (name, presence) = (backend.settings.name.as_str(), standing.presence(backend));
+                let set = |metric, value| self.registry.gauge(metric, &[name]).set(value);
+                set(names::UPSTREAM_OUTSTANDING, f64::from(backend.outstanding()));
+                set(names::UPSTREAM_ASIDE, f64::from(u8::from(!presence.is_there())));
+                set(names::UPSTREAM_WEIGHT, f64::from(backend.weight()));
+                for state in Presence::ALL {
+                    let gauge = self.registry.gauge(names::UPSTREAM_STATE, &[name, state.name()]);
+                    gauge.set(f64::from(u8::from(state == presence)));
+                }
+            }
+        }
     }
 
     fn sample_domains(&self) {

@@ -27,6 +27,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
+use super::backends::BackendRequest;
 use super::control::Control;
 use super::events::{MoveRequest, PutRequest, RemoveRequest};
 use super::orders::Mistake;
@@ -40,6 +41,7 @@ pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
         .route("/api/v1/status", get(|State(control): State<Arc<Control>>| async move { Json(control.status()) }))
         .route("/api/v1/orders", post(orders))
         .route("/api/v1/signals", post(signals))
+        .route("/api/v1/backends", post(backends))
         .route("/api/v1/events", get(|State(control): State<Arc<Control>>| async move { Json(control.events()) }))
         .route("/api/v1/events/{id}", get(event).put(put_event).delete(remove_event))
         .route("/api/v1/events/{id}/stop", post(move_stop))
@@ -102,6 +104,14 @@ async fn orders(State(control): State<Arc<Control>>, headers: HeaderMap, body: B
         Ok(applied) => Json(json!({ "applied": applied })).into_response(),
         Err(mistake) => no(&mistake),
     }
+}
+
+async fn backends(State(control): Controlled, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse::<BackendRequest>(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    told(async move { control.order_backend(&request).await }).await
 }
 
 async fn signals(State(control): State<Arc<Control>>, headers: HeaderMap, body: Bytes) -> Response {

@@ -7,6 +7,7 @@ use super::control::Control;
 use super::orders::state_word;
 use crate::admission::Class;
 use crate::config::ScheduledEvent;
+use crate::proxy::backend::Backend;
 
 /// The whole of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,8 +83,20 @@ pub struct BackendStatus {
     pub name: String,
     /// Requests under way there.
     pub outstanding: u32,
-    /// Whether it is set aside because it does not accept connections.
+    /// Whether it is not asked.
     pub set_aside: bool,
+    /// Its pool.
+    #[serde(default)]
+    pub pool: String,
+    /// `serving`, `starting`, `refusing`, `failing_checks`, `ejected` or `drained`.
+    #[serde(default)]
+    pub state: String,
+    /// Its share beside others.
+    #[serde(default)]
+    pub weight: u32,
+    /// The last order about it, with who and why.
+    #[serde(default)]
+    pub last_order: Option<String>,
 }
 
 /// One event.
@@ -129,11 +142,7 @@ impl Control {
             connections: self.shared.connections(),
             products: (0..settings.products.len()).map(|index| self.product_status(index)).collect(),
             resources: self.resource_statuses(),
-            backends: self
-                .shared
-                .backends()
-                .map(|(name, outstanding, set_aside)| BackendStatus { name: name.into(), outstanding, set_aside })
-                .collect(),
+            backends: self.backend_statuses(),
             events: self.event_statuses(),
             alarms: self.matters().alarms.iter().map(|alarm| alarm.text.clone()).collect(),
         }
@@ -179,6 +188,26 @@ impl Control {
             })
         };
         domains.flat_map(of_domain).collect()
+    }
+
+    fn backend_statuses(&self) -> Vec<BackendStatus> {
+        let mut statuses = Vec::new();
+        for standing in &self.shared.standings {
+            let status = |backend: &std::sync::Arc<Backend>| {
+                let presence = standing.presence(backend);
+                BackendStatus {
+                    name: backend.settings.name.clone(),
+                    outstanding: backend.outstanding(),
+                    set_aside: !presence.is_there(),
+                    pool: standing.pool().to_owned(),
+                    state: presence.name().into(),
+                    weight: backend.weight(),
+                    last_order: self.last_order(&backend.settings.name),
+                }
+            };
+            statuses.extend(standing.backends().iter().map(status));
+        }
+        statuses
     }
 
     fn event_statuses(&self) -> Vec<EventStatus> {

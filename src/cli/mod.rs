@@ -61,6 +61,9 @@ enum Command {
     /// The schedule file
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Backends: another weight, out of use and back, one more, one less
+    #[command(subcommand)]
+    Backend(BackendCommand),
     /// Switch everything but plain proxying off, or on again
     Bypass {
         /// Whether everything but plain proxying is to be off
@@ -141,6 +144,63 @@ enum EventCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum BackendCommand {
+    /// Give a backend another share beside the others
+    Weight {
+        /// The backend, as `sluss status` shows it
+        backend: String,
+        /// Its share: 1 to 100
+        weight: u32,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Send nobody new there; what is under way goes on to its end
+    Drain {
+        /// The backend, as `sluss status` shows it
+        backend: String,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Use it again after a drain
+    Restore {
+        /// The backend, as `sluss status` shows it
+        backend: String,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Add one to the pool of a product
+    Add {
+        /// Where it is: http://host:port
+        backend: String,
+        /// A product of the pool
+        #[arg(long)]
+        product: String,
+        /// Its share beside others: 1 to 100
+        #[arg(long)]
+        weight: Option<u32>,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Take one out of its pool; what is under way goes on to its end
+    Remove {
+        /// The backend, as `sluss status` shows it
+        backend: String,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum ScheduleCommand {
     /// Read the schedule file again now; what is wrong with it changes nothing
     Reload {
@@ -207,6 +267,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Open(scope) => operate::order(OrderName::Open, scope),
         Command::Event(command) => event::run(command),
         Command::Schedule(ScheduleCommand::Reload { who, to }) => event::reload(who, &to),
+        Command::Backend(command) => operate::backend(command),
         Command::Bypass { state, why, to } => operate::switch(OrderName::Bypass, state == "on", why, &to),
         Command::Observe { state, why, to } => operate::switch(OrderName::Observe, state == "on", why, &to),
     };

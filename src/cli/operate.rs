@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Scoped, To, Why, table};
+use super::{BackendCommand, Scoped, To, Why, table};
+use crate::admin::backends::{BackendOrder, BackendRequest};
 use crate::admin::client::AdminClient;
 use crate::admin::orders::{Applied, OrderName, OrderRequest};
 use crate::admin::status::Status;
@@ -30,14 +31,36 @@ pub(super) fn switch(order: OrderName, on: bool, why: Why, to: &To) -> Result<()
     give(OrderRequest { order, product: None, event: None, all: false, on, reason: why.reason, who: why.who }, to)
 }
 
+/// Give an order about a backend.
+pub(super) fn backend(command: BackendCommand) -> Result<(), String> {
+    let (order, backend, product, weight, why, to) = match command {
+        BackendCommand::Weight { backend, weight, why, to } => {
+            (BackendOrder::Weight, backend, None, Some(weight), why, to)
+        }
+        BackendCommand::Drain { backend, why, to } => (BackendOrder::Drain, backend, None, None, why, to),
+        BackendCommand::Restore { backend, why, to } => (BackendOrder::Restore, backend, None, None, why, to),
+        BackendCommand::Add { backend, product, weight, why, to } => {
+            (BackendOrder::Add, backend, Some(product), weight, why, to)
+        }
+        BackendCommand::Remove { backend, why, to } => (BackendOrder::Remove, backend, None, None, why, to),
+    };
+    let Why { reason, who } = why;
+    let order = BackendRequest { order, backend, product, weight, reason, who };
+    say(vec![read(wait(client(&to).post("/api/v1/backends", &order))?)?]);
+    Ok(())
+}
+
 fn give(order: OrderRequest, to: &To) -> Result<(), String> {
     let mut document = wait(client(to).post("/api/v1/orders", &order))?;
-    let applied: Vec<Applied> = read(document["applied"].take())?;
+    say(read(document["applied"].take())?);
+    Ok(())
+}
+
+fn say(applied: Vec<Applied>) {
     for Applied { scope, state, changed } in applied {
         let already = if changed { "" } else { " (already)" };
         println!("{scope}: {state}{already}");
     }
-    Ok(())
 }
 
 pub(super) fn client(to: &To) -> AdminClient {

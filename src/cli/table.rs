@@ -54,10 +54,18 @@ pub(super) fn status(status: &Status) -> String {
     });
     table(&mut out, &["limit on", "kind", "seats", "in use", "knee", "source"], 2..5, rows);
     let rows = status.backends.iter().map(|backend| {
-        let state = if backend.set_aside { "set aside: accepts no connections" } else { "serving" };
-        vec![backend.name.clone(), backend.outstanding.to_string(), state.to_owned()]
+        let state = match backend.state.as_str() {
+            "refusing" => "refusing: accepts no connections",
+            "failing_checks" => "failing its checks",
+            "ejected" => "ejected: answers worse than the others",
+            "starting" => "starting: gets its share by and by",
+            state => state,
+        };
+        let (weight, outstanding) = (backend.weight.to_string(), backend.outstanding.to_string());
+        let last = backend.last_order.clone().unwrap_or_default();
+        vec![backend.name.clone(), backend.pool.clone(), weight, outstanding, state.to_owned(), last]
     });
-    table(&mut out, &["backend", "outstanding", "state"], 1..2, rows);
+    table(&mut out, &["backend", "pool", "weight", "outstanding", "state", "last order"], 2..4, rows);
     if !status.events.is_empty() {
         line(&mut out, events(&status.events).trim_end());
     }

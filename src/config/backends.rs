@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use crate::admission::settings::LimitSettings;
+use crate::proxy::names::{self, called};
 use crate::proxy::settings::{BackendSettings, BackendTimeouts, ListenSettings, PoolSettings};
+use crate::proxy::standing::MOST_BACKENDS;
 
 use super::check::{Check, Span};
 use super::error::shown;
-use super::file::{List, Opt, Product};
-use super::limits;
+use super::file::{self, List, Opt, Product, TextOr};
 use super::products::{Draft, FIRST_BYTE_TIMEOUT, who};
 use super::settings::AdminSettings;
+use super::{limits, standing};
 
 /// A backend and where it is written.
 #[derive(Clone, Debug)]
@@ -32,17 +35,23 @@ pub(super) struct Pool {
 }
 
 /// The backends of one product.
-pub(super) fn check(check: &mut Check<'_>, who: &str, at: &Span, written: &List<String>) -> Vec<Backend> {
+pub(super) fn check(
+    check: &mut Check<'_>,
+    who: &str,
+    at: &Span,
+    written: &List<TextOr<file::Backend>>,
+) -> Vec<Backend> {
     if written.is_none() {
         check.missing(at.clone(), who, "product.backends");
     }
     let mut backends: Vec<Backend> = Vec::new();
-    for text in check.list("product.backends", written).iter().take(MOST_BACKENDS) {
-        let Some(settings) = backend(check, text) else { continue };
-        if backends.iter().any(|other| other.settings.address == settings.address) {
-            check.wrong(text.span(), format!("{} is in this list twice", settings.name), "take one of them out");
+    for one in check.list("product.backends", written).iter().take(MOST_BACKENDS) {
+        let Some((found, at)) = weighted(check, one) else { continue };
+        if let Some(twice) = found.iter().find(|one| backends.iter().any(|other| other.settings.address == one.address))
+        {
+            check.wrong(at.clone(), format!("{} is in this list twice", twice.name), "take one of them out");
         }
-        backends.push(Backend { settings, at: text.span() });
+        backends.extend(found.into_iter().map(|settings| Backend { settings, at: at.clone() }));
     }
     if let Some(first) = check.list("product.backends", written).get(MOST_BACKENDS) {
         check.wrong(first.span(), "this is one backend too many", format!("a pool takes at most {MOST_BACKENDS}"));
@@ -50,7 +59,26 @@ pub(super) fn check(check: &mut Check<'_>, who: &str, at: &Span, written: &List<
     backends
 }
 
-fn backend(check: &mut Check<'_>, written: &Spanned<String>) -> Option<BackendSettings> {
+/// A backend, with its weight if one is written, and where its address stands.
+fn weighted(check: &mut Check<'_>, written: &Spanned<TextOr<file::Backend>>) -> Option<(Vec<BackendSettings>, Span)> {
+    match written.get_ref() {
+        TextOr::Text(text) => {
+            let text = Spanned::new(written.span(), text.clone());
+            Some((backend(check, &text, 1)?, text.span()))
+        }
+        TextOr::Table(table) => {
+            let weight = check.given_count("weight", &table.weight, MOST_WEIGHT).map_or(1, NonZeroU32::get);
+            let Some(url) = &table.url else {
+                check.missing(written.span(), "this backend", "product.backends.url");
+                return None;
+            };
+            Some((backend(check, url, weight)?, url.span()))
+        }
+    }
+}
+
+/// The backends at what is written: one, or as many as a name has addresses.
+fn backend(check: &mut Check<'_>, written: &Spanned<String>, weight: u32) -> Option<Vec<BackendSettings>> {
     let (host, port) = match split_url(written.get_ref()) {
         Ok(parts) => parts,
         Err((what, help)) => {
@@ -58,20 +86,32 @@ fn backend(check: &mut Check<'_>, written: &Spanned<String>) -> Option<BackendSe
             return None;
         }
     };
-    let address = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(ip) => SocketAddr::new(ip, port),
-        Err(_) => resolve(check, written, host, port)?,
+    let (addresses, named) = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) => (vec![ip], None),
+        Err(_) => (resolve(check, written, host)?, Some(host.to_owned())),
     };
-    if address.ip().is_unspecified() {
-        let what = format!("nobody can be reached at {}", address.ip());
+    if let Some(nowhere) = addresses.iter().find(|ip| ip.is_unspecified()) {
+        let what = format!("nobody can be reached at {nowhere}");
         check.wrong(written.span(), what, format!("on this machine, write \"http://127.0.0.1:{port}\""));
     }
-    Some(BackendSettings { name: format!("{host}:{port}"), address })
+    let mut backends: Vec<BackendSettings> = Vec::new();
+    for ip in addresses.into_iter().take(MOST_BACKENDS) {
+        let address = SocketAddr::new(ip, port);
+        let name = called(host, address, |name| backends.iter().any(|backend| backend.name == name));
+        backends.push(BackendSettings { name, address, weight, host: named.clone() });
+    }
+    Some(backends)
 }
 
-fn resolve(check: &mut Check<'_>, written: &Spanned<String>, host: &str, port: u16) -> Option<SocketAddr> {
-    match check.around.resolve(host, port) {
-        Ok(address) => Some(address),
+fn resolve(check: &mut Check<'_>, written: &Spanned<String>, host: &str) -> Option<Vec<IpAddr>> {
+    if let Some(found) = check.found.get(host) {
+        return Some(found.clone());
+    }
+    match check.around.resolver().look_up(host) {
+        Ok(addresses) => {
+            check.found.insert(host.to_owned(), addresses.clone());
+            Some(addresses)
+        }
         Err(error) => {
             let what = format!("the host `{host}` cannot be found: {error}");
             check.wrong(written.span(), what, format!("try `getent hosts {host}`, or write its IP address"));
@@ -81,7 +121,7 @@ fn resolve(check: &mut Check<'_>, written: &Spanned<String>, host: &str, port: u
 }
 
 /// Host and port of `http://host:port`, or what is wrong with it.
-fn split_url(url: &str) -> Result<(&str, u16), (&'static str, String)> {
+pub(crate) fn split_url(url: &str) -> Result<(&str, u16), (&'static str, String)> {
     if url.starts_with("https://") {
         let help = "write \"http://...\", or put something that speaks TLS, such as stunnel, between the two";
         return Err(("asks for TLS to the backend, which Sluss cannot do yet", help.to_owned()));
@@ -157,6 +197,21 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
     });
     let retry_at = |product: &Product| product.retry_budget.as_ref().map(Spanned::span);
     let retry_budget = agreed(check, "retry_budget", &products, retry_at, retry_budget);
+    let policy_at = |product: &Product| product.balance.as_ref().map(Spanned::span);
+    let policy = agreed(check, "balance", &products, policy_at, standing::policy);
+    let slow_start_at = |product: &Product| product.slow_start.as_ref().map(Spanned::span);
+    let slow_start = agreed(check, "slow_start", &products, slow_start_at, |check, product| {
+        check.given_duration("slow_start", &product.slow_start)
+    });
+    let resolve_at = |product: &Product| product.resolve.as_ref().map(Spanned::span);
+    let resolve = agreed(check, "resolve", &products, resolve_at, |check, product| {
+        check.given_duration("resolve", &product.resolve)
+    });
+    let health_at = |product: &Product| product.health.as_ref().map(Spanned::span);
+    let health = agreed(check, "health", &products, health_at, standing::health);
+    let outliers_at = |product: &Product| product.outliers.as_ref().map(Spanned::span);
+    let outliers = agreed(check, "outliers", &products, outliers_at, standing::outliers);
+    same_weights(check, &products);
     let settings = PoolSettings {
         name: products[0].name.clone(),
         backends: products[0].backends.iter().map(|backend| backend.settings.clone()).collect(),
@@ -166,8 +221,32 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
         domain: 0,
         resource: 0,
         hints: Vec::new(),
+        policy: policy.unwrap_or_default(),
+        health,
+        outliers,
+        slow_start,
+        resolve: resolve.unwrap_or(names::USUAL),
+        resolver: check.around.resolver(),
     };
     Pool { settings, limit: limits::settings(limit), members }
+}
+
+/// A backend of a pool has one weight, whichever product sends something there.
+fn same_weights(check: &mut Check<'_>, products: &[&Draft<'_>]) {
+    let [first, others @ ..] = products else { return };
+    for (other, backend) in others.iter().flat_map(|other| other.backends.iter().map(move |backend| (other, backend))) {
+        let same = |known: &&Backend| known.settings.address == backend.settings.address;
+        let Some(known) = first.backends.iter().find(same) else { continue };
+        if known.settings.weight != backend.settings.weight {
+            let (name, line) = (&backend.settings.name, check.line(&known.at));
+            let what = format!("the weight of {name} differs from that in {} (line {line})", who(&first.name));
+            check.wrong(
+                backend.at.clone(),
+                what,
+                format!("{} shares that pool: write the same in both", who(&other.name)),
+            );
+        }
+    }
 }
 
 fn retry_budget(check: &mut Check<'_>, product: &Product) -> Option<u32> {
@@ -228,8 +307,7 @@ pub(super) fn no_loops(check: &mut Check<'_>, drafts: &[Draft<'_>], listen: &Lis
     for backend in drafts.iter().flat_map(|draft| &draft.backends) {
         for (own, whom) in [(listen.address, "clients"), (admin.address, "operators")] {
             let address = backend.settings.address;
-            let same_host = own.ip() == address.ip() || (own.ip().is_unspecified() && address.ip().is_loopback());
-            if own.port() == address.port() && same_host {
+            if is_own(own, address) {
                 let what = format!("{} is Sluss itself, where it listens for {whom}", backend.settings.name);
                 check.wrong(backend.at.clone(), what, "write the address of the backend behind it");
             }
@@ -237,7 +315,14 @@ pub(super) fn no_loops(check: &mut Check<'_>, drafts: &[Draft<'_>], listen: &Lis
     }
 }
 
+/// Whether whoever connects to `address` reaches who listens at `own`, as far as can be seen from here.
+pub(crate) fn is_own(own: SocketAddr, address: SocketAddr) -> bool {
+    let same_host = own.ip() == address.ip() || (own.ip().is_unspecified() && address.ip().is_loopback());
+    own.port() == address.port() && same_host
+}
+
 const IDLE_CONNECTIONS: usize = 64;
 /// In per cent.
 const RETRY_BUDGET: u32 = 10;
-const MOST_BACKENDS: usize = 256;
+/// A share beside others; more than a hundred to one is a drain.
+pub(crate) const MOST_WEIGHT: u32 = 100;

@@ -1,6 +1,7 @@
 //! What every check needs: the text, what lies around it, and somewhere to put what is wrong.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -28,11 +29,13 @@ pub(crate) struct Check<'a> {
     /// What such a file may have in it.
     pub(crate) reference: &'static Reference,
     pub(crate) problems: Vec<Problem>,
+    /// Hosts that were looked up: two products that name one must not find different halves of it.
+    pub(crate) found: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl<'a> Check<'a> {
     pub(crate) fn new(source: &'a Source, around: &'a dyn Surroundings, reference: &'static Reference) -> Check<'a> {
-        Check { source, around, reference, problems: Vec::new() }
+        Check { source, around, reference, problems: Vec::new(), found: BTreeMap::new() }
     }
 
     pub(crate) fn wrong(&mut self, at: Span, what: impl Into<String>, help: impl Into<String>) {

@@ -264,7 +264,12 @@ pub(crate) struct Budget {
 pub(super) struct Product {
     pub(super) name: Opt<String>,
     pub(super) r#match: List<Rule>,
-    pub(super) backends: List<String>,
+    pub(super) backends: List<TextOr<Backend>>,
+    pub(super) balance: Opt<String>,
+    pub(super) slow_start: Opt<String>,
+    pub(super) resolve: Opt<String>,
+    pub(super) health: Opt<Health>,
+    pub(super) outliers: Opt<Outliers>,
     pub(super) latency_objective: Opt<String>,
     pub(super) guarantee: Opt<i64>,
     pub(super) default_class: Opt<String>,
@@ -286,6 +291,39 @@ pub(super) struct Product {
     pub(super) queue: Queue,
     #[serde(default)]
     pub(super) passes: Passes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backend {
+    pub(super) url: Opt<String>,
+    pub(super) weight: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Health {
+    pub(super) path: Opt<String>,
+    pub(super) method: Opt<String>,
+    pub(super) host: Opt<String>,
+    pub(super) expect: List<String>,
+    pub(super) interval: Opt<String>,
+    pub(super) timeout: Opt<String>,
+    pub(super) fall: Opt<i64>,
+    pub(super) rise: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Outliers {
+    pub(super) consecutive: Opt<i64>,
+    pub(super) behind: Opt<i64>,
+    pub(super) answers: Opt<i64>,
+    pub(super) interval: Opt<String>,
+    pub(super) first: Opt<String>,
+    pub(super) longest: Opt<String>,
+    pub(super) most: Opt<i64>,
+    pub(super) panic: Opt<i64>,
 }
 
 #[derive(Debug, Deserialize)]

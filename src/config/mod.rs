@@ -27,7 +27,8 @@ mod rules;
 pub(crate) mod products;
 pub(crate) mod names;
 pub(crate) mod limits;
-mod backends;
+pub(crate) mod backends;
+mod standing;
 pub(crate) mod budgets;
 pub(crate) mod passes;
 mod domains;
@@ -41,6 +42,7 @@ pub(crate) mod error;
 
 use std::path::Path;
 
+pub use crate::proxy::names::Resolver;
 pub(crate) use error::Wrong;
 pub use error::{ConfigError, Problem};
 pub(crate) use keys::nearest;

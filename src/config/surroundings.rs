@@ -2,20 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
 use super::error::Wrong;
+use crate::proxy::names::Resolver;
 
 /// Where a configuration is read: files beside it, a resolver, a machine.
 pub trait Surroundings {
     /// The bytes of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// The first address of a host.
-    fn resolve(&self, host: &str, port: u16) -> io::Result<SocketAddr>;
+    /// What finds the addresses of hosts, now and while the proxy runs.
+    fn resolver(&self) -> Resolver;
     /// Where systemd lets the service keep its state, if it does.
     fn state_directory(&self) -> Option<PathBuf>;
     /// How many cores this process may use.
@@ -40,9 +40,8 @@ impl Surroundings for ThisMachine {
         if bytes.len() as u64 > MOST_BYTES { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     }
 
-    fn resolve(&self, host: &str, port: u16) -> io::Result<SocketAddr> {
-        let first = (host, port).to_socket_addrs()?.next();
-        first.ok_or_else(|| io::Error::new(ErrorKind::NotFound, "it has no address"))
+    fn resolver(&self) -> Resolver {
+        Resolver::of_this_machine()
     }
 
     fn state_directory(&self) -> Option<PathBuf> {

@@ -1,162 +1,151 @@
-//! Which backend: the less busy of two drawn at random, among those that accept connections.
+//! Which backend: by default the less busy of two drawn at random, among those that may be asked.
 //!
-//! Two choices come close to the best of all with one comparison (Mitzenmacher 2001). A backend that
-//! refuses connections is set aside and tried again after a pause that doubles ([`Standing`](super::standing)); when
-//! all are set aside, all are tried: what passes then is money in motion.
+//! Two choices come close to the best of all with one comparison (Mitzenmacher 2001). Draws follow weights, and what is
+//! under way is counted by weight. One whose last answers were errors is drawn the less the more there were: it has few
+//! requests under way because it fails, not because it is free, and would draw all of them otherwise.
+//!
+//! When none may be asked, all are that only time stands against: what passes then is money in motion.
+
+pub(crate) mod checks;
+pub(crate) mod outliers;
+pub(crate) mod peak;
+pub(crate) mod slow_start;
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::sync::Notify;
-
-use super::settings::BackendSettings;
+use super::backend::Backend;
+use super::balance::slow_start::WHOLE;
 use crate::admission::Timestamp;
 use crate::admission::random::Random;
 
-/// One backend as all workers see it.
-#[derive(Debug)]
-pub(crate) struct Backend {
-    pub(crate) settings: BackendSettings,
-    /// Requests sent and not yet ended.
-    outstanding: AtomicU32,
-    /// Connections refused in a row.
-    refused: AtomicU32,
-    /// Pauses since it was last steady.
-    pauses: AtomicU32,
-    /// Nanoseconds until which it is set aside.
-    aside_until: AtomicU64,
-    /// It has just been set aside.
-    set_aside: Notify,
+/// How a backend is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The less busy of two drawn at random.
+    #[default]
+    LeastRequests,
+    /// Of two drawn at random the one where an answer is sooner to be expected.
+    PeakEwma,
+    /// One after the other, by weight.
+    RoundRobin,
 }
 
-/// A request under way at a backend.
-#[derive(Debug)]
-pub(crate) struct Outstanding(std::sync::Arc<Backend>);
+impl Policy {
+    /// As they are written.
+    pub const NAMES: [&'static str; 3] = ["least_requests", "peak_ewma", "round_robin"];
+    /// In the order of their names.
+    pub const ALL: [Policy; 3] = [Policy::LeastRequests, Policy::PeakEwma, Policy::RoundRobin];
+}
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// One that comes and goes is left alone for longer each time, until it has stayed for so long.
-const STEADY: Duration = Duration::from_secs(10);
+/// One worker's view of the backends of a pool.
+pub(super) struct Table {
+    pub(super) backends: Arc<[Arc<Backend>]>,
+    policy: Policy,
+    heaviest: u32,
+    /// Whose turn it is, where that counts.
+    turns: Vec<Cell<i64>>,
+}
 
-impl Backend {
-    /// With so many connections refused in a row it is gone. One may be a blip: a restart, a full accept queue.
-    pub(crate) const GONE: u32 = 3;
+/// Draws before a backend is looked for one by one: with half of them aside, one in sixteen requests gets there.
+const DRAWS: usize = 4;
 
-    pub(crate) fn new(settings: BackendSettings) -> Backend {
-        Backend {
-            settings,
-            outstanding: AtomicU32::new(0),
-            refused: AtomicU32::new(0),
-            pauses: AtomicU32::new(0),
-            aside_until: AtomicU64::new(0),
-            set_aside: Notify::new(),
-        }
+impl Table {
+    pub(super) fn new(backends: Arc<[Arc<Backend>]>, policy: Policy) -> Table {
+        let heaviest = backends.iter().map(|backend| backend.weight()).max().unwrap_or(1);
+        Table { turns: backends.iter().map(|_| Cell::new(0)).collect(), heaviest: heaviest * WHOLE, policy, backends }
     }
 
-    pub(crate) fn is_aside(&self, now: Timestamp) -> bool {
-        now.since_start().as_nanos() < u128::from(self.aside_until.load(Ordering::Relaxed))
-    }
-
-    /// How many requests are under way here.
-    pub(crate) fn outstanding(&self) -> u32 {
-        self.outstanding.load(Ordering::Relaxed)
-    }
-
-    /// Whether it has refused so often in a row that nobody should count on it.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.refused.load(Ordering::Relaxed) >= Backend::GONE
-    }
-
-    /// Until when it is to be left alone; `None` while it accepts connections.
-    pub(crate) fn aside_until(&self) -> Option<Timestamp> {
-        let refuses = self.refused.load(Ordering::Relaxed) > 0;
-        refuses.then(|| Timestamp::after(Duration::from_nanos(self.aside_until.load(Ordering::Relaxed))))
-    }
-
-    /// Wait until it is set aside; at once when that has happened since the last time.
-    pub(crate) async fn until_set_aside(&self) {
-        self.set_aside.notified().await;
-    }
-
-    /// It did not accept a connection. Returns how often so in a row.
-    pub(crate) fn refused(&self, now: Timestamp) -> u32 {
-        // Many that were sent at once and are refused at once are one reason to leave it alone for longer.
-        if !self.is_aside(now) {
-            let last = Timestamp::after(Duration::from_nanos(self.aside_until.load(Ordering::Relaxed)));
-            if self.refused.load(Ordering::Relaxed) == 0 && now.since(last) >= STEADY {
-                self.pauses.store(0, Ordering::Relaxed);
-            }
-            let pauses = self.pauses.fetch_add(1, Ordering::Relaxed);
-            let until = now + (FIRST_PAUSE * 2u32.pow(pauses.min(8))).min(LONGEST_PAUSE);
-            self.aside_until.store(until.since_start().as_nanos() as u64, Ordering::Relaxed);
-        }
-        let times = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
-        self.set_aside.notify_one();
-        times
-    }
-
-    /// It accepted a connection. Returns how often in a row it had refused one before.
-    pub(crate) fn accepted(&self, now: Timestamp) -> u32 {
-        // Read first: the line is shared by all workers and nearly always zero.
-        if self.refused.load(Ordering::Relaxed) == 0 {
+    /// Choose one, passing over those in `tried` unless nothing else is left.
+    pub(super) fn choose(&self, tried: &[Arc<Backend>], now: Timestamp, random: &Cell<Random>) -> usize {
+        if self.backends.len() == 1 {
             return 0;
         }
-        let now = now.since_start().as_nanos() as u64;
-        self.aside_until.fetch_min(now, Ordering::Relaxed);
-        self.refused.swap(0, Ordering::Relaxed)
+        let untried = |index: usize| !tried.iter().any(|one| Arc::ptr_eq(one, &self.backends[index]));
+        let usable = |index: usize| untried(index) && self.backends[index].may_be_asked(now);
+        let chosen: Option<usize> = match self.policy {
+            Policy::RoundRobin => self.next(usable),
+            Policy::LeastRequests => self.better_of_two(usable, random, |index: usize| self.busy(index)),
+            Policy::PeakEwma => self.better_of_two(usable, random, |index: usize| self.slow(index, now)),
+        };
+        let in_need = |index: usize| untried(index) && self.backends[index].is_tried_in_need();
+        chosen
+            .or_else(|| self.any(in_need, random))
+            .or_else(|| self.any(untried, random))
+            .unwrap_or_else(|| draw(random, self.backends.len()))
     }
-}
 
-impl Outstanding {
-    pub(crate) fn at(backend: &std::sync::Arc<Backend>) -> Outstanding {
-        backend.outstanding.fetch_add(1, Ordering::Relaxed);
-        Outstanding(backend.clone())
+    /// Two that differ, drawn by weight; the one with the least `cost`, and the first drawn where they are equal.
+    fn better_of_two(
+        &self,
+        usable: impl Fn(usize) -> bool,
+        random: &Cell<Random>,
+        cost: impl Fn(usize) -> f32,
+    ) -> Option<usize> {
+        let by_weight =
+            |index: usize| draw(random, self.heaviest as usize) < self.backends[index].seen().weight() as usize;
+        let drawn = |except: Option<usize>| {
+            let fits = |index: &usize| Some(*index) != except && usable(*index) && by_weight(*index);
+            (0..DRAWS).map(|_| draw(random, self.backends.len())).find(fits)
+        };
+        let one = drawn(None).or_else(|| self.any_by_weight(&usable, random))?;
+        let other = drawn(Some(one));
+        Some(other.filter(|other| cost(*other) < cost(one)).unwrap_or(one))
     }
-}
 
-impl Drop for Outstanding {
-    fn drop(&mut self) {
-        self.0.outstanding.fetch_sub(1, Ordering::Relaxed);
+    /// What is under way there, for its weight.
+    fn busy(&self, index: usize) -> f32 {
+        let seen = self.backends[index].seen();
+        seen.outstanding() as f32 / seen.weight() as f32
     }
-}
 
-/// Choose among `backends`, passing over those in `tried` unless nothing else is left.
-pub(crate) fn choose(
-    backends: &[std::sync::Arc<Backend>],
-    tried: &[usize],
-    now: Timestamp,
-    random: &Cell<Random>,
-) -> usize {
-    if backends.len() == 1 {
-        return 0;
+    /// How long one more would wait there, for its weight. One that has not answered yet is asked once, and then when it has.
+    fn slow(&self, index: usize, now: Timestamp) -> f32 {
+        let (backend, seen) = (&self.backends[index], self.backends[index].seen());
+        let seconds = backend.peak.seconds(now);
+        match seen.outstanding() {
+            under_way @ 1.. if seconds == 0.0 => f32::MAX / 2.0 * under_way as f32,
+            under_way => seconds * (under_way + 1) as f32 / seen.weight() as f32,
+        }
     }
-    let usable = |index: &usize| !tried.contains(index) && !backends[*index].is_aside(now);
-    let untried = |index: &usize| !tried.contains(index);
-    let count = (0..backends.len()).filter(usable).count();
-    if count > 0 {
-        less_busy(backends, usable, count, random)
-    } else {
-        let count = (0..backends.len()).filter(untried).count();
-        if count > 0 { less_busy(backends, untried, count, random) } else { draw(random, backends.len()) }
-    }
-}
 
-fn less_busy(
-    backends: &[std::sync::Arc<Backend>],
-    eligible: impl Fn(&usize) -> bool,
-    count: usize,
-    random: &Cell<Random>,
-) -> usize {
-    let nth = |n: usize| (0..backends.len()).filter(|index| eligible(index)).nth(n).unwrap_or(0);
-    let one = draw(random, count);
-    if count == 1 {
-        return nth(one);
+    /// The next in turn, smoothly: three to one is `a a b a`, not `a a a b`.
+    fn next(&self, usable: impl Fn(usize) -> bool) -> Option<usize> {
+        let (mut sum, mut next) = (0, None);
+        for index in (0..self.backends.len()).filter(|index| usable(*index)) {
+            let weight = i64::from(self.backends[index].seen().weight());
+            self.turns[index].update(|turn| turn + weight);
+            sum += weight;
+            if next.is_none_or(|next: usize| self.turns[next].get() < self.turns[index].get()) {
+                next = Some(index);
+            }
+        }
+        let next = next?;
+        self.turns[next].update(|turn| turn - sum);
+        Some(next)
     }
-    // The second of the others, so that the two always differ.
-    let other = (one + 1 + draw(random, count - 1)) % count;
-    let (one, other) = (nth(one), nth(other));
-    if backends[other].outstanding() < backends[one].outstanding() { other } else { one }
+
+    /// One of those that fit, each by its weight.
+    fn any_by_weight(&self, fits: impl Fn(usize) -> bool, random: &Cell<Random>) -> Option<usize> {
+        let fitting = || (0..self.backends.len()).filter(|index| fits(*index));
+        let weight = |index: usize| self.backends[index].seen().weight() as usize;
+        let mut left = draw(random, fitting().map(weight).sum());
+        let mut last = None;
+        for index in fitting() {
+            last = Some(index);
+            match left.checked_sub(weight(index)) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+        last
+    }
+
+    /// One of those that fit, all alike.
+    fn any(&self, fits: impl Fn(usize) -> bool, random: &Cell<Random>) -> Option<usize> {
+        let fitting = || (0..self.backends.len()).filter(|index| fits(*index));
+        fitting().nth(draw(random, fitting().count()))
+    }
 }
 
 fn draw(random: &Cell<Random>, below: usize) -> usize {
@@ -168,84 +157,115 @@ fn draw(random: &Cell<Random>, below: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-    use std::sync::Arc;
+    use std::time::Duration;
 
+    use super::super::backend::Outstanding;
+    use super::super::backend::tests::backends;
     use super::*;
+    use crate::admission::time::at;
 
-    fn backends(count: usize) -> Vec<Arc<Backend>> {
-        let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let settings = |n: usize| BackendSettings { name: format!("b{n}"), address };
-        (0..count).map(|n| Arc::new(Backend::new(settings(n)))).collect()
+    fn table(weights: &[u32], policy: Policy) -> Table {
+        Table::new(backends(weights).into(), policy)
+    }
+
+    /// How often each of them is chosen of `times`, when every request is held.
+    fn held(table: &Table, times: usize) -> Vec<u32> {
+        let random = Cell::new(Random::new(1));
+        let choose = |_| Outstanding::at(&table.backends[table.choose(&[], at(0), &random)]);
+        let held: Vec<Outstanding> = (0..times).map(choose).collect();
+        let counts = table.backends.iter().map(|backend| backend.outstanding()).collect();
+        drop(held);
+        counts
+    }
+
+    /// The same, when each request ends before the next comes.
+    fn one_by_one(table: &Table, times: usize) -> Vec<u32> {
+        let (random, mut counts) = (Cell::new(Random::new(1)), vec![0; table.backends.len()]);
+        (0..times).for_each(|_| counts[table.choose(&[], at(0), &random)] += 1);
+        counts
+    }
+
+    #[track_caller]
+    fn about(counts: &[u32], expected: &[u32]) {
+        let near = |(count, expected): (&u32, &u32)| count.abs_diff(*expected) <= expected / 10 + 5;
+        assert!(counts.iter().zip(expected).all(near), "{counts:?} is not about {expected:?}");
     }
 
     #[test]
     fn work_is_spread_and_the_less_busy_of_two_goes_first() {
-        let (backends, random) = (backends(4), Cell::new(Random::new(1)));
-        let mut held = Vec::new();
-        for _ in 0..400 {
-            let chosen = choose(&backends, &[], Timestamp::ZERO, &random);
-            held.push(Outstanding::at(&backends[chosen]));
+        about(&held(&table(&[1; 4], Policy::LeastRequests), 400), &[100; 4]);
+    }
+
+    #[test]
+    fn weights_share_out_what_is_under_way_and_what_comes_one_by_one() {
+        for policy in Policy::ALL {
+            let table = table(&[1, 3, 6], policy);
+            about(&one_by_one(&table, 10_000), &[1_000, 3_000, 6_000]);
         }
-        for backend in &backends {
-            assert!((95..=105).contains(&backend.outstanding()), "{}", backend.outstanding());
+        about(&held(&table(&[1, 3, 6], Policy::LeastRequests), 1_000), &[100, 300, 600]);
+    }
+
+    #[test]
+    fn turns_are_taken_smoothly() {
+        let (table, random) = (table(&[3, 1], Policy::RoundRobin), Cell::new(Random::new(1)));
+        let chosen: Vec<usize> = (0..8).map(|_| table.choose(&[], at(0), &random)).collect();
+        assert_eq!(chosen, [0, 0, 1, 0, 0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn one_that_fails_at_once_does_not_draw_what_the_others_are_busy_with() {
+        for policy in Policy::ALL {
+            let (table, random) = (table(&[1; 3], policy), Cell::new(Random::new(1)));
+            // It answers nothing but errors in a millisecond; the others have ten requests each.
+            let failing = &table.backends[0];
+            failing.peak.heard(Duration::from_millis(1), at(0));
+            let _busy: Vec<Outstanding> = (0..20).map(|n| Outstanding::at(&table.backends[1 + n % 2])).collect();
+            table.backends[1..].iter().for_each(|busy| busy.peak.heard(Duration::from_millis(50), at(0)));
+            let asked = (0..1_000).filter(|_| table.choose(&[], at(0), &random) == 0 && failing.erred() > 0).count();
+            assert!((5..=70).contains(&asked), "{policy:?}: {asked} of 1000");
         }
-        drop(held);
-        assert!(backends.iter().all(|backend| backend.outstanding() == 0));
+    }
+
+    #[test]
+    fn a_slow_backend_is_asked_less_by_what_its_answers_take() {
+        let (table, random) = (table(&[1; 2], Policy::PeakEwma), Cell::new(Random::new(1)));
+        table.backends[0].peak.heard(Duration::from_millis(300), at(0));
+        table.backends[1].peak.heard(Duration::from_millis(100), at(0));
+        let held: Vec<Outstanding> =
+            (0..40).map(|_| Outstanding::at(&table.backends[table.choose(&[], at(0), &random)])).collect();
+        assert_eq!(held.len(), 40);
+        let (slow, fast) = (table.backends[0].outstanding(), table.backends[1].outstanding());
+        assert!((8..=12).contains(&slow), "{slow} and {fast}");
     }
 
     #[test]
     fn one_that_refuses_is_set_aside_and_tried_again_later() {
-        let (backends, random) = (backends(2), Cell::new(Random::new(1)));
-        let at = |ms| Timestamp::after(Duration::from_millis(ms));
+        let (table, random) = (table(&[1; 2], Policy::LeastRequests), Cell::new(Random::new(1)));
+        let [refusing, _] = &table.backends[..] else { unreachable!("there are two") };
+        let choose = |ms| table.choose(&[], at(ms), &random);
         // Two that were sent at once are refused at once: one pause.
-        assert_eq!([backends[0].refused(at(0)), backends[0].refused(at(1))], [1, 2]);
-        assert!((0..100).all(|_| choose(&backends, &[], at(99), &random) == 1));
-        assert!((0..100).any(|_| choose(&backends, &[], at(100), &random) == 0));
-        assert!(!backends[0].is_gone());
-        assert_eq!(backends[0].refused(at(100)), 3);
-        assert!(backends[0].is_gone());
-        assert!((0..100).all(|_| choose(&backends, &[], at(299), &random) == 1));
-        assert_eq!([backends[0].accepted(at(250)), backends[0].accepted(at(250))], [3, 0]);
-        assert!((0..100).any(|_| choose(&backends, &[], at(250), &random) == 0));
-        assert!(!backends[0].is_gone());
+        assert_eq!([refusing.refused(at(0)), refusing.refused(at(1))], [1, 2]);
+        assert!((0..100).all(|_| choose(99) == 1));
+        assert!((0..100).any(|_| choose(100) == 0));
+        assert!(!refusing.is_gone());
+        assert_eq!(refusing.refused(at(100)), 3);
+        assert!(refusing.is_gone());
+        assert!((0..100).all(|_| choose(299) == 1));
+        assert_eq!([refusing.accepted(at(250)), refusing.accepted(at(250))], [3, 0]);
+        assert!((0..100).any(|_| choose(250) == 0));
+        assert!(!refusing.is_gone());
     }
 
     #[test]
-    fn pauses_double_and_never_last_longer_than_two_seconds() {
-        let backend = &backends(1)[0];
-        let mut now = Timestamp::ZERO;
-        for pause in [100, 200, 400, 800, 1_600, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000] {
-            backend.refused(now);
-            assert_eq!(backend.aside_until(), Some(now + Duration::from_millis(pause)));
-            now += Duration::from_millis(pause);
+    fn when_all_are_set_aside_all_are_tried_but_none_that_is_drained() {
+        let (table, random) = (table(&[1; 3], Policy::LeastRequests), Cell::new(Random::new(1)));
+        for backend in table.backends.iter() {
+            backend.refused(at(0));
         }
-        backend.accepted(now);
-        assert_eq!(backend.aside_until(), None);
-    }
-
-    #[test]
-    fn one_that_comes_and_goes_is_left_alone_for_longer_until_it_has_stayed() {
-        let backend = &backends(1)[0];
-        let mut now = Timestamp::ZERO;
-        for (steady_ms, pause) in [(0, 100), (50, 200), (9_999, 400), (10_000, 100), (10, 200)] {
-            now += Duration::from_millis(steady_ms);
-            backend.refused(now);
-            let until = now + Duration::from_millis(pause);
-            assert_eq!(backend.aside_until(), Some(until));
-            now = until;
-            backend.accepted(now);
-        }
-    }
-
-    #[test]
-    fn when_all_are_set_aside_all_are_tried() {
-        let (backends, random) = (backends(3), Cell::new(Random::new(1)));
-        for backend in &backends {
-            backend.refused(Timestamp::ZERO);
-        }
-        let chosen = choose(&backends, &[0, 1], Timestamp::ZERO, &random);
-        assert_eq!(chosen, 2);
-        assert!(choose(&backends, &[0, 1, 2], Timestamp::ZERO, &random) < 3);
+        assert_eq!(table.choose(&table.backends[..2], at(0), &random), 2);
+        assert!(table.choose(&table.backends, at(0), &random) < 3);
+        table.backends[0].drain(true);
+        table.backends[0].settle(false, None, at(0));
+        assert!((0..100).all(|_| table.choose(&[], at(0), &random) != 0));
     }
 }

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Version};
@@ -70,7 +71,7 @@ impl Exchange {
             first.is_sent(connection.is_some());
         }
         if let Some(connection) = &connection {
-            self.trail.is_sent_to(|| self.pool.name_of(connection.backend));
+            self.trail.is_sent_to(|| &connection.outstanding.backend().settings.name);
         }
         self.connection = connection;
     }
@@ -99,8 +100,10 @@ impl Exchange {
             self.outcome = Outcome::Answered;
         }
         let now = self.pool.clock.now();
+        let took = now.since(started);
         self.trail.hears(status, now);
-        self.pool.metrics.answered(status, now.since(started));
+        self.pool.metrics.answered(status, took);
+        self.heard(!status.is_server_error(), now, took);
         if headers::has_two_lengths(response.headers()) {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;
@@ -112,9 +115,9 @@ impl Exchange {
     pub(crate) fn completed(&mut self) {
         let now = self.pool.clock.now();
         self.trail.backend_is_done(now);
-        if let Some(Borrowed { sender, backend, outstanding, .. }) = self.connection.take() {
+        if let Some(Borrowed { sender, shelf, outstanding, .. }) = self.connection.take() {
             drop(outstanding);
-            self.pool.put_back(backend, sender, now);
+            self.pool.put_back(shelf, sender, now);
         }
         if let Some(admitted) = self.admitted.take() {
             admitted.finish(self.outcome, now);
@@ -145,7 +148,27 @@ impl Exchange {
     /// The backend broke off before or within its answer.
     pub(crate) fn broke(&mut self) {
         self.pool.metrics.broken.increment(1);
+        self.failed_to_answer();
+    }
+
+    /// The backend did not begin its answer in time.
+    pub(super) fn timed_out(&mut self) {
+        self.pool.metrics.timed_out.increment(1);
+        self.failed_to_answer();
+    }
+
+    fn failed_to_answer(&mut self) {
+        let now = self.pool.clock.now();
+        let since = self.admitted.as_ref().map_or(now, Admitted::since);
+        self.heard(false, now, now.since(since));
         self.end(Outcome::Failed);
+    }
+
+    /// What came back counts for or against the backend.
+    fn heard(&self, good: bool, now: Timestamp, took: Duration) {
+        if let Some(connection) = &self.connection {
+            self.pool.heard(connection.outstanding.backend(), good, took, now);
+        }
     }
 
     /// Broken off before an answer: by the client, when its body broke off, else by the backend.

@@ -2,14 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU8, NonZeroU32};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use ipnet::IpNet;
 
+pub use super::balance::Policy;
+pub use super::balance::outliers::OutlierSettings;
 use super::event::pointer::Pointer;
 use super::ledger;
 pub use super::lookup::Lookup;
+use super::names::Resolver;
 use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
 
@@ -278,6 +282,39 @@ pub struct PoolSettings {
     pub resource: usize,
     /// What its backends may say of budgets that its products draw on.
     pub hints: Vec<HintSettings>,
+    /// How one of them is chosen.
+    pub policy: Policy,
+    /// How they are asked how they are; `None` asks nobody.
+    pub health: Option<HealthSettings>,
+    /// When one is left out for its answers; `None` leaves nobody out.
+    pub outliers: Option<OutlierSettings>,
+    /// Over how long one that comes beside others gets its share; `None` at once.
+    pub slow_start: Option<Duration>,
+    /// From one lookup of a backend's name to the next.
+    pub resolve: Duration,
+    /// What looks them up.
+    pub resolver: Resolver,
+}
+
+/// How backends are asked how they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthSettings {
+    /// The method.
+    pub method: Method,
+    /// The path, with a query if there is one.
+    pub path: Uri,
+    /// The `Host`; else the backend's own name.
+    pub host: Option<HeaderValue>,
+    /// Statuses that are good.
+    pub expect: Vec<RangeInclusive<u16>>,
+    /// From one check to the next, a tenth more or less.
+    pub interval: Duration,
+    /// How long a check may take.
+    pub timeout: Duration,
+    /// Failed in a row until it is believed.
+    pub fall: NonZeroU32,
+    /// Passed in a row until it is believed.
+    pub rise: NonZeroU32,
 }
 
 /// A header in which a backend may say how many requests a budget takes from here.
@@ -300,6 +337,10 @@ pub struct BackendSettings {
     pub name: String,
     /// Its address.
     pub address: SocketAddr,
+    /// Its share beside others.
+    pub weight: u32,
+    /// The name that it was found by, if it was written as one.
+    pub host: Option<String>,
 }
 
 /// How long a backend may take.

@@ -1,32 +1,63 @@
 //! Which backends of a pool are there, told to admission whenever it changes.
 //!
+//! There are four ways not to be there, and one notion of it: a backend does not accept connections, fails its
+//! [checks](super::health), has answered [worse than the others](super::balance::outliers), or was taken out of use by a person. The
+//! pool's limit follows whichever it is, and when none is there its products are down.
+//!
 //! A backend that refuses a connection is set aside; one that has refused several in a row, with none accepted between, is
-//! *gone*: the pool's limit follows, and when all are gone its products are down. Whoever is aside is tried again by a
-//! plain connection, after pauses that double, so its return is found while no request comes, and no customer is the one
-//! to find out.
+//! *gone*. Whoever refuses is tried again by a plain connection, after pauses that double, so its return is found while no
+//! request comes, and no customer is the one to find out.
 
+mod answers;
+mod members;
+
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::admit::Gate;
-use super::balance::Backend;
+use super::backend::{Backend, Presence};
+use super::balance::checks::Checks;
 use super::clock::Clock;
 use super::descriptors;
-use super::settings::PoolSettings;
+use super::health;
+use super::names;
+use super::settings::{BackendSettings, HealthSettings, PoolSettings};
+use crate::admission::{Domain, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
+
+pub(crate) use members::MOST_BACKENDS;
+use members::is_of;
 
 /// The backends of a pool as all workers see them.
 pub(crate) struct Standing {
-    pub(crate) backends: Vec<Arc<Backend>>,
+    /// Grows with every change of who belongs to the pool, and of weights.
+    generation: AtomicU64,
+    roll: Mutex<Arc<[Arc<Backend>]>>,
+    /// What admission and the log were told last.
+    told: Mutex<Told>,
+    /// Addresses that a person has taken out: a name that still has them does not bring them back.
+    dismissed: Mutex<BTreeSet<SocketAddr>>,
+    /// Names of those that have left, for whoever shows what is.
+    departed: Mutex<Vec<String>>,
+    /// As many as were configured: more are no reason to let more through before that has been found out.
+    configured: u32,
+    pub(crate) settings: PoolSettings,
     gate: Arc<Gate>,
-    resource: usize,
-    connect_within: Duration,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) metrics: Arc<UpstreamMetrics>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
+    part: (u32, u32),
+    there: (u32, u32),
+    pardoned: bool,
 }
 
 impl Standing {
@@ -36,50 +67,96 @@ impl Standing {
         clock: Clock,
         metrics: Arc<UpstreamMetrics>,
     ) -> Arc<Standing> {
-        let backends = pool.backends.iter().map(|backend| Arc::new(Backend::new(backend.clone()))).collect();
-        let connect_within = pool.timeouts.connect;
-        Arc::new(Standing { backends, gate, resource: pool.resource, connect_within, clock, metrics })
+        let backend =
+            |backend: &BackendSettings| Arc::new(Backend::new(backend.clone(), pool.health.as_ref().map(checks)));
+        let backends: Arc<[_]> = pool.backends.iter().map(backend).collect();
+        let all = backends.len() as u32;
+        let whole = backends.iter().map(|backend| backend.settings.weight * 4 * all).sum();
+        Arc::new(Standing {
+            generation: AtomicU64::new(0),
+            roll: Mutex::new(backends),
+            told: Mutex::new(Told { part: (whole, whole), there: (all, all), pardoned: false }),
+            dismissed: Mutex::default(),
+            departed: Mutex::default(),
+            configured: all,
+            settings: pool.clone(),
+            gate,
+            clock,
+            metrics,
+        })
+    }
+
+    /// Grows whenever [`backends`](Self::backends) are others, or have other weights.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// All that belong to the pool now.
+    pub(crate) fn backends(&self) -> Arc<[Arc<Backend>]> {
+        self.roll.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Connect to a backend, and draw from it whether it is there.
     ///
     /// # Errors
     /// When it does not accept, or not in time.
-    pub(crate) async fn connect(&self, index: usize) -> io::Result<TcpStream> {
-        let address = self.backends[index].settings.address;
+    pub(crate) async fn connect(&self, backend: &Backend) -> io::Result<TcpStream> {
         let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-        let connected = timeout(self.connect_within, TcpStream::connect(address)).await.unwrap_or_else(|_| late());
+        let connecting = TcpStream::connect(backend.settings.address);
+        let connected = timeout(self.settings.timeouts.connect, connecting).await.unwrap_or_else(|_| late());
         match &connected {
-            Ok(_) => self.accepted(index),
+            Ok(_) => self.accepted(backend),
             Err(error) => {
                 self.metrics.connect_failed.increment(1);
                 if !is_ours(error) {
-                    self.refused(index, error);
+                    self.refused(backend, error);
                 }
             }
         }
         connected
     }
 
-    /// Try one backend again, for ever, whenever it is aside and its pause is over.
-    pub(crate) async fn keep_probing(self: Arc<Self>, index: usize) {
-        let backend = &self.backends[index];
-        loop {
-            match backend.aside_until() {
+    /// Look after all backends, for ever, from the runtime this is called on.
+    pub(crate) fn look_after(self: &Arc<Self>) {
+        for backend in self.backends().iter() {
+            self.look_after_one(backend);
+        }
+        if self.settings.outliers.is_some() || self.settings.slow_start.is_some() {
+            tokio::spawn(self.clone().keep_comparing());
+        }
+        let mut looked_up: Vec<&BackendSettings> = Vec::new();
+        for named in self.settings.backends.iter().filter(|backend| backend.host.is_some()) {
+            if !looked_up.iter().any(|known| is_of(known, named)) {
+                looked_up.push(named);
+                tokio::spawn(names::keep_looking_up(self.clone(), named.clone()));
+            }
+        }
+    }
+
+    fn look_after_one(self: &Arc<Self>, backend: &Arc<Backend>) {
+        tokio::spawn(self.clone().keep_probing(backend.clone()));
+        if let Some(settings) = self.settings.health.clone() {
+            tokio::spawn(health::keep_checking(self.clone(), backend.clone(), settings));
+        }
+    }
+
+    /// Try one backend again whenever it refuses and its pause is over, until it is removed.
+    async fn keep_probing(self: Arc<Self>, backend: Arc<Backend>) {
+        while !backend.is_removed() {
+            match backend.paused_until() {
                 None => backend.until_set_aside().await,
                 Some(until) => {
                     sleep_until(Instant::from_std(self.clock.instant(until))).await;
                     // A request may have found it back meanwhile.
-                    if backend.aside_until().is_some_and(|until| until <= self.clock.now()) {
-                        let _ = self.connect(index).await;
+                    if backend.paused_until().is_some_and(|until| until <= self.clock.now()) {
+                        let _ = self.connect(&backend).await;
                     }
                 }
             }
         }
     }
 
-    fn accepted(&self, index: usize) {
-        let backend = &self.backends[index];
+    fn accepted(&self, backend: &Backend) {
         let refused = backend.accepted(self.clock.now());
         if refused > 0 {
             tracing::info!(backend = backend.settings.name, "a backend accepts connections again");
@@ -89,8 +166,7 @@ impl Standing {
         }
     }
 
-    fn refused(&self, index: usize, why: &io::Error) {
-        let backend = &self.backends[index];
+    fn refused(&self, backend: &Backend, why: &io::Error) {
         let refused = backend.refused(self.clock.now());
         if refused == 1 {
             tracing::warn!(backend = backend.settings.name, %why, "a backend does not accept connections: set aside");
@@ -100,16 +176,95 @@ impl Standing {
         }
     }
 
-    /// Counted under the lock: whoever tells last has seen the last change.
-    fn tell(&self) {
-        let (healthy, of) = self.gate.with(|domain, now| {
-            let healthy = self.backends.iter().filter(|backend| !backend.is_gone()).count() as u32;
-            let of = self.backends.len() as u32;
-            domain.backends(self.resource, healthy, of, now);
-            (healthy, of)
-        });
-        tracing::warn!(pool = self.backends[0].settings.name, healthy, of, "the pool's limit follows its backends");
+    /// A check of `backend` has passed, or failed with `why`.
+    pub(super) fn checked(&self, backend: &Backend, result: Result<(), String>) {
+        self.metrics.checked(result.is_ok());
+        let name = &backend.settings.name;
+        match (backend.checked(result.is_ok()), result) {
+            (None, _) => return,
+            (Some(_), Ok(())) => tracing::info!(backend = name, "a backend passes its checks again"),
+            (Some(_), Err(why)) => tracing::warn!(backend = name, why, "a backend fails its checks: set aside"),
+        }
+        self.tell();
     }
+
+    /// Count anew, and tell admission.
+    pub(super) fn tell(&self) {
+        self.gate.with(|domain, now| self.count(domain, now));
+    }
+
+    /// Take it out of use, or into use again. Whether that is a change.
+    pub(crate) fn drain(&self, backend: &Backend, drained: bool) -> bool {
+        let changed = backend.drain(drained);
+        self.tell();
+        changed
+    }
+
+    /// Give it another share. Whether that is a change.
+    pub(crate) fn weigh(&self, backend: &Backend, weight: u32) -> bool {
+        let changed = backend.set_weight(weight);
+        // Whoever chooses by weight knows the heaviest.
+        self.change(|_| {});
+        changed
+    }
+
+    /// Names of those that have left.
+    pub(crate) fn departed(&self) -> MutexGuard<'_, Vec<String>> {
+        self.departed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is there now. Under the domain's lock: whoever counts last has seen the last change.
+    fn count(&self, domain: &mut Domain, now: Timestamp) {
+        let backends = self.backends();
+        let sound = backends.iter().filter(|one| one.is_sound() && !one.is_left_out(now)).count() as u32;
+        let in_use = backends.iter().filter(|one| one.is_in_use()).count() as u32;
+        let pardoned = self.settings.outliers.as_ref().is_some_and(|outliers| outliers.panics(sound, in_use));
+        // Where nobody has a whole share, nobody would be spared by a smaller one: the pool's ramp is for that.
+        let over = self.settings.slow_start.filter(|_| backends.iter().any(|backend| backend.is_steady()));
+        let all = backends.len() as u32;
+        let (mut there, mut part, mut whole) = (0, 0, 0);
+        for backend in backends.iter() {
+            let quarters = backend.settle(pardoned, over, now);
+            there += u32::from(quarters > 0);
+            part += quarters * backend.weight();
+            whole += 4 * backend.weight();
+        }
+        let told = Told { part: (part * all, whole * all.max(self.configured)), there: (there, all), pardoned };
+        let before = std::mem::replace(&mut *self.told(), told);
+        if told.part != before.part {
+            domain.backends(self.settings.resource, told.part.0, told.part.1, now);
+        }
+        if told.there != before.there {
+            let (there, of) = told.there;
+            tracing::warn!(pool = self.settings.name, there, of, "the pool's limit follows its backends");
+        }
+        if told.pardoned != before.pardoned {
+            tracing::warn!(pool = self.settings.name, pardoned, "too few backends: answers count again, or no more");
+        }
+    }
+
+    /// Whether so few are there that nobody is left out for their answers.
+    pub(crate) fn is_pardoning(&self) -> bool {
+        self.told().pardoned
+    }
+
+    /// The name of the pool.
+    pub(crate) fn pool(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// What a backend is now.
+    pub(crate) fn presence(&self, backend: &Backend) -> Presence {
+        backend.presence(self.clock.now())
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn checks(health: &HealthSettings) -> Checks {
+    Checks::new(health.fall, health.rise)
 }
 
 /// A connection that failed for what *we* lack, descriptors or ports, says nothing about the backend.

@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderValue, Request};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -15,7 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::admit::Admitted;
-use super::balance::{self, Outstanding};
+use super::backend::{Backend, Outstanding};
+use super::balance::Table;
 use super::clock::Clock;
 use super::descriptors;
 use super::exchange::{Answered, Exchange};
@@ -37,7 +39,7 @@ pub(crate) struct Pool {
     standing: Arc<Standing>,
     pub(super) hints: Arc<Hints>,
     host: HeaderValue,
-    idle: Vec<RefCell<Vec<Idle>>>,
+    roll: RefCell<Rc<Roll>>,
     timeouts: BackendTimeouts,
     most_idle: usize,
     random: Cell<Random>,
@@ -49,7 +51,17 @@ pub(crate) struct Pool {
     account: Rc<Account>,
 }
 
-struct Idle {
+/// Who belongs to the pool, as this worker has last seen it.
+struct Roll {
+    generation: u64,
+    table: Table,
+    shelves: Vec<Shelf>,
+}
+
+/// Idle connections to one backend, newest last.
+pub(super) type Shelf = Rc<RefCell<Vec<Idle>>>;
+
+pub(super) struct Idle {
     sender: SendRequest<RequestBody>,
     since: Timestamp,
 }
@@ -57,7 +69,7 @@ struct Idle {
 /// A connection in use.
 pub(super) struct Borrowed {
     pub(super) sender: SendRequest<RequestBody>,
-    pub(super) backend: usize,
+    pub(super) shelf: Shelf,
     pub(super) outstanding: Outstanding,
     /// Nothing has been sent over it before.
     fresh: bool,
@@ -67,7 +79,7 @@ pub(super) struct Borrowed {
 #[derive(Default)]
 struct Tries {
     /// Backends that did not take it.
-    failed_at: Vec<usize>,
+    failed_at: Vec<Arc<Backend>>,
     /// Each further connection is one out of the budget.
     begun: bool,
 }
@@ -105,11 +117,11 @@ impl Pool {
         seed: u64,
         account: Rc<Account>,
     ) -> Rc<Pool> {
-        let backends = &standing.backends;
-        let host = backends.first().and_then(|backend| HeaderValue::from_str(&backend.settings.name).ok());
+        let roll = Roll::call(&standing, None);
+        let host = standing.settings.backends.first().and_then(|backend| HeaderValue::from_str(&backend.name).ok());
         Rc::new(Pool {
             host: host.unwrap_or(HeaderValue::from_static("")),
-            idle: backends.iter().map(|_| RefCell::new(Vec::new())).collect(),
+            roll: RefCell::new(Rc::new(roll)),
             metrics: standing.metrics.clone(),
             standing,
             hints,
@@ -140,11 +152,6 @@ impl Pool {
     /// The `Host` of those who ask for none: the first backend's, for all serve the same.
     pub(crate) fn host(&self) -> &HeaderValue {
         &self.host
-    }
-
-    /// What a backend is called in logs.
-    pub(super) fn name_of(&self, backend: usize) -> &str {
-        &self.standing.backends[backend].settings.name
     }
 
     /// How long a backend may be silent within an answer.
@@ -178,12 +185,13 @@ impl Pool {
                     return Err(exchange.failed(fault).into());
                 }
             };
-            let (backend, fresh) = (connection.backend, connection.fresh);
+            let fresh = connection.fresh;
             // A bet may have come too late while a connection was made.
             if let Some(too_late) = exchange.is_too_late(fresh || sent_before || !tries.failed_at.is_empty()) {
-                self.put_back(backend, connection.sender, self.clock.now());
+                self.put_back(connection.shelf, connection.sender, self.clock.now());
                 return Err(too_late);
             }
+            let backend = fresh.then(|| connection.outstanding.backend().clone());
             let sent = connection.sender.try_send_request(request);
             exchange.over(Some(connection));
             match timeout_at(head_by, sent).await {
@@ -195,9 +203,7 @@ impl Pool {
                         exchange.over(None);
                         sent_before = true;
                         request = unsent;
-                        if fresh {
-                            tries.failed_at.push(backend);
-                        }
+                        tries.failed_at.extend(backend);
                     }
                     None => return Err(exchange.broken_by(upload.error()).into()),
                 },
@@ -207,8 +213,7 @@ impl Pool {
                     return Err(exchange.failed(Fault::ClientTimeout).into());
                 }
                 Err(_) => {
-                    self.metrics.timed_out.increment(1);
-                    exchange.end(Outcome::Failed);
+                    exchange.timed_out();
                     return Err(exchange.failed(Fault::NoAnswer(self.timeouts.first_byte)).into());
                 }
             }
@@ -217,19 +222,21 @@ impl Pool {
 
     /// A connection that is ready to send: an idle one, or a new one to a backend that accepts it.
     async fn connect(&self, now: Timestamp, tries: &mut Tries) -> Result<Borrowed, Fault> {
-        let backends = &self.standing.backends;
+        let roll = self.roll();
+        let backends = &roll.table.backends;
         let mut short = false;
         while tries.failed_at.len() < MOST_ATTEMPTS.min(backends.len()) && self.may_try(tries) {
-            let index = balance::choose(backends, &tries.failed_at, now, &self.random);
-            let outstanding = Outstanding::at(&backends[index]);
-            if let Some(sender) = self.reuse(index, now) {
-                return Ok(Borrowed { sender, backend: index, outstanding, fresh: false });
+            let index = roll.table.choose(&tries.failed_at, now, &self.random);
+            let (backend, shelf) = (&backends[index], &roll.shelves[index]);
+            let outstanding = Outstanding::at(backend);
+            if let Some(sender) = self.reuse(shelf, now) {
+                return Ok(Borrowed { sender, shelf: shelf.clone(), outstanding, fresh: false });
             }
-            match self.standing.connect(index).await {
+            match self.standing.connect(backend).await {
                 Ok(stream) => {
                     if let Ok(sender) = self.open(stream).await {
                         self.metrics.opened.increment(1);
-                        return Ok(Borrowed { sender, backend: index, outstanding, fresh: true });
+                        return Ok(Borrowed { sender, shelf: shelf.clone(), outstanding, fresh: true });
                     }
                 }
                 // Not the backend's fault: it has not been asked. Those that lie idle at others may have one.
@@ -245,7 +252,7 @@ impl Pool {
                 }
                 Err(_) => {}
             }
-            tries.failed_at.push(index);
+            tries.failed_at.push(backend.clone());
         }
         Err(Fault::Unreachable)
     }
@@ -260,13 +267,30 @@ impl Pool {
         may
     }
 
+    /// Who belongs to the pool now.
+    fn roll(&self) -> Rc<Roll> {
+        let mut roll = self.roll.borrow_mut();
+        if roll.generation != self.standing.generation() {
+            *roll = Rc::new(Roll::call(&self.standing, Some(&roll)));
+        }
+        roll.clone()
+    }
+
+    /// What came back from a backend, or that nothing did. One that is alone has nobody to be compared with.
+    pub(super) fn heard(&self, backend: &Arc<Backend>, good: bool, took: Duration, now: Timestamp) {
+        if self.roll.borrow().shelves.len() > 1 {
+            self.standing.heard(backend, good, took, now);
+        }
+    }
+
     /// The newest idle connection that still works.
-    fn reuse(&self, backend: usize, now: Timestamp) -> Option<SendRequest<RequestBody>> {
+    fn reuse(&self, shelf: &Shelf, now: Timestamp) -> Option<SendRequest<RequestBody>> {
+        let mut shelf = shelf.borrow_mut();
         loop {
-            let idle = self.idle[backend].borrow_mut().pop()?;
+            let idle = shelf.pop()?;
             if now.since(idle.since) >= self.timeouts.keep {
                 // Every other one is older.
-                self.idle[backend].borrow_mut().clear();
+                shelf.clear();
                 return None;
             }
             if idle.sender.is_ready() {
@@ -276,22 +300,23 @@ impl Pool {
     }
 
     /// A connection is free again.
-    pub(super) fn put_back(self: &Rc<Self>, backend: usize, mut sender: SendRequest<RequestBody>, now: Timestamp) {
+    pub(super) fn put_back(self: &Rc<Self>, shelf: Shelf, mut sender: SendRequest<RequestBody>, now: Timestamp) {
         if sender.is_ready() {
-            self.keep(backend, Idle { sender, since: now });
+            self.keep(&shelf, Idle { sender, since: now });
         } else if !sender.is_closed() {
             // The answer came before the request had been read: the connection is free when it has, if soon.
             let pool = self.clone();
             tokio::task::spawn_local(async move {
                 if let Ok(Ok(())) = timeout(SETTLE_WITHIN, sender.ready()).await {
-                    pool.keep(backend, Idle { sender, since: now });
+                    pool.keep(&shelf, Idle { sender, since: now });
                 }
             });
         }
     }
 
-    fn keep(&self, backend: usize, connection: Idle) {
-        let mut idle = self.idle[backend].borrow_mut();
+    /// On a shelf of a backend that has left the pool nothing is kept: it goes with whoever holds it last.
+    fn keep(&self, shelf: &Shelf, connection: Idle) {
+        let mut idle = shelf.borrow_mut();
         if idle.len() < self.most_idle {
             idle.push(connection);
         }
@@ -300,15 +325,15 @@ impl Pool {
     /// Close connections that nobody has used for as long as they are kept.
     pub(crate) fn expire(&self) {
         let now = self.clock.now();
-        for idle in &self.idle {
-            idle.borrow_mut().retain(|idle| now.since(idle.since) < self.timeouts.keep && !idle.sender.is_closed());
+        for shelf in &self.roll().shelves {
+            shelf.borrow_mut().retain(|idle| now.since(idle.since) < self.timeouts.keep && !idle.sender.is_closed());
         }
     }
 
     /// Close connections that nobody uses: what they hold is needed.
     pub(crate) fn drop_idle(&self) {
-        for idle in &self.idle {
-            idle.borrow_mut().clear();
+        for shelf in &self.roll.borrow().shelves {
+            shelf.borrow_mut().clear();
         }
     }
 
@@ -327,5 +352,21 @@ impl Pool {
             drop(held);
         });
         Ok(sender)
+    }
+}
+
+impl Roll {
+    /// Who belongs to the pool now, with the connections that are kept to those who did before.
+    fn call(standing: &Standing, before: Option<&Roll>) -> Roll {
+        // First: what changes meanwhile is then seen the next time.
+        let generation = standing.generation();
+        let backends = standing.backends();
+        let shelf = |backend: &Arc<Backend>| {
+            let roll = before?;
+            let place = roll.table.backends.iter().position(|known| Arc::ptr_eq(known, backend))?;
+            Some(roll.shelves[place].clone())
+        };
+        let shelves = backends.iter().map(|backend| shelf(backend).unwrap_or_default()).collect();
+        Roll { generation, table: Table::new(backends, standing.settings.policy), shelves }
     }
 }

@@ -150,14 +150,9 @@ impl Shared {
         self.memory.as_ref().map_or((0, 0), |memory| (memory.bytes(), self.settings.cache.memory))
     }
 
-    /// Every backend: its name, requests under way, and whether it is set aside.
-    pub fn backends(&self) -> impl Iterator<Item = (&str, u32, bool)> {
-        let now = self.clock.now();
-        let all = self.standings.iter().flat_map(|standing| &standing.backends);
-        all.map(move |backend| {
-            let aside = backend.is_aside(now) || backend.is_gone();
-            (backend.settings.name.as_str(), backend.outstanding(), aside)
-        })
+    /// Look after the backends of all pools, for ever, from the runtime this is called on.
+    pub fn look_after_backends(&self) {
+        self.standings.iter().for_each(Standing::look_after);
     }
 }
 
@@ -192,14 +187,6 @@ impl Workers {
 
 async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Receiver<bool>, seed: u64) {
     let listener = TcpListener::from_std(socket).expect("a listening socket of our own making");
-    if seed == 0 {
-        // One worker looks after those who are aside, for all.
-        for standing in &shared.standings {
-            (0..standing.backends.len()).for_each(|index| {
-                tokio::task::spawn_local(standing.clone().keep_probing(index));
-            });
-        }
-    }
     let worker = Worker::new(shared, seed);
     tokio::task::spawn_local(watch_strain(worker.clone()));
     if let Some(book) = worker.book.clone() {

@@ -148,7 +148,21 @@ table! {
     UPSTREAM_OUTSTANDING = "sluss_upstream_outstanding", Gauge, ["backend"],
         "Requests under way at a backend now.";
     UPSTREAM_ASIDE = "sluss_upstream_set_aside", Gauge, ["backend"],
-        "1 while a backend is set aside because it does not accept connections.";
+        "1 while a backend is not asked: it does not accept connections, fails its checks, is ejected for its answers, or is drained.";
+    UPSTREAM_STATE = "sluss_upstream_backend_state", Gauge, ["backend", "state"],
+        "1 for what a backend is, 0 for the rest: serving, starting (it gets its share by and by), refusing, failing_checks, ejected or drained.";
+    UPSTREAM_WEIGHT = "sluss_upstream_backend_weight", Gauge, ["backend"],
+        "The weight of a backend beside the others, as configured or ordered.";
+    UPSTREAM_CHECKS = "sluss_upstream_checks_total", Counter, ["pool", "verdict"],
+        "Health checks, passed or failed.";
+    UPSTREAM_EJECTIONS = "sluss_upstream_ejections_total", Counter, ["pool", "reason"],
+        "Backends ejected for their answers: consecutive (so many errors in a row) or behind (fewer good answers than the others).";
+    UPSTREAM_EJECTIONS_WITHHELD = "sluss_upstream_ejections_withheld_total", Counter, ["pool"],
+        "Backends that would have been ejected had not as many been as may be.";
+    UPSTREAM_LOOKUPS = "sluss_upstream_lookups_total", Counter, ["pool", "verdict"],
+        "Lookups of the names of backends: same, changed, or failed (the last known addresses stay).";
+    UPSTREAM_PANIC = "sluss_upstream_panic", Gauge, ["pool"],
+        "1 while so few backends of a pool are there that those ejected for their answers are used all the same.";
     UPSTREAM_RETRIES = "sluss_upstream_retries_total", Counter, ["pool"],
         "Further connections tried for requests that were never sent.";
     UPSTREAM_RETRIES_WITHHELD = "sluss_upstream_retries_withheld_total", Counter, ["pool"],

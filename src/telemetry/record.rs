@@ -15,6 +15,7 @@ use crate::proxy::admit::Decided;
 use crate::proxy::event::{Unread, Wanted};
 use crate::proxy::fault::Fault;
 use crate::proxy::identity::tokens::Flaw;
+use crate::proxy::names::LookedUp;
 
 /// Everything the proxy counts, apart from backends.
 pub struct ProxyMetrics {
@@ -100,6 +101,31 @@ pub struct UpstreamMetrics {
     retries: [Counter; 2],
     seconds: Histogram,
     statuses: [Counter; 5],
+    checks: [Counter; 2],
+    left_out: [Counter; LeftOut::ALL.len()],
+    kept_in: Counter,
+    lookups: [Counter; LookedUp::ALL.len()],
+}
+
+/// Why a backend is left out for its answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// So many errors in a row.
+    Consecutive,
+    /// Fewer good answers than the others give.
+    Behind,
+}
+
+impl LeftOut {
+    const ALL: [LeftOut; 2] = [LeftOut::Consecutive, LeftOut::Behind];
+
+    /// In metrics and log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            LeftOut::Consecutive => "consecutive",
+            LeftOut::Behind => "behind",
+        }
+    }
 }
 
 /// What is counted of requests that are carried out once.
@@ -442,7 +468,27 @@ impl UpstreamMetrics {
             seconds: registry.histogram(names::UPSTREAM_SECONDS, &[pool]),
             statuses: ["1xx", "2xx", "3xx", "4xx", "5xx"]
                 .map(|status| registry.counter(names::UPSTREAM_ANSWERS, &[pool, status])),
+            checks: ["passed", "failed"].map(|verdict| registry.counter(names::UPSTREAM_CHECKS, &[pool, verdict])),
+            left_out: LeftOut::ALL.map(|why| registry.counter(names::UPSTREAM_EJECTIONS, &[pool, why.name()])),
+            kept_in: counter(names::UPSTREAM_EJECTIONS_WITHHELD),
+            lookups: LookedUp::ALL.map(|what| registry.counter(names::UPSTREAM_LOOKUPS, &[pool, what.name()])),
         }
+    }
+
+    /// The name of backends was looked up.
+    pub fn looked_up(&self, what: LookedUp) {
+        self.lookups[what as usize].increment(1);
+    }
+
+    /// A backend was checked.
+    pub fn checked(&self, passed: bool) {
+        self.checks[usize::from(!passed)].increment(1);
+    }
+
+    /// A backend answers badly, and is left out for it or not because too many are.
+    pub fn left_out(&self, why: LeftOut, out: bool) {
+        let counter = if out { &self.left_out[why as usize] } else { &self.kept_in };
+        counter.increment(1);
     }
 
     /// Another connection is tried for a request that was never sent, or is not for want of budget.

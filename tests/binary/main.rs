@@ -103,6 +103,35 @@ fn a_restart_while_parked_comes_up_parked_even_after_a_kill() {
 }
 
 #[test]
+fn backends_are_weighed_drained_added_and_removed_from_the_command_line_and_a_kill_forgets_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // What is removed stands before what was added in the journal, where names are in order.
+    let mut backends = [slow_backend(Duration::ZERO), slow_backend(Duration::ZERO)];
+    backends.sort();
+    let [one, other] = backends;
+    let path = config(folder.path(), &one, "");
+    let running = Sluss::start(&path);
+    let admin = running.admin.clone();
+    let order = |words: &[&str]| {
+        sluss(&[&["backend"], words, &["--reason", "a test", "--who", "anna", "--admin", &admin]].concat())
+    };
+    let said = order(&["add", &format!("http://{other}"), "--product", "horse-racing", "--weight", "3"]);
+    assert_eq!(said.trim(), format!("{other}: serving, weight 3"));
+    assert_eq!(order(&["weight", &other, "5"]).trim(), format!("{other}: serving, weight 5"));
+    assert_eq!(order(&["drain", &one]).trim(), format!("{one}: drained, weight 1"));
+    assert_eq!(order(&["restore", &one]).trim(), format!("{one}: serving, weight 1"));
+    assert_eq!(order(&["restore", &one]).trim(), format!("{one}: serving, weight 1 (already)"));
+    assert_eq!(order(&["remove", &one]).trim(), format!("{one}: removed"));
+    running.kill();
+    let again = Sluss::start(&path);
+    assert!(get(&again.address, "/horse/odds").expect("an answer").ends_with("whole"));
+    let status = sluss(&["status", "--admin", &again.admin]);
+    assert!(status.contains(&other) && !status.contains(&one), "{status}");
+    let said = sluss_fails(&["backend", "drain", &one, "--reason", "r", "--admin", &again.admin], 1);
+    assert!(said.contains("there is no backend called"), "{said}");
+}
+
+#[test]
 fn a_betting_stop_is_put_moved_and_removed_from_the_command_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let schedule = folder.path().join("schedule.toml");
@@ -160,7 +189,7 @@ fn an_outage_and_its_end_are_in_the_log_as_found_and_not_ordered() {
         }
         panic!("never said: {what}\n{}", proxy.log());
     };
-    until_said("ALARM: no backend of horse-racing accepts connections", true);
+    until_said("ALARM: no backend of horse-racing is there", true);
     backend.listen(128).expect("a bound socket");
     until_said("a reopening that was found, not ordered", false);
 }

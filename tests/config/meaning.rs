@@ -291,3 +291,16 @@ fn keys_are_honoured_by_a_product_and_retries_counted_by_a_pool() {
     let told: Vec<_> = products.map(|product| (product.honours_idempotency_key, product.lookup.is_some())).collect();
     assert_eq!(told, [(false, false), (true, false), (false, true)]);
 }
+
+#[test]
+fn each_address_of_a_name_is_a_backend_and_products_that_name_it_share_a_pool() {
+    let product = |name: &str| {
+        format!(
+            "[[product]]\nname = {name:?}\nmatch = [{{ path = \"/{name}/\" }}]\nbackends = [\"http://three.internal:81\"]\n"
+        )
+    };
+    let config = good(&(product("sport") + &product("casino")));
+    let names: Vec<&str> = config.proxy.pools[0].backends.iter().map(|backend| backend.name.as_str()).collect();
+    assert_eq!(names, ["three.internal:81", "three.internal:81@10.1.0.4", "three.internal:81@10.1.0.5"]);
+    assert_eq!(config.proxy.pools.len(), 1);
+}

@@ -89,6 +89,11 @@ fn configuration(value: &dyn Fn(&str, &str) -> Option<String>) -> String {
         section("[once]", "once", &one),
         section("[[product]]", "product", &one),
         section("[product.queue]", "product.queue", &one),
+        // Written down, it is asked for: then its path must be, too.
+        section("[product.health]", "product.health", &|section, name| {
+            one(section, name).or_else(|| (name == "path").then(|| "\"/\"".to_owned()))
+        }),
+        section("[product.outliers]", "product.outliers", &one),
     ];
     parts.concat()
 }

@@ -31,8 +31,16 @@ fn refused(proxy: &Proxy, class: &str, refusal: &str) -> f64 {
 }
 
 fn ask(proxy: &Proxy, many: usize) -> Vec<Client> {
+    say(proxy, many, &get("/horse/odds"))
+}
+
+fn bet(proxy: &Proxy, many: usize) -> Vec<Client> {
+    say(proxy, many, &post("/horse/bets", "a bet"))
+}
+
+fn say(proxy: &Proxy, many: usize, request: &str) -> Vec<Client> {
     let mut clients: Vec<_> = (0..many).map(|_| proxy.client()).collect();
-    clients.iter_mut().for_each(|client| client.say(get("/horse/odds")));
+    clients.iter_mut().for_each(|client| client.say(request));
     clients
 }
 
@@ -87,11 +95,12 @@ fn it_acts_from_the_next_request_on_when_it_is_told_to_and_what_is_under_way_goe
     let door = Door::default();
     let backend = Backend::behind(&door);
     let proxy = observing().horse(&backend, TWO_AT_A_TIME).start();
-    let mut clients = ask(&proxy, 20);
+    // Bets: a newcomer would take the place of the oldest read once the line has stood for a moment.
+    let mut clients = bet(&proxy, 20);
     backend.until_asked(20);
     assert!(observe(&proxy, false));
     assert!(!observe(&proxy, false), "a second time it changes nothing");
-    let answer = proxy.client().get("/horse/odds");
+    let answer = proxy.client().post("/horse/bets", "a bet");
     assert_eq!(answer.json()["refusal"], "queue_full");
     assert!(!proxy.status().observe_only);
     door.open();

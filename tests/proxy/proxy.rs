@@ -1,13 +1,16 @@
 //! A whole proxy in this process.
 
 use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use sluss::admin::status::{ProductStatus, Status};
 use sluss::admin::wall::Wall;
-use sluss::config::{self, Config, ThisMachine};
+use sluss::config::{self, Config, Resolver, Surroundings, ThisMachine};
 use sluss::run::{self, Running, StartError};
 
 use super::backend::Backend;
@@ -22,7 +25,11 @@ pub struct Setup {
     listen: String,
     admin: String,
     rest: String,
+    names: Option<Resolver>,
 }
+
+/// This machine, but for how it finds hosts.
+struct Here(Resolver);
 
 /// A running proxy; it goes down when it is dropped.
 pub struct Proxy(Option<Running>);
@@ -47,6 +54,12 @@ impl Setup {
     /// Lines for `[listen]`.
     pub fn listen(mut self, lines: &str) -> Setup {
         writeln!(self.listen, "{lines}").expect("a string takes any text");
+        self
+    }
+
+    /// Find hosts by this.
+    pub fn names(mut self, resolver: Resolver) -> Setup {
+        self.names = Some(resolver);
         self
     }
 
@@ -96,12 +109,39 @@ impl Setup {
     #[track_caller]
     fn config(&self) -> Config {
         let address = "address = \"127.0.0.1:0\"";
-        let Setup { top, listen, admin, rest } = self;
+        let Setup { top, listen, admin, rest, names } = self;
         // A test that fails with a request in flight should not take half a minute to say so.
         let drain = if listen.contains("drain") { "" } else { "drain = \"5s\"" };
         let text = format!("{top}[listen]\n{address}\n{drain}\n{listen}[admin]\n{address}\n{admin}{rest}");
-        let config = config::parse(&text, Path::new("test.toml"), &ThisMachine);
+        let around = Here(names.clone().unwrap_or_else(Resolver::of_this_machine));
+        let config = config::parse(&text, Path::new("test.toml"), &around);
         config.unwrap_or_else(|error| panic!("{error}\n\nin\n{text}"))
+    }
+}
+
+impl Surroundings for Here {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        ThisMachine.read(path)
+    }
+
+    fn resolver(&self) -> Resolver {
+        self.0.clone()
+    }
+
+    fn state_directory(&self) -> Option<PathBuf> {
+        ThisMachine.state_directory()
+    }
+
+    fn cores(&self) -> NonZeroU32 {
+        ThisMachine.cores()
+    }
+
+    fn memory(&self) -> u64 {
+        ThisMachine.memory()
+    }
+
+    fn time_zone(&self, name: &str) -> Option<TimeZone> {
+        ThisMachine.time_zone(name)
     }
 }
 

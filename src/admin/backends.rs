@@ -1,0 +1,257 @@
+//! Orders about backends: another weight, out of use and back, one more, one less.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::control::{Control, Said};
+use super::orders::{Applied, Mistake, somebody, unknown};
+use crate::config::backends::{MOST_WEIGHT, is_own, split_url};
+use crate::journal::{BackendWord, Memory, Record};
+use crate::proxy::backend::Backend;
+use crate::proxy::settings::BackendSettings;
+use crate::proxy::standing::{MOST_BACKENDS, Standing};
+
+/// An order about a backend as it comes over the API.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackendRequest {
+    /// What to do.
+    pub order: BackendOrder,
+    /// `host:port`, as `sluss status` shows it; for `add` also a URL.
+    pub backend: String,
+    /// For `add`: a product of the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    /// For `weight` and `add`: its share beside others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// Why; never empty.
+    pub reason: String,
+    /// Who.
+    #[serde(default = "somebody")]
+    pub who: String,
+}
+
+/// What can be ordered of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendOrder {
+    /// Another share beside others.
+    Weight,
+    /// Nobody new is sent there; what is under way goes on.
+    Drain,
+    /// In use again.
+    Restore,
+    /// One more.
+    Add,
+    /// One less.
+    Remove,
+}
+
+impl BackendOrder {
+    const fn word(self) -> &'static str {
+        match self {
+            BackendOrder::Weight => "backend weight",
+            BackendOrder::Drain => "backend drain",
+            BackendOrder::Restore => "backend restore",
+            BackendOrder::Add => "backend add",
+            BackendOrder::Remove => "backend remove",
+        }
+    }
+}
+
+impl Control {
+    /// Carry out an order about a backend.
+    ///
+    /// # Errors
+    /// As for [`order`](Control::order).
+    pub async fn order_backend(&self, request: &BackendRequest) -> Result<Applied, Mistake> {
+        if request.reason.trim().is_empty() {
+            return Err(Mistake::Unclear("an order needs a reason: it is logged with who gave it".into()));
+        }
+        let weight = self.weight_of(request)?;
+        let newcomer = match request.order {
+            BackendOrder::Add => Some(look_up(&request.backend, weight.unwrap_or(1)).await?),
+            _ => None,
+        };
+        let applied = self.carry_out(request, weight, newcomer)?;
+        let BackendRequest { order, who, reason, .. } = request;
+        let (scope, state) = (applied.scope.clone(), &applied.state);
+        tracing::warn!(order = order.word(), scope, state, who, reason, "order");
+        let order = Record::Order { order: order.word().into(), scope, who: who.clone(), reason: reason.clone() };
+        // The backend's own record went first.
+        self.keep(order).await?;
+        Ok(applied)
+    }
+
+    fn weight_of(&self, request: &BackendRequest) -> Result<Option<u32>, Mistake> {
+        let unclear = |text: String| Err(Mistake::Unclear(text));
+        match (request.order, request.weight) {
+            (BackendOrder::Weight, None) => unclear(format!("say which weight, from 1 to {MOST_WEIGHT}")),
+            (BackendOrder::Weight | BackendOrder::Add, Some(weight)) if !(1..=MOST_WEIGHT).contains(&weight) => {
+                unclear(format!("a weight is a number from 1 to {MOST_WEIGHT}; to send nobody there, drain it"))
+            }
+            (BackendOrder::Weight | BackendOrder::Add, weight) => Ok(weight),
+            (_, Some(_)) => unclear("a weight goes with the orders `weight` and `add` only".into()),
+            (_, None) => Ok(None),
+        }
+    }
+
+    /// Do it, and note what counts since. One order after the other: the journal's last word is the last state.
+    fn carry_out(
+        &self,
+        request: &BackendRequest,
+        weight: Option<u32>,
+        newcomer: Option<BackendSettings>,
+    ) -> Result<Applied, Mistake> {
+        let mut matters = self.matters();
+        let (standing, backend, changed) = match newcomer {
+            Some(settings) => self.add_backend(request.product.as_deref(), settings)?,
+            None => self.change_backend(request, weight)?,
+        };
+        let member = request.order != BackendOrder::Remove;
+        let name = backend.settings.name.clone();
+        let state = match member {
+            true => format!("{}, weight {}", standing.presence(&backend).name(), backend.weight()),
+            false => "removed".to_owned(),
+        };
+        self.journal.note(Record::Backend { backend: name.clone(), word: word(standing, &backend, member) });
+        let BackendRequest { order, who, reason, .. } = request;
+        let said =
+            Said { order: order.word().into(), who: who.clone(), reason: reason.clone(), at: jiff::Timestamp::now() };
+        matters.last.insert(name.clone(), said);
+        Ok(Applied { scope: name, state, changed })
+    }
+
+    fn change_backend(
+        &self,
+        request: &BackendRequest,
+        weight: Option<u32>,
+    ) -> Result<(&Arc<Standing>, Arc<Backend>, bool), Mistake> {
+        if request.product.is_some() {
+            return Err(Mistake::Unclear("only `add` needs a product: a backend belongs to one pool".into()));
+        }
+        let known =
+            self.shared.standings.iter().find_map(|standing| Some((standing, standing.named(&request.backend)?)));
+        let (standing, backend) = known.ok_or_else(|| self.unknown_backend(&request.backend))?;
+        let changed = match request.order {
+            BackendOrder::Drain => standing.drain(&backend, true),
+            BackendOrder::Restore => standing.drain(&backend, false),
+            BackendOrder::Weight | BackendOrder::Add => standing.weigh(&backend, weight.unwrap_or(1)),
+            BackendOrder::Remove if standing.backends().len() == 1 => {
+                return Err(Mistake::Unclear(format!(
+                    "{} is the last backend of its pool: add another first, or drain it",
+                    request.backend
+                )));
+            }
+            BackendOrder::Remove => {
+                standing.remove(&backend);
+                true
+            }
+        };
+        Ok((standing, backend, changed))
+    }
+
+    fn add_backend(
+        &self,
+        product: Option<&str>,
+        settings: BackendSettings,
+    ) -> Result<(&Arc<Standing>, Arc<Backend>, bool), Mistake> {
+        let unclear = |text: String| Err(Mistake::Unclear(text));
+        let Some(product) = product else { return unclear("say to which product's pool it is added".into()) };
+        let Some(index) = self.product_named(product) else {
+            return Err(Mistake::Unknown(self.unknown_product(product)));
+        };
+        let (name, address) = (settings.name.clone(), settings.address);
+        let standing = &self.shared.standings[self.shared.settings.products[index].pool];
+        for other in &self.shared.standings {
+            if other.at(address).or_else(|| other.named(&name)).is_some() {
+                let pool = other.pool();
+                return unclear(format!("{name} is a backend of the pool `{pool}` already; nothing was changed"));
+            }
+        }
+        if standing.backends().len() >= MOST_BACKENDS {
+            return unclear(format!("a pool takes at most {MOST_BACKENDS} backends; remove one first"));
+        }
+        if is_own(self.shared.settings.listen.address, address) {
+            return unclear(format!("{name} is Sluss itself, where it listens for clients; nothing was changed"));
+        }
+        standing.add(settings);
+        let backend = standing.named(&name).ok_or_else(|| self.unknown_backend(&name))?;
+        Ok((standing, backend, true))
+    }
+
+    fn unknown_backend(&self, name: &str) -> Mistake {
+        let all: Vec<_> = self.shared.standings.iter().flat_map(|standing| standing.backends().to_vec()).collect();
+        let names: Vec<&str> = all.iter().map(|backend| backend.settings.name.as_str()).collect();
+        Mistake::Unknown(unknown("backend", name, &names))
+    }
+
+    /// What was ordered before the restart, as far as the configuration has said nothing else since.
+    pub(super) fn restore_backends(&self, memory: &Memory) {
+        // Those that came first: the last of a pool is never taken out, and was not the last when it was.
+        let (came, left): (Vec<_>, Vec<_>) = memory.backends.iter().partition(|(_, word)| word.member);
+        for (name, word) in came.into_iter().chain(left) {
+            let Some(standing) = self.shared.standings.iter().find(|standing| standing.pool() == word.pool) else {
+                continue;
+            };
+            if configured(standing, word.address) != word.configured {
+                tracing::info!(
+                    backend = name,
+                    "the configuration has changed since an order about it: that is forgotten"
+                );
+                continue;
+            }
+            let settings =
+                BackendSettings { name: name.clone(), address: word.address, weight: word.weight, host: None };
+            match (standing.at(word.address), word.member) {
+                (None, true) if standing.named(name).is_none() => standing.enrol(settings),
+                (Some(backend), false) if standing.backends().len() > 1 => standing.remove(&backend),
+                _ => {}
+            }
+            if let Some(backend) = standing.at(word.address) {
+                standing.weigh(&backend, word.weight);
+                standing.drain(&backend, word.drained);
+            }
+            let (member, drained, weight) = (word.member, word.drained, word.weight);
+            tracing::warn!(backend = name, member, drained, weight, "as it was ordered before the restart");
+        }
+    }
+}
+
+fn word(standing: &Standing, backend: &Backend, member: bool) -> BackendWord {
+    BackendWord {
+        pool: standing.pool().to_owned(),
+        address: backend.settings.address,
+        member,
+        drained: !backend.is_in_use(),
+        weight: backend.weight(),
+        configured: configured(standing, backend.settings.address),
+    }
+}
+
+/// The weight that the configuration gives to what is at this address, if it was there at the start.
+fn configured(standing: &Standing, address: SocketAddr) -> Option<u32> {
+    let mut all = standing.settings.backends.iter();
+    all.find(|backend| backend.address == address).map(|backend| backend.weight)
+}
+
+/// A backend as it is written in an order, found.
+async fn look_up(written: &str, weight: u32) -> Result<BackendSettings, Mistake> {
+    let url = if written.contains("://") { written.to_owned() } else { format!("http://{written}") };
+    let (host, port) =
+        split_url(&url).map_err(|(what, help)| Mistake::Unclear(format!("`{written}` {what}: {help}")))?;
+    let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await;
+    let first: Option<SocketAddr> = found.map_err(|error| nowhere(host, &error.to_string()))?.next();
+    let address = first.ok_or_else(|| nowhere(host, "it has no address"))?;
+    if address.ip().is_unspecified() {
+        return Err(Mistake::Unclear(format!("nobody can be reached at {}; nothing was changed", address.ip())));
+    }
+    Ok(BackendSettings { name: format!("{host}:{port}"), address, weight, host: None })
+}
+
+fn nowhere(host: &str, why: &str) -> Mistake {
+    Mistake::Unclear(format!("the host `{host}` cannot be found: {why}; nothing was changed"))
+}

@@ -1,0 +1,419 @@
+//! One backend as all workers see it: what it has to do, and whether it may be asked.
+//!
+//! Whoever chooses reads two words: [`Backend::seen`] and [`Backend::may_be_asked`]. Everything that those two sum up changes
+//! rarely and lies behind a lock that no choice takes.
+
+mod presence;
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::balance::checks::Checks;
+use super::balance::outliers::{Heard, OutlierSettings};
+use super::balance::peak::Peak;
+use super::balance::slow_start::{self, WHOLE};
+use super::settings::BackendSettings;
+use crate::admission::Timestamp;
+
+pub(crate) use presence::Presence;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Backend {
+    pub(crate) settings: BackendSettings,
+    /// Requests sent and not yet ended; above them doubt, above that weight.
+    load: AtomicU64,
+    /// Nanoseconds until which it is not to be asked.
+    aside_until: AtomicU64,
+    /// How long its answers take, where that counts.
+    pub(super) peak: Peak,
+    /// Connections refused in a row.
+    refused: AtomicU32,
+    /// Errors in a row.
+    streak: AtomicU32,
+    answers: AtomicU32,
+    errors: AtomicU32,
+    /// Good answers since it came.
+    good: AtomicU32,
+    condition: Mutex<Condition>,
+    /// It has just been set aside, or taken out.
+    set_aside: Notify,
+}
+
+/// What changes rarely.
+#[derive(Debug)]
+struct Condition {
+    weight: u32,
+    /// Pauses since it was last steady.
+    pauses: u32,
+    paused_until: Timestamp,
+    checks: Option<Checks>,
+    /// How often it was left out for its answers, less with every interval in which it was not.
+    times_left_out: u32,
+    left_out_until: Timestamp,
+    /// So few are there that what it answered does not count.
+    pardoned: bool,
+    drained: bool,
+    removed: bool,
+    /// Since when it is there, as long as it does not get its whole share.
+    starting: Option<Timestamp>,
+    there: bool,
+}
+
+/// A request under way at a backend.
+#[derive(Debug)]
+pub(crate) struct Outstanding(Arc<Backend>);
+
+/// What a look at a backend shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen(u64);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// One that comes and goes is left alone for longer each time, until it has stayed for so long.
+const STEADY: Duration = Duration::from_secs(10);
+
+const DOUBT: u32 = 32;
+const WEIGHT: u32 = 40;
+/// With so much doubt it gets a 32nd of its share: enough to find out, little enough to hurt few.
+const MOST_DOUBT: u32 = 5;
+
+impl Seen {
+    /// How many requests are under way there.
+    pub(super) fn outstanding(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Its share beside others: half for each doubt.
+    pub(super) fn weight(self) -> u32 {
+        (((self.0 >> WEIGHT) as u32) >> self.doubt()).max(1)
+    }
+
+    fn doubt(self) -> u32 {
+        (self.0 >> DOUBT) as u32 & 0xff
+    }
+}
+
+impl Backend {
+    /// With so many connections refused in a row it is gone. One may be a blip: a restart, a full accept queue.
+    pub(crate) const GONE: u32 = 3;
+
+    /// One that is there from the start.
+    pub(crate) fn new(settings: BackendSettings, checks: Option<Checks>) -> Backend {
+        Backend::with(settings, checks, true)
+    }
+
+    /// One that comes while others serve.
+    pub(crate) fn newcomer(settings: BackendSettings, checks: Option<Checks>) -> Backend {
+        Backend::with(settings, checks, false)
+    }
+
+    fn with(settings: BackendSettings, checks: Option<Checks>, there: bool) -> Backend {
+        let weight = settings.weight;
+        let condition = Condition {
+            weight,
+            pauses: 0,
+            paused_until: Timestamp::ZERO,
+            checks,
+            times_left_out: 0,
+            left_out_until: Timestamp::ZERO,
+            pardoned: false,
+            drained: false,
+            removed: false,
+            starting: None,
+            there,
+        };
+        let closed = if condition.is_closed() { u64::MAX } else { 0 };
+        Backend {
+            settings,
+            load: AtomicU64::new(u64::from(weight * WHOLE) << WEIGHT),
+            aside_until: AtomicU64::new(closed),
+            peak: Peak::default(),
+            refused: AtomicU32::new(0),
+            streak: AtomicU32::new(0),
+            answers: AtomicU32::new(0),
+            errors: AtomicU32::new(0),
+            good: AtomicU32::new(0),
+            condition: Mutex::new(condition),
+            set_aside: Notify::new(),
+        }
+    }
+
+    /// Whether a request may go there.
+    pub(super) fn may_be_asked(&self, now: Timestamp) -> bool {
+        now.since_start().as_nanos() >= u128::from(self.aside_until.load(Ordering::Relaxed))
+    }
+
+    /// Whether only time stands against it: it refused a connection, or answered badly.
+    pub(super) fn is_tried_in_need(&self) -> bool {
+        self.aside_until.load(Ordering::Relaxed) != u64::MAX
+    }
+
+    /// What it has to do, and its share.
+    pub(super) fn seen(&self) -> Seen {
+        Seen(self.load.load(Ordering::Relaxed))
+    }
+
+    /// How many requests are under way here.
+    pub(crate) fn outstanding(&self) -> u32 {
+        self.seen().outstanding()
+    }
+
+    /// Its weight as configured or ordered.
+    pub(crate) fn weight(&self) -> u32 {
+        self.condition().weight
+    }
+
+    /// Whether its last answers were errors.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.seen().doubt() > 0
+    }
+
+    /// Until when it is to be left alone; `None` while it accepts connections.
+    pub(crate) fn paused_until(&self) -> Option<Timestamp> {
+        let refuses = self.refused.load(Ordering::Relaxed) > 0;
+        refuses.then(|| self.condition().paused_until)
+    }
+
+    /// Wait until it is set aside; at once when that has happened since the last time.
+    pub(crate) async fn until_set_aside(&self) {
+        self.set_aside.notified().await;
+    }
+
+    /// It did not accept a connection. Returns how often so in a row.
+    pub(crate) fn refused(&self, now: Timestamp) -> u32 {
+        let mut condition = self.condition();
+        let times = self.refused.load(Ordering::Relaxed) + 1;
+        // Many that were sent at once and are refused at once are one reason to leave it alone for longer.
+        if now >= condition.paused_until {
+            if times == 1 && now.since(condition.paused_until) >= STEADY {
+                condition.pauses = 0;
+            }
+            let pause = (FIRST_PAUSE * 2u32.pow(condition.pauses.min(8))).min(LONGEST_PAUSE);
+            condition.pauses += 1;
+            condition.paused_until = now + pause;
+        }
+        self.refused.store(times, Ordering::Relaxed);
+        self.show(&condition);
+        self.set_aside.notify_one();
+        times
+    }
+
+    /// It accepted a connection. Returns how often in a row it had refused one before.
+    pub(crate) fn accepted(&self, now: Timestamp) -> u32 {
+        // Read first: the line is shared by all workers and nearly always zero.
+        if self.refused.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        let mut condition = self.condition();
+        condition.paused_until = condition.paused_until.min(now);
+        let refused = self.refused.swap(0, Ordering::Relaxed);
+        self.show(&condition);
+        refused
+    }
+
+    /// A check has passed, or not. Whether that changes what is believed, and what that is.
+    pub(super) fn checked(&self, good: bool) -> Option<bool> {
+        let mut condition = self.condition();
+        let changed = condition.checks.as_mut().is_some_and(|checks| checks.heard(good));
+        changed.then_some(good)
+    }
+
+    /// An answer that is no error. Doubt goes as it came, one at a time.
+    pub(super) fn answered(&self) {
+        let seen = self.seen();
+        if seen.doubt() > 0 {
+            self.streak.store(0, Ordering::Relaxed);
+            let less = |load| (Seen(load).doubt() > 0).then(|| load - (1 << DOUBT));
+            let _ = self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+    }
+
+    /// An error instead of an answer. Returns how many in a row.
+    pub(super) fn erred(&self) -> u32 {
+        let more = |load| (Seen(load).doubt() < MOST_DOUBT).then(|| load + (1 << DOUBT));
+        let _ = self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        self.streak.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Count an answer for those who compare.
+    pub(super) fn count(&self, good: bool) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        if good {
+            self.good.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What was heard of it since this was last asked.
+    pub(super) fn take_heard(&self) -> Heard {
+        // Errors first: an answer that comes between the two is then never an error without an answer.
+        let errors = self.errors.swap(0, Ordering::Relaxed);
+        Heard { answers: self.answers.swap(0, Ordering::Relaxed).max(errors), errors }
+    }
+
+    /// Leave it out for its answers; one more time, one time longer.
+    pub(super) fn leave_out(&self, settings: &OutlierSettings, now: Timestamp) -> Duration {
+        let mut condition = self.condition();
+        condition.times_left_out += 1;
+        let time = settings.left_out_for(condition.times_left_out);
+        condition.left_out_until = now + time;
+        self.streak.store(0, Ordering::Relaxed);
+        time
+    }
+
+    /// An interval has passed in which it was not left out.
+    pub(super) fn forgive(&self, now: Timestamp) {
+        let mut condition = self.condition();
+        if now >= condition.left_out_until {
+            condition.times_left_out = condition.times_left_out.saturating_sub(1);
+        }
+    }
+
+    /// Whether it is left out for its answers now.
+    pub(super) fn is_left_out(&self, now: Timestamp) -> bool {
+        now < self.condition().left_out_until
+    }
+
+    /// Take it out of use, or into use again. Whether that is a change.
+    pub(super) fn drain(&self, drained: bool) -> bool {
+        std::mem::replace(&mut self.condition().drained, drained) != drained
+    }
+
+    /// Give it another share. Whether that is a change.
+    pub(super) fn set_weight(&self, weight: u32) -> bool {
+        std::mem::replace(&mut self.condition().weight, weight) != weight
+    }
+
+    /// It belongs to the pool no more.
+    pub(super) fn remove(&self) {
+        let mut condition = self.condition();
+        condition.removed = true;
+        self.show(&condition);
+        self.set_aside.notify_waiters();
+        self.set_aside.notify_one();
+    }
+
+    /// Whether it has left the pool.
+    pub(super) fn is_removed(&self) -> bool {
+        self.condition().removed
+    }
+
+    /// Why it is asked, or not.
+    pub(crate) fn presence(&self, now: Timestamp) -> Presence {
+        self.presence_in(&self.condition(), now)
+    }
+
+    fn presence_in(&self, condition: &Condition, now: Timestamp) -> Presence {
+        let refuses = self.refused.load(Ordering::Relaxed) > 0 && now < condition.paused_until;
+        match condition {
+            condition if condition.drained => Presence::Drained,
+            _ if self.is_gone() || refuses => Presence::Refusing,
+            condition if condition.is_closed() => Presence::FailingChecks,
+            condition if condition.is_left_out(now) => Presence::LeftOut,
+            Condition { starting: Some(_), .. } => Presence::Starting,
+            _ => Presence::Serving,
+        }
+    }
+
+    /// Whether it would be there if answers did not count.
+    pub(super) fn is_sound(&self) -> bool {
+        let condition = self.condition();
+        !condition.drained && !self.is_gone() && !condition.is_closed()
+    }
+
+    /// Whether no person has taken it out of use.
+    pub(crate) fn is_in_use(&self) -> bool {
+        !self.condition().drained
+    }
+
+    /// Act on what has changed: whether its answers are pardoned, and whether it comes into use beside others, over how
+    /// long. Returns its share in quarters while it is there, none while it is not.
+    pub(super) fn settle(&self, pardoned: bool, over: Option<Duration>, now: Timestamp) -> u32 {
+        let mut condition = self.condition();
+        condition.pardoned = pardoned;
+        // One refusal may be a blip.
+        let there = !self.is_gone() && !condition.is_closed() && !condition.is_left_out(now);
+        if there && !condition.there {
+            condition.starting = over.map(|_| now);
+            self.good.store(0, Ordering::Relaxed);
+        }
+        condition.there = there;
+        let share = match (condition.starting, over) {
+            (Some(since), Some(over)) => slow_start::share(now.since(since), over, self.good.load(Ordering::Relaxed)),
+            _ => WHOLE,
+        };
+        if share == WHOLE {
+            condition.starting = None;
+        }
+        let weight = u64::from(condition.weight * share) << WEIGHT;
+        let changed = |load: u64| Some(load & ((1 << WEIGHT) - 1) | weight);
+        let _ = self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
+        self.show(&condition);
+        if there { (share * 4 / WHOLE).max(1) } else { 0 }
+    }
+
+    /// Whether it has its whole share, and had it before.
+    pub(super) fn is_steady(&self) -> bool {
+        let condition = self.condition();
+        condition.there && condition.starting.is_none()
+    }
+
+    /// Whether time alone may change what it is.
+    pub(super) fn is_in_motion(&self) -> bool {
+        let condition = self.condition();
+        condition.starting.is_some() || !condition.there
+    }
+
+    /// Whether it has refused so often in a row that nobody should count on it.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) >= Backend::GONE
+    }
+
+    /// Put what those who choose go by where they look.
+    fn show(&self, condition: &Condition) {
+        let pause = if self.refused.load(Ordering::Relaxed) > 0 { condition.paused_until } else { Timestamp::ZERO };
+        let left_out = if condition.pardoned { Timestamp::ZERO } else { condition.left_out_until };
+        let until = if condition.is_closed() { Timestamp::NEVER } else { pause.max(left_out) };
+        self.aside_until.store(until.since_start().as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Condition {
+    /// Whether it is not asked until somebody or something else than time has changed that.
+    fn is_closed(&self) -> bool {
+        self.drained || self.removed || self.checks.as_ref().is_some_and(Checks::are_failing)
+    }
+
+    fn is_left_out(&self, now: Timestamp) -> bool {
+        !self.pardoned && now < self.left_out_until
+    }
+}
+
+impl Outstanding {
+    pub(crate) fn at(backend: &Arc<Backend>) -> Outstanding {
+        backend.load.fetch_add(1, Ordering::Relaxed);
+        Outstanding(backend.clone())
+    }
+
+    /// Where.
+    pub(crate) fn backend(&self) -> &Arc<Backend> {
+        &self.0
+    }
+}
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        self.0.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,69 @@
+//! What one backend promises to those who choose.
+
+use std::net::SocketAddr;
+
+use super::*;
+
+pub(in crate::proxy) fn backends(weights: &[u32]) -> Vec<Arc<Backend>> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 1));
+    let settings =
+        |(n, weight): (usize, &u32)| BackendSettings { name: format!("b{n}"), address, weight: *weight, host: None };
+    weights.iter().enumerate().map(|one| Arc::new(Backend::new(settings(one), None))).collect()
+}
+
+#[test]
+fn pauses_double_and_never_last_longer_than_two_seconds() {
+    let backend = &backends(&[1])[0];
+    let mut now = Timestamp::ZERO;
+    for pause in [100, 200, 400, 800, 1_600, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000] {
+        backend.refused(now);
+        assert_eq!(backend.paused_until(), Some(now + Duration::from_millis(pause)));
+        now += Duration::from_millis(pause);
+    }
+    backend.accepted(now);
+    assert_eq!(backend.paused_until(), None);
+}
+
+#[test]
+fn one_that_comes_and_goes_is_left_alone_for_longer_until_it_has_stayed() {
+    let backend = &backends(&[1])[0];
+    let mut now = Timestamp::ZERO;
+    for (steady_ms, pause) in [(0, 100), (50, 200), (9_999, 400), (10_000, 100), (10, 200)] {
+        now += Duration::from_millis(steady_ms);
+        backend.refused(now);
+        let until = now + Duration::from_millis(pause);
+        assert_eq!(backend.paused_until(), Some(until));
+        now = until;
+        backend.accepted(now);
+    }
+}
+
+#[test]
+fn doubt_halves_a_share_and_goes_as_it_came() {
+    let backend = &backends(&[2])[0];
+    let held = [Outstanding::at(backend), Outstanding::at(backend)];
+    let errors: Vec<(u32, u32)> = (0..7).map(|_| (backend.erred(), backend.seen().weight())).collect();
+    assert_eq!(errors, [(1, 256), (2, 128), (3, 64), (4, 32), (5, 16), (6, 16), (7, 16)]);
+    backend.answered();
+    assert_eq!((backend.seen().weight(), backend.erred()), (32, 1), "an answer ends the row, not the doubt");
+    (0..9).for_each(|_| backend.answered());
+    assert_eq!((backend.seen().weight(), backend.outstanding()), (512, 2));
+    drop(held);
+    assert_eq!(backend.outstanding(), 0);
+}
+
+#[test]
+fn one_that_comes_back_beside_others_starts_slowly_and_is_whole_by_time_and_answers() {
+    let (backend, over) = (&backends(&[1])[0], Some(Duration::from_secs(10)));
+    let at = |seconds| Timestamp::after(Duration::from_secs(seconds));
+    assert_eq!(backend.settle(false, over, at(0)), 4, "it was there from the start");
+    assert!(backend.drain(true));
+    assert_eq!(backend.settle(false, over, at(1)), 0);
+    assert!(!backend.may_be_asked(at(1)));
+    assert!(backend.drain(false));
+    assert_eq!(backend.settle(false, over, at(2)), 1);
+    assert!(backend.may_be_asked(at(2)));
+    assert_eq!((backend.presence(at(60)), backend.settle(false, over, at(60))), (Presence::Starting, 1));
+    (0..64).for_each(|_| backend.count(true));
+    assert_eq!((backend.settle(false, over, at(60)), backend.presence(at(60))), (4, Presence::Serving));
+}

@@ -1,0 +1,70 @@
+//! Asking backends how they are, on one thread for all workers and past admission: a check must not wait for a seat.
+//!
+//! Each check is a connection of its own: an idle one would tell how that connection is, not whether a customer's would be
+//! accepted. A connection that is refused counts as one that a customer's request was refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::backend::Backend;
+use super::settings::HealthSettings;
+use super::standing::Standing;
+use crate::admission::random::Random;
+
+/// Check one backend until it is removed.
+pub(super) async fn keep_checking(standing: Arc<Standing>, backend: Arc<Backend>, settings: HealthSettings) {
+    let since_start = standing.clock.now().since_start().as_nanos() as u64;
+    let mut random = Random::new(since_start.rotate_left(16) ^ u64::from(backend.settings.address.port()));
+    // Not all at once: a tenth of the interval apart at the most, from the first on.
+    let mut pause = random.between(Duration::ZERO, settings.interval / 10);
+    loop {
+        sleep(pause).await;
+        if backend.is_removed() {
+            return;
+        }
+        let checked = check(&standing, &backend, &settings);
+        let late = || Err(format!("no answer within {:?}", settings.timeout));
+        standing.checked(&backend, timeout(settings.timeout, checked).await.unwrap_or_else(|_| late()));
+        pause = random.between(settings.interval * 9 / 10, settings.interval * 11 / 10);
+    }
+}
+
+async fn check(standing: &Standing, backend: &Backend, settings: &HealthSettings) -> Result<(), String> {
+    let stream = standing.connect(backend).await.map_err(|error| error.to_string())?;
+    let status = ask(stream, backend, settings).await.map_err(|error| error.to_string())?;
+    let expected = settings.expect.iter().any(|range| range.contains(&status.as_u16()));
+    if expected { Ok(()) } else { Err(format!("it answered {status}")) }
+}
+
+async fn ask(stream: TcpStream, backend: &Backend, settings: &HealthSettings) -> hyper::Result<StatusCode> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.method_mut() = settings.method.clone();
+    *request.uri_mut() = settings.path.clone();
+    // An address of a name that has several is called `host:port@address`.
+    let own = backend.settings.name.split('@').next().unwrap_or_default();
+    let host = settings.host.clone().or_else(|| own.parse().ok());
+    request.headers_mut().extend(host.map(|host| (header::HOST, host)));
+    request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
+    request.headers_mut().insert(header::CONNECTION, CLOSE);
+    // The connection is driven here, and ends with this check whatever it still has to say.
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    let answered = tokio::select! {
+        biased;
+        answered = &mut answer => answered,
+        // It may end in the moment in which it has delivered the answer.
+        _ = connection => answer.await,
+    };
+    answered.map(|answer| answer.status())
+}
+
+const USER_AGENT: header::HeaderValue = header::HeaderValue::from_static("sluss-check");
+const CLOSE: header::HeaderValue = header::HeaderValue::from_static("close");

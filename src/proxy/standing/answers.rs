@@ -1,0 +1,102 @@
+//! What backends answer, and who is left out for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::super::backend::Backend;
+use super::super::balance::Policy;
+use super::super::balance::outliers::Heard;
+use super::Standing;
+use crate::admission::Timestamp;
+use crate::telemetry::record::LeftOut;
+
+/// How often time alone is asked whether it has changed something.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+impl Standing {
+    /// What came back from `backend`, or that nothing did.
+    pub(in crate::proxy) fn heard(&self, backend: &Arc<Backend>, good: bool, took: Duration, now: Timestamp) {
+        if self.settings.policy == Policy::PeakEwma {
+            backend.peak.heard(took, now);
+        }
+        if self.settings.outliers.is_some() || self.settings.slow_start.is_some() {
+            backend.count(good);
+        }
+        if good {
+            return backend.answered();
+        }
+        let streak = backend.erred();
+        if let Some(outliers) = &self.settings.outliers
+            && streak >= outliers.consecutive.get()
+            && streak.is_multiple_of(outliers.consecutive.get())
+            && !self.others_fail_too(backend)
+        {
+            self.leave_out(backend, LeftOut::Consecutive);
+        }
+    }
+
+    /// Whether the last answers of at least half of the others were errors: then it is not this one that is ill.
+    fn others_fail_too(&self, backend: &Arc<Backend>) -> bool {
+        let backends = self.backends();
+        let others = || backends.iter().filter(|other| !Arc::ptr_eq(other, backend) && other.is_sound());
+        let doubted = others().filter(|other| other.is_doubted()).count();
+        doubted * 2 >= others().count().max(1)
+    }
+
+    /// Leave a backend out for its answers, if so many may be.
+    fn leave_out(&self, backend: &Arc<Backend>, why: LeftOut) {
+        let Some(outliers) = &self.settings.outliers else { return };
+        // Under the lock, or two that fail together would both be the last that may go.
+        let time = self.gate.with(|domain, now| {
+            let backends = self.backends();
+            let out = backends.iter().filter(|one| one.is_left_out(now)).count() as u32;
+            if backend.is_left_out(now) || !outliers.may_leave_out(out, backends.len() as u32) {
+                return None;
+            }
+            let time = backend.leave_out(outliers, now);
+            self.count(domain, now);
+            Some(time)
+        });
+        self.metrics.left_out(why, time.is_some());
+        let name = &backend.settings.name;
+        match time {
+            Some(time) => tracing::warn!(backend = name, why = why.name(), ?time, "a backend answers badly: left out"),
+            None => tracing::debug!(backend = name, why = why.name(), "it answers badly, but no more may be left out"),
+        }
+    }
+
+    /// Compare answers, and let time have its effect, for ever.
+    pub(super) async fn keep_comparing(self: Arc<Self>) {
+        let mut compared = self.clock.now();
+        loop {
+            sleep(LOOK_EVERY).await;
+            let now = self.clock.now();
+            if self.backends().iter().any(|backend| backend.is_in_motion()) {
+                self.tell();
+            }
+            if let Some(outliers) = &self.settings.outliers
+                && now.since(compared) >= outliers.interval
+            {
+                compared = now;
+                self.compare(now);
+            }
+        }
+    }
+
+    fn compare(&self, now: Timestamp) {
+        let (Some(outliers), backends) = (&self.settings.outliers, self.backends()) else { return };
+        let heard: Vec<Heard> = backends.iter().map(|backend| backend.take_heard()).collect();
+        let sum =
+            |all: Heard, one: &Heard| Heard { answers: all.answers + one.answers, errors: all.errors + one.errors };
+        let all = heard.iter().fold(Heard::default(), sum);
+        for (backend, own) in backends.iter().zip(heard) {
+            if outliers.falls_behind(own, all) {
+                self.leave_out(backend, LeftOut::Behind);
+            } else {
+                backend.forgive(now);
+            }
+        }
+    }
+}

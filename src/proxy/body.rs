@@ -103,8 +103,10 @@ impl Drop for AnswerBody {
     /// The client has hung up. What may have changed something is carried to its end all the same; once, for
     /// when the worker itself ends, what it carries is dropped too.
     fn drop(&mut self) {
-        if !self.is_end_stream() {
-            self.trail.is_left_over(self.resting.as_ref().is_some_and(Resting::is_overdue));
+        let slow = self.resting.as_ref().is_some_and(Resting::is_overdue);
+        // Over HTTP/2 the last piece may have been given and not taken.
+        if slow || !self.is_end_stream() {
+            self.trail.is_left_over(slow);
         }
         let AnswerKind::Relay(relay) = &mut self.kind else { return };
         if let Some(pool) = relay.exchange.as_mut().and_then(Exchange::carry_on) {

@@ -20,7 +20,7 @@ use super::headers::Peer;
 use super::ledger::{self, Held};
 use super::patience::Pace;
 use super::settings::{ClientTimeouts, Http2Settings};
-use super::sharing::{Bounds, PIECE, Stream};
+use super::sharing::{Bounds, Stream};
 use super::transport::Transport;
 use super::watch::{Timer, Watch, Watched};
 use super::{Worker, serve};
@@ -66,6 +66,13 @@ pub(super) async fn converse(
     attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, timer).await;
 }
 
+/// Bytes of an answer that are given at once: what a client must have taken within `send_timeout`, if not so little that it
+/// costs much. A backend's pieces are up to 64 KiB, for which who takes as little as it may would need minutes.
+fn piece(timeouts: &ClientTimeouts) -> usize {
+    let in_time = timeouts.send.as_millis() * u128::from(timeouts.least_rate) / 1000;
+    in_time.clamp(1 << 10, 16 << 10) as usize
+}
+
 /// Runs the streams of one connection, each as a task of its own, so that one that waits is in nobody's way.
 #[derive(Clone)]
 struct Streams {
@@ -75,10 +82,11 @@ struct Streams {
 
 impl<F: Future + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
+        let timeouts = &self.worker.settings.listen.timeouts;
         tokio::task::spawn_local(Serving {
             exchange: stream,
-            stream: Rc::new(Stream::default()),
-            patience: Patience::new(&self.worker.settings.listen.timeouts),
+            stream: Rc::new(Stream::new(piece(timeouts))),
+            patience: Patience::new(timeouts),
             _held: self.worker.strain.hold(ledger::STREAM),
             streams: self.clone(),
         });
@@ -135,8 +143,9 @@ impl<F: Future> Future for Serving<F> {
 
 impl Patience {
     fn new(timeouts: &ClientTimeouts) -> Patience {
-        let a_piece = Duration::from_micros(PIECE * 1_000_000 / timeouts.least_rate);
-        Patience { sleep: None, seen: 0, each: timeouts.send.max(a_piece), pace: Pace::new(timeouts.least_rate) }
+        let ClientTimeouts { send, least_rate, .. } = *timeouts;
+        let a_piece = Duration::from_micros(piece(timeouts) as u64 * 1_000_000 / least_rate);
+        Patience { sleep: None, seen: 0, each: send.max(a_piece), pace: Pace::new(least_rate) }
     }
 
     fn poll_lost(&mut self, stream: &Stream, context: &mut Context<'_>) -> Poll<()> {

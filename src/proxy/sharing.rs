@@ -23,8 +23,10 @@ pub(crate) struct Sharing {
 }
 
 /// One request and its answer, as its client takes it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stream {
+    /// No more bytes of its answer are given at once: how fast a client takes it is seen when it has taken a piece.
+    piece: usize,
     answered: Cell<bool>,
     /// There is something of its answer, and nobody asks for more: the client has not made room for it.
     lies: Cell<bool>,
@@ -32,10 +34,6 @@ pub(crate) struct Stream {
     given: Cell<u64>,
     overdue: Cell<bool>,
 }
-
-/// No more of an answer is given at once. How fast a client takes it is seen when it has taken a piece, and a backend's may
-/// be hundreds of KiB: too much to be asked for within `send_timeout` from who takes the least that it may.
-pub(crate) const PIECE: u64 = 16 << 10;
 
 impl Sharing {
     pub(crate) fn new(bounds: Bounds) -> Sharing {
@@ -77,6 +75,20 @@ impl Sharing {
 }
 
 impl Stream {
+    pub(crate) fn new(piece: usize) -> Stream {
+        Stream {
+            piece,
+            answered: Cell::new(false),
+            lies: Cell::new(false),
+            given: Cell::new(0),
+            overdue: Cell::new(false),
+        }
+    }
+
+    pub(super) fn piece(&self) -> usize {
+        self.piece
+    }
+
     pub(super) fn gives(&self, bytes: u64) {
         self.answered.set(true);
         self.lies.set(true);

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::settings::ClientTimeouts;
-use super::sharing::{Bounds, PIECE, Sharing, Stream};
+use super::sharing::{Bounds, Sharing, Stream};
 use super::transport::Transport;
 
 /// What a connection is doing. Flags only; the times are noted when the timer looks.
@@ -243,7 +243,7 @@ impl Resting {
 
     /// How many bytes of the answer are given at once.
     pub(crate) fn most_at_once(&self) -> usize {
-        self.stream.as_ref().map_or(usize::MAX, |_| PIECE as usize)
+        self.stream.as_ref().map_or(usize::MAX, |stream| stream.piece())
     }
 
     /// Whether it ends, with its connection or alone, because its client has taken too long.

@@ -14,10 +14,10 @@ use super::proxy::{Proxy, Setup};
 use super::until;
 
 /// Where lines go in a test.
-struct Log(TempDir);
+pub struct Log(TempDir);
 
 impl Log {
-    fn new() -> Log {
+    pub fn new() -> Log {
         Log(tempfile::tempdir().expect("a folder"))
     }
 
@@ -26,20 +26,20 @@ impl Log {
     }
 
     /// A proxy that writes here, with more keys for the log.
-    fn setup(&self, keys: &str) -> Setup {
+    pub fn setup(&self, keys: &str) -> Setup {
         to(&self.path(), keys)
     }
 
     /// Take the proxy down and read what it wrote.
     #[track_caller]
-    fn after(&self, proxy: Proxy) -> Vec<Value> {
+    pub fn after(&self, proxy: Proxy) -> Vec<Value> {
         proxy.stop();
         lines(&self.path())
     }
 
     /// The only line.
     #[track_caller]
-    fn only(&self, proxy: Proxy) -> Value {
+    pub fn only(&self, proxy: Proxy) -> Value {
         let lines = self.after(proxy);
         assert_eq!(lines.len(), 1, "{lines:#?}");
         lines.into_iter().next().expect("just counted")
@@ -92,6 +92,7 @@ fn a_line_says_what_a_request_was_and_what_became_of_it() {
     for (key, value) in [("status", 200), ("attempts", 1), ("bytes_in", 5), ("bytes_out", 2)] {
         assert_eq!(line[key], value, "{key} in {line}");
     }
+    assert_eq!(line["tls"], false);
     let micros = |key: &str| line[key].as_u64().unwrap_or_else(|| panic!("no {key} in {line}"));
     assert_eq!(micros("queue_us"), 0);
     assert!(micros("first_byte_us") <= micros("upstream_us") && micros("upstream_us") <= micros("total_us"), "{line}");

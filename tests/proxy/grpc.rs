@@ -7,7 +7,8 @@ use super::http2_client::{Asked, Http2};
 use super::proxy::{Proxy, Setup};
 use super::wire::Message;
 
-fn call(client: &mut Http2, path: &str) -> Asked {
+/// A call of gRPC with an empty message.
+pub fn call(client: &mut Http2, path: &str) -> Asked {
     let request = Request::post(format!("http://bet.example{path}"))
         .header("content-type", "application/grpc+proto")
         .header("te", "trailers");

@@ -54,8 +54,10 @@ mod admin;
 mod journal;
 mod drain;
 mod access_log;
+mod access_log_http2;
 mod trace;
 mod neighbours;
+mod together;
 
 /// Wait for something that happens soon; only what hangs takes long.
 #[track_caller]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::backend::{Backend, OK};
-use super::client::get;
+use super::certificates::Authority;
+use super::client::{Client, get};
+use super::http2_client::Http2;
 use super::proxy::{Proxy, Setup};
 use super::until;
 
@@ -12,6 +14,7 @@ fn impatient(backend: &Backend, listen: &str, keys: &str) -> Proxy {
 }
 
 const ONE_AT_A_TIME: &str = "limit = 1\nqueue = { longest_wait = \"30s\" }";
+const CLIENT_FAULTS: &str = "sluss_proxy_faults_total{fault=\"client_timeout\"}";
 const TOO_SLOW: &str = "sluss_proxy_connections_closed_total{reason=\"too_slow\"}";
 
 #[test]
@@ -200,23 +203,97 @@ fn a_client_does_not_answer_for_a_backend_that_is_slow_to_read() {
     sending.join().unwrap().expect("all of it is read");
 }
 
-#[test]
-fn a_client_that_sips_its_answer_is_closed_although_it_is_never_silent_for_long() {
-    let backend = Backend::new(|connection| {
+/// Says a film of 200 MB.
+fn cinema() -> Backend {
+    Backend::new(|connection| {
         connection.request()?;
         connection.say("HTTP/1.1 200 OK\r\ncontent-length: 200000000\r\n\r\n")?;
         connection.say(vec![7; 200_000_000])
-    });
-    let proxy = impatient(&backend, "send_timeout = \"2s\"\nleast_rate = \"1024MiB\"", ONE_AT_A_TIME);
-    let mut client = proxy.client();
+    })
+}
+
+const SIPPING: &str = "send_timeout = \"2s\"\nleast_rate = \"1024MiB\"";
+
+/// How much of a film a client gets that takes some 20 MB a second: ten seconds for all of it, and hardly a tenth of one
+/// without a byte.
+fn sip(client: &mut Client) -> usize {
     client.say(get("/horse/film"));
-    // Some 20 MB a second: ten seconds for all of it, and hardly a tenth of one without a byte.
     let mut taken = 0;
     while client.wire().exactly(200_000).is_ok() {
         taken += 200_000;
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(taken < 199_000_000, "{taken} bytes were taken");
+    taken
+}
+
+#[test]
+fn a_client_that_sips_its_answer_is_closed_although_it_is_never_silent_for_long() {
+    let (backend, authority) = (cinema(), Authority::new());
+    for secret in [false, true] {
+        let tls = if secret { authority.listen(&["bet.example"]) } else { String::new() };
+        let proxy = impatient(&backend, &format!("{SIPPING}\n{tls}"), ONE_AT_A_TIME);
+        let mut client = match secret {
+            false => proxy.client(),
+            true => authority.client(&[]).connect(proxy.address(), "bet.example").expect("a handshake"),
+        };
+        let taken = sip(&mut client);
+        assert!(taken < 199_000_000, "{taken} bytes were taken");
+        proxy.until_in_flight(0);
+        assert_eq!(proxy.metric(TOO_SLOW), 1.0);
+    }
+}
+
+/// How much of an answer a client of HTTP/2 gets that takes so much of it at once, so often.
+fn sip_http2(proxy: &Proxy, sip: usize, pause: Duration) -> usize {
+    let mut client = Http2::with_window(proxy.address(), 65_535);
+    let (_, mut film, handle) = client.get("/horse/film").head();
+    handle.block_on(async {
+        let (mut taken, mut owed) = (0, 0);
+        while let Some(Ok(piece)) = film.data().await {
+            (taken, owed) = (taken + piece.len(), owed + piece.len());
+            while owed >= sip {
+                tokio::time::sleep(pause).await;
+                film.flow_control().release_capacity(sip).expect("so much was taken");
+                owed -= sip;
+            }
+        }
+        taken
+    })
+}
+
+#[test]
+fn an_answer_that_is_sipped_over_http_2_is_given_up_and_one_that_is_taken_slowly_comes_whole() {
+    let backend = cinema();
+    let proxy = impatient(&backend, SIPPING, ONE_AT_A_TIME);
+    // At most 16 KiB in 50 ms: a film would take ten minutes.
+    let taken = sip_http2(&proxy, 16 << 10, Duration::from_millis(50));
+    assert!(taken < 100_000_000, "{taken} bytes were taken");
     proxy.until_in_flight(0);
     assert_eq!(proxy.metric(TOO_SLOW), 1.0);
+
+    // Twice as fast as it must be; `send_timeout` is over long before it has taken what a backend says at once.
+    let length = 200_000;
+    let film = [format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").into_bytes(), vec![7; length]].concat();
+    let backend = Backend::answering(film);
+    let proxy = impatient(&backend, "send_timeout = \"300ms\"\nleast_rate = \"8KiB\"", ONE_AT_A_TIME);
+    assert_eq!(sip_http2(&proxy, 4 << 10, Duration::from_millis(250)), length);
+    assert_eq!(proxy.metric(TOO_SLOW), 0.0);
+}
+
+#[test]
+fn a_body_that_drips_over_http_2_is_given_up_and_those_beside_it_go_on() {
+    let backend = Backend::answering(OK);
+    let proxy = impatient(&backend, "body_timeout = \"1s\"\nleast_rate = \"1KiB\"", ONE_AT_A_TIME);
+    let mut client = Http2::to(proxy.address());
+    let request = http::Request::post("http://bet.example/horse/bets").body(()).expect("a request");
+    let mut bet = client.send(request, true);
+    let began = std::time::Instant::now();
+    while proxy.metric(CLIENT_FAULTS) == 0.0 {
+        assert!(began.elapsed() < Duration::from_secs(15), "after {:?}", began.elapsed());
+        bet.say("a", false);
+        assert_eq!(client.get("/horse/odds").answer().status(), 200);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let answer = bet.answer();
+    assert_eq!((answer.status(), answer.json()["fault"].as_str()), (408, Some("client_timeout")));
 }

@@ -387,3 +387,70 @@ impl AsyncWrite for Watched {
         self.linger(context).map(Ok)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+    use super::super::transport::Socket;
+    use super::*;
+
+    /// Both ends of a connection through TLS.
+    async fn secure() -> (server::TlsStream<Socket>, client::TlsStream<TcpStream>) {
+        let made = rcgen::generate_simple_self_signed(["bet.example".to_owned()]).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let ours = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let ours = ours.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let theirs = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let theirs = TlsConnector::from(Arc::new(theirs.with_root_certificates(roots).with_no_client_auth()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let accept = TlsAcceptor::from(Arc::new(ours)).accept(Socket::new(accepted));
+        let (server, client) = tokio::join!(accept, theirs.connect("bet.example".try_into().unwrap(), tcp));
+        (server.unwrap(), client.unwrap())
+    }
+
+    /// What comes of it at once.
+    async fn at_once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        poll_fn(|context| Poll::Ready(poll(context))).await
+    }
+
+    #[test]
+    fn what_tls_holds_for_a_client_blocks_until_it_is_taken_and_counts_when_it_is() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (stream, mut client) = secure().await;
+            let watch = Watch::new();
+            let mut watched = Watched { transport: Transport::Secure(Box::new(stream)), watch: watch.clone() };
+            let mut given = 0;
+            loop {
+                let written = at_once(|context| Pin::new(&mut watched).poll_write(context, &[7; 16 << 10])).await;
+                let Poll::Ready(written) = written else { panic!("there is room whenever all was flushed") };
+                given += written.unwrap();
+                if at_once(|context| Pin::new(&mut watched).poll_flush(context)).await.is_pending() {
+                    break;
+                }
+            }
+            assert!(watch.write_blocked.get());
+            let before = watch.written.take();
+            let mut all = vec![0; given];
+            let flush = poll_fn(|context| Pin::new(&mut watched).poll_flush(context));
+            let (flushed, read) = tokio::join!(flush, client.read_exact(&mut all));
+            (flushed.unwrap(), read.unwrap());
+            assert!(!watch.write_blocked.get(), "it rests, and is not slow");
+            let after = watch.written.get();
+            assert!(after > 0 && before + after > given as u64, "{before} and {after} of {given}");
+        });
+    }
+}

@@ -272,7 +272,7 @@ fn an_answer_that_is_sipped_over_http_2_is_given_up_and_one_that_is_taken_slowly
     assert_eq!(proxy.metric(TOO_SLOW), 1.0);
 
     // Twice as fast as it must be; `send_timeout` is over long before it has taken what a backend says at once.
-    let length = 200_000;
+    let length = 160_000;
     let film = [format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").into_bytes(), vec![7; length]].concat();
     let backend = Backend::answering(film);
     let proxy = impatient(&backend, "send_timeout = \"300ms\"\nleast_rate = \"8KiB\"", ONE_AT_A_TIME);

@@ -46,6 +46,10 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "sluss_proxy_preflights_total",
         "for whoever sets up [cors] and asks whether it answers: it costs and refuses nothing",
     ),
+    (
+        "sluss_proxy_access_log_lines_total",
+        "for an alert: lines without room; nothing where no log is kept, as in the scene that is played here",
+    ),
     ("sluss_proxy_tls_handshakes_total", "nothing without TLS, as in the scene that is played here"),
     (
         "sluss_proxy_certificate_changes_total",

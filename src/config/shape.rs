@@ -190,6 +190,8 @@ mod tests {
         let places = [
             ("", "probe = 1"),
             ("listen", "[listen]\nprobe = 1"),
+            ("listen.tls", "[listen.tls]\nprobe = 1"),
+            ("listen.tls.certificates", "[listen.tls]\ncertificates = [{ probe = 1 }]"),
             ("admin", "[admin]\nprobe = 1"),
             ("access_log", "[access_log]\nprobe = 1"),
             ("access_log.one_in", "[access_log]\none_in = { probe = 1 }"),

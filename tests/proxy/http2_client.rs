@@ -1,6 +1,6 @@
 //! A client of HTTP/2, which asks several things at once; and frames as bytes, for those that no sound client sends.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 
@@ -207,23 +207,19 @@ pub fn line(name: &str, value: &str) -> Vec<u8> {
     [vec![0], text(name), text(value)].concat()
 }
 
-/// Kind, flags, stream and payload of every frame that the proxy sends until it closes.
+/// Kind, flags, stream and payload of every frame that the proxy sends until it closes. Read before they are looked at: to who
+/// is slow to read the last of them cannot be said.
 pub fn frames(client: &mut Client) -> Vec<(u8, u8, u32, Vec<u8>)> {
-    let mut said = Vec::new();
-    loop {
-        match client.wire().exactly(9) {
-            Ok(head) => {
-                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-                let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-                let Ok(payload) = client.wire().exactly(length) else { return said };
-                said.push((head[3], head[4], stream, payload));
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                panic!("the connection is still open; it said {said:?}")
-            }
-            Err(_) => return said,
-        }
+    let said = client.wire().all().expect("the connection is closed");
+    let (mut frames, mut rest) = (Vec::new(), &said[..]);
+    while let Some((head, behind)) = rest.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        let Some((payload, behind)) = behind.split_at_checked(length) else { break };
+        frames.push((head[3], head[4], stream, payload.to_vec()));
+        rest = behind;
     }
+    frames
 }
 
 /// The code of the last GOAWAY of these frames, if there is one.

@@ -206,6 +206,19 @@ impl Wire {
         Ok(std::mem::take(&mut self.held))
     }
 
+    /// Everything until the other end closes in whatever way, or why that cannot be waited for.
+    pub fn all(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            match self.more() {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(std::mem::take(&mut self.held))
+    }
+
     fn chunks_into(&mut self, message: &mut Message) -> io::Result<()> {
         loop {
             let data = self.chunk()?;

@@ -106,3 +106,12 @@ fn each_of_those_that_share_a_connection_ends_in_its_own_way() {
     assert!(film["bytes_out"].as_u64().is_some_and(|bytes| (65_535..200_000).contains(&bytes)), "{film}");
     assert_eq!(of(&lines, "/horse/left").get("status"), None);
 }
+
+#[test]
+fn who_takes_nothing_of_an_answer_is_slow_however_little_it_is() {
+    let (log, backend) = (Log::new(), Backend::answering(OK));
+    let proxy = log.setup("").listen("send_timeout = \"500ms\"").horse(&backend, "").start();
+    let mut client = Http2::with_window(proxy.address(), 0);
+    assert!(client.get("/horse/odds").try_answer().is_err(), "an answer that nobody took looks whole");
+    assert_eq!(words(&log.only(proxy), &["ended"]), ["client_slow"]);
+}

@@ -94,14 +94,23 @@ fn a_head_that_never_ends_ends_the_connection() {
 #[test]
 fn pings_and_settings_without_end_end_the_connection() {
     let backend = Backend::answering(OK);
-    // What it says to each of them is to fit into the client's buffer, or its last word would not.
-    let proxy = Setup::new().listen("http2_streams = 1").horse(&backend, "").start();
-    for (round, piece) in [raw::frame(raw::PING, 0, 0, &[7; 8]), raw::frame(raw::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0])]
-        .into_iter()
-        .enumerate()
+    let proxy = Setup::new().listen("http2_streams = 10").horse(&backend, "").start();
+    for (round, (piece, answer)) in
+        [(raw::frame(raw::PING, 0, 0, &[7; 8]), 17), (raw::frame(raw::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0]), 9)]
+            .into_iter()
+            .enumerate()
     {
-        let many = piece.repeat(100);
-        assert_eq!(flood(&proxy, std::iter::repeat_n(many, 10_000)), Some(0));
+        let mut client = proxy.client();
+        client.say(raw::hello());
+        let mut said = Vec::new();
+        // In step with what is answered: to who does not read fast enough the last word cannot be said.
+        for _ in 0..10_000 {
+            let Ok(()) = client.wire().say(&piece.repeat(100)) else { break };
+            let Ok(answers) = client.wire().exactly(100 * answer) else { break };
+            said.extend(answers);
+        }
+        said.extend(client.wire().all().expect("the connection is closed"));
+        assert_eq!(raw::farewell(&raw::frames_of(&said)), Some(0));
         assert_eq!(proxy.metric(FLOODS), (round + 1) as f64);
     }
     all_is_well(&proxy, &backend);

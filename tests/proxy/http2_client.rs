@@ -207,11 +207,14 @@ pub fn line(name: &str, value: &str) -> Vec<u8> {
     [vec![0], text(name), text(value)].concat()
 }
 
-/// Kind, flags, stream and payload of every frame that the proxy sends until it closes. Read before they are looked at: to who
-/// is slow to read the last of them cannot be said.
+/// Kind, flags, stream and payload of every frame that the proxy sends until it closes.
 pub fn frames(client: &mut Client) -> Vec<(u8, u8, u32, Vec<u8>)> {
-    let said = client.wire().all().expect("the connection is closed");
-    let (mut frames, mut rest) = (Vec::new(), &said[..]);
+    frames_of(&client.wire().all().expect("the connection is closed"))
+}
+
+/// Kind, flags, stream and payload of every frame that is here whole.
+pub fn frames_of(said: &[u8]) -> Vec<(u8, u8, u32, Vec<u8>)> {
+    let (mut frames, mut rest) = (Vec::new(), said);
     while let Some((head, behind)) = rest.split_first_chunk::<9>() {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);

@@ -153,13 +153,15 @@ fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
     let Some(open) = room else { return worker.turn_away(stream) };
     // Only saves a wait for more to send; a connection without it works.
     let _ = stream.set_nodelay(true);
-    tokio::task::spawn_local(connection(stream, peer, worker.clone(), open));
+    // Counted before its task has had a turn: a worker that goes down waits for it.
+    let watch = Watch::new();
+    let entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone() };
+    tokio::task::spawn_local(connection(stream, peer, watch, entered, open));
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, _open: Open) {
+async fn connection(stream: TcpStream, peer: SocketAddr, watch: Rc<Watch>, entered: Entered, _open: Open) {
+    let worker = entered.worker.clone();
     let _held = worker.strain.hold(ledger::CLIENT);
-    let watch = Watch::new();
-    let _entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone() };
     if worker.draining.get() {
         watch.close();
     }

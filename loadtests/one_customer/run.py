@@ -24,6 +24,8 @@ MOST_LOST = 0.03
 # Until what a window began with is as it stays, and until the slowest of the others has given up.
 SETTLE_S, PATIENCE_S = 3, 20
 PARKED_S = 4
+# Two closures within half a minute are one, of which later times to come back are told.
+FORGOTTEN_S = 35
 
 
 def main():
@@ -88,7 +90,7 @@ class Play:
         for number in range(self.options.rounds):
             for attacked in (False, True) if number % 2 == 0 else (True, False):
                 windows.append(self.window(attacked))
-                time.sleep(PATIENCE_S if attacked else SETTLE_S)
+                time.sleep(FORGOTTEN_S if self.options.reopening else PATIENCE_S if attacked else SETTLE_S)
         time.sleep(PATIENCE_S)
         for name in ("crowd", "backend"):
             self.processes[name].terminate()

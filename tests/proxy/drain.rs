@@ -111,7 +111,7 @@ fn under_load_nobody_who_was_let_in_is_cut() {
         let (mut served, mut told) = (0, 0);
         // A new connection for each, so that none meets a connection that is just being closed.
         while let Ok(stream) = std::net::TcpStream::connect(address) {
-            let me = stream.local_addr(); let mut wire = super::wire::Wire::new(stream);
+            let mut wire = super::wire::Wire::new(stream);
             let said = wire.say(post("/horse/bets", "a bet").as_bytes());
             match said.and_then(|()| wire.answer(false)) {
                 Ok(Some(answer)) if answer.status() == 200 => served += 1,
@@ -120,7 +120,9 @@ fn under_load_nobody_who_was_let_in_is_cut() {
                     told += 1;
                 }
                 // Whom nobody had let in when the socket was closed is reset by the kernel.
-                cut => assert!(matches!(&cut, Err(error) if error.kind() == ErrorKind::ConnectionReset), "{cut:?} {me:?}"),
+                cut => {
+                    assert!(matches!(&cut, Err(error) if error.kind() == ErrorKind::ConnectionReset), "{cut:?} {me:?}")
+                }
             }
         }
         (served, told)

@@ -119,10 +119,9 @@ fn under_load_nobody_who_was_let_in_is_cut() {
                     assert_eq!(answer.json()["refusal"], "shutting_down");
                     told += 1;
                 }
-                // Whom nobody had let in when the socket was closed is reset by the kernel.
-                cut => {
-                    assert!(matches!(&cut, Err(error) if error.kind() == ErrorKind::ConnectionReset), "{cut:?} {me:?}")
-                }
+                // Whom nobody had let in when the socket was closed is reset by the kernel, before or after they ask.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                cut => panic!("{cut:?}"),
             }
         }
         (served, told)

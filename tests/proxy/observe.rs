@@ -91,11 +91,15 @@ fn it_acts_from_the_next_request_on_when_it_is_told_to_and_what_is_under_way_goe
     backend.until_asked(20);
     assert!(observe(&proxy, false));
     assert!(!observe(&proxy, false), "a second time it changes nothing");
-    let answer = proxy.client().get("/horse/odds");
-    assert_eq!(answer.json()["refusal"], "queue_full");
+    // One more than there are places: in a line that has stood for a moment a newcomer has that of the oldest.
+    let mut newcomers = ask(&proxy, 4);
+    until("one of them finds no place", || refused(&proxy, "read", "queue_full") > 0.0);
     assert!(!proxy.status().observe_only);
     door.open();
     assert!(clients.iter_mut().all(|client| client.answer().status() == 200), "nobody who went on is cut");
+    let told = newcomers.iter_mut().map(Client::answer).filter(|answer| answer.status() != 200);
+    let told: Vec<String> = told.map(|answer| answer.json()["refusal"].as_str().unwrap_or("none").to_owned()).collect();
+    assert!(!told.is_empty() && told.iter().all(|refusal| refusal == "queue_full"), "{told:?}");
     proxy.until_in_flight(0);
     proxy.until_waiting(0);
     assert_eq!(proxy.client().get("/horse/odds").status(), 200);

@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park load-odds known-rows flow-control compare-limits live-and-simulated picture demo drill lint-answers
+.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd known-rows flow-control compare-limits live-and-simulated picture demo drill lint-answers
 
 test: need fmt clippy unit
 	@echo "make test: everything passed"
@@ -71,6 +71,11 @@ load-park: need
 load-odds: need
 	$(CARGO) build --release
 	python3 loadtests/odds_readers/run.py
+
+# One customer with 1,000 connections: do the others lose anything?
+load-crowd: need
+	$(CARGO) build --release
+	python3 loadtests/one_customer/run.py
 
 # Every kind of answer that is ours, held against the rules of HTTP; takes httplint from PyPI.
 lint-answers:

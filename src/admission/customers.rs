@@ -37,6 +37,17 @@ impl Customers {
         self.here.of(customer) >= most.get()
     }
 
+    /// Whether nothing is known of `customer` but an address that has its part of so many seats, shared out among all who
+    /// are here, already: beyond it comes what others can spare. One machine behind an address can open a thousand
+    /// connections and show a new face on each, and so can an office, which is served by what is left.
+    pub(crate) fn has_its_part(&self, customer: Customer, seats: u32) -> bool {
+        if !matches!(customer, Customer::Address(_)) {
+            return false;
+        }
+        let (here, of_it) = (self.here.customers(), self.here.of(customer));
+        here > 1 && of_it >= LEAST_PART && of_it as usize * here >= seats as usize
+    }
+
     /// How many `customer` has running and waiting.
     pub(crate) fn requests_of(&self, customer: Customer) -> u32 {
         self.here.of(customer)
@@ -57,9 +68,12 @@ impl Customers {
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.here.len()
+        self.here.customers()
     }
 }
+
+/// So many at once nobody is made to wait for others with, however few the seats are: a browser asks for several things.
+const LEAST_PART: u32 = 2;
 
 /// The most that may wait, and run under the limits and on the reserves.
 fn most_at_once(settings: &Settings) -> usize {
@@ -126,8 +140,8 @@ impl Tally {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
+    /// How many customers have any.
+    pub(crate) fn customers(&self) -> usize {
         self.accounts.len() + self.addresses.len() + self.machines.len()
     }
 

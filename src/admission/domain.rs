@@ -166,14 +166,21 @@ impl Domain {
         if first && self.can_start(arrival) && !self.is_kept_from_newcomer(arrival, rank, now) {
             return Door::Open;
         }
-        if self.customers.is_over_share(arrival.customer) {
+        if self.customers.is_over_share(arrival.customer) || self.has_its_part(arrival) {
             return Door::Shut(Refusal::OverCustomerShare);
         }
-        match self.is_line_full(product, rank, now) {
+        match self.is_line_full(product, rank, turn, now) {
             // There somebody else makes room.
             true if !newest_first && !self.is_before_the_last(product, rank, turn) => Door::Shut(Refusal::QueueFull),
             _ => Door::Queue,
         }
+    }
+
+    /// Whether `arrival` may have a seat that nobody else waits for, but not wait for one: it comes from an address that
+    /// [has its part](Customers::has_its_part).
+    fn has_its_part(&self, arrival: &Arrival) -> bool {
+        let Arrival { product, class, customer, .. } = *arrival;
+        !class.passes_in_every_state() && self.customers.has_its_part(customer, self.seats(product.index(), class))
     }
 
     /// An admitted request has ended; its seats are free for the next.

@@ -196,9 +196,14 @@ impl Passes {
         }
     }
 
+    /// New customers a second who can be let in for long; 0 while nothing passes.
+    pub(crate) fn customers_per_s(&mut self, now: Timestamp) -> f64 {
+        self.pace.customers_per_s(now)
+    }
+
     /// How long it takes until the turn of `number` has come, as far as can be told; `None` while nothing passes.
     pub(crate) fn wait(&mut self, number: u64, now: Timestamp) -> Option<Duration> {
-        let per_s = self.pace.customers_per_s(now);
+        let per_s = self.customers_per_s(now);
         let ahead = self.turns.ahead(number) * self.turns.who_come();
         (per_s > 0.0).then(|| Duration::from_secs_f64((ahead / per_s).min(LONGEST_WAIT_S)))
     }
@@ -253,10 +258,10 @@ impl Passes {
 /// Longer than anybody is told to wait.
 const LONGEST_WAIT_S: f64 = 86_400.0;
 
-/// When somebody who has so long to wait is told to come back. Who comes too early is told again, and who comes too late
-/// has left a seat empty if everybody else does too: so rather early than late, and not all at the same moment.
+/// When somebody who has so long to wait is told to come back: not all at the same moment. Who comes a little early waits
+/// at the door, and in the place of who comes a little late another goes.
 pub(crate) fn come_back(wait: Duration, random: &mut Random) -> Duration {
-    random.between(wait - wait / 7, wait)
+    random.between(wait - wait / 20, wait + wait / 20)
 }
 
 /// Whether one customer, and no more, is behind this.

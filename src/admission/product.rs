@@ -174,7 +174,11 @@ impl Product {
     /// their clients have hung up when it is their turn. So a standing queue is kept to a quarter of the latency
     /// objective: who is served in overload is served within it (Nichols, Jacobson: "Controlling Queue Delay", 2012;
     /// Facebook: "Fail at Scale", 2015).
-    pub(crate) fn is_line_full(&mut self, rank: Rank, short: u32, now: Timestamp) -> bool {
+    ///
+    /// Whoever comes for a turn that was promised is another matter: it was for them to come now, no more come than go, and
+    /// who is told no on the step of the door has to be told again and again, while whoever hammers at it gets in. They
+    /// wait there, `is_promised`, as long as anybody may.
+    pub(crate) fn is_line_full(&mut self, rank: Rank, is_promised: bool, short: u32, now: Timestamp) -> bool {
         let ahead = self.waiting_as(rank);
         // Those on their way keep the seats busy too, and go before all newcomers.
         let before = match rank.is_newcomers() {
@@ -184,7 +188,7 @@ impl Product {
                 .sum(),
             false => ahead,
         };
-        before >= short && f64::from(ahead) >= self.drains_per_s(rank, now) * self.wait_s(rank, now)
+        before >= short && f64::from(ahead) >= self.drains(rank, is_promised, now)
     }
 
     /// Whether the line of `rank` is not [full](Self::is_line_full), however long a short one may be. That costs next to
@@ -195,6 +199,15 @@ impl Product {
             _ => self.let_through[rank.index()].surely_per_s(now),
         };
         f64::from(self.waiting_as(rank)) < least_per_s * self.wait_s(rank, now)
+    }
+
+    /// How many of a line go while one may wait in it.
+    fn drains(&mut self, rank: Rank, is_promised: bool, now: Timestamp) -> f64 {
+        let ordinary = self.drains_per_s(rank, now) * self.wait_s(rank, now);
+        match self.passes.as_mut().filter(|_| is_promised) {
+            Some(passes) => ordinary.max(passes.customers_per_s(now) * self.longest_wait_s),
+            None => ordinary,
+        }
     }
 
     /// How many of a line go in a second, while it is waited in. Bets near their stop come seldom, and then in place of

@@ -79,7 +79,7 @@ struct Slot {
 
 const NONE: u32 = u32::MAX;
 /// So many of a line are looked past from an end for one's place in it.
-const LOOKED_PAST: usize = 64;
+const LOOKED_PAST: usize = 256;
 
 impl Default for Line {
     fn default() -> Self {

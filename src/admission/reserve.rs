@@ -66,7 +66,7 @@ impl Reserve {
 
     #[cfg(test)]
     pub(crate) fn holders(&self) -> usize {
-        self.held.len()
+        self.held.customers()
     }
 
     fn cap(&self, customer: Customer) -> u32 {

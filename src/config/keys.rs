@@ -319,7 +319,7 @@ pub const CONFIG: &[Key] = &[
     key("product.queue.length", Number, "1000"),
     key("product.queue.floor", Number, "2"),
     key("product.queue.near_stop", Duration, r#""3s""#),
-    key("product.queue.retry_after", Texts, r#"["1s", "30s"]"#),
+    key("product.queue.retry_after", Texts, r#"["1s", "60s"]"#),
     key("product.passes", Section, "[product.passes]"),
     key("product.passes.keep", Switch, "true"),
     key("product.passes.idle", Duration, r#""10m""#),

@@ -294,8 +294,8 @@ pub(crate) fn who(name: &str) -> String {
 
 const PROTECTED: &str =
     "match only what must always work, such as self-exclusion, limits and logout, in a [[product.class]]";
-const RETRY_AFTER_HELP: &str = "write it like this: retry_after = [\"1s\", \"30s\"]";
-const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const RETRY_AFTER_HELP: &str = "write it like this: retry_after = [\"1s\", \"60s\"]";
+const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 pub(crate) const LATENCY_OBJECTIVE: Duration = Duration::from_millis(250);
 /// How long a backend may take to begin its answer.
 pub(crate) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);

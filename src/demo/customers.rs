@@ -22,7 +22,7 @@ pub(super) mod records;
 use records::{AttemptRecord, Fate, Records};
 
 pub(super) use line::Sources;
-use line::{Errand, Line, Open};
+use line::{Errand, Heard, Line, Open};
 
 /// Whom each product's customers talk to: the backends themselves, or one proxy in front of all.
 pub(super) type Doors = Vec<SocketAddr>;
@@ -131,22 +131,22 @@ impl Field {
     pub(super) async fn journey(&self, crowd: &Crowd, place: u16, nth: u64, arrives: Duration) {
         let number = u64::from(place) << 32 | nth;
         let mut line = Line::new(self.doors[crowd.product.index()], self.sources.of(number), Rc::clone(&self.open));
-        let entry = self.records.borrow_mut().arrived(crowd.product, arrives);
         let mut client = Client::new(crowd, place, number, number, self.seed, Timestamp::after(arrives));
+        let entry = self.records.borrow_mut().arrived(crowd.product, (place, client.manner), arrives);
         let mut at = arrives;
         loop {
             self.until(at).await;
             let sent = self.now();
             let errand = self.errand(crowd, &mut client);
-            let how = match tokio::time::timeout(crowd.timeout, line.ask(&errand)).await {
-                Ok(how) => how,
+            let heard = match tokio::time::timeout(crowd.timeout, line.ask(&errand)).await {
+                Ok(heard) => heard,
                 Err(_) => {
                     line.close();
-                    Ended::TimedOut(Timestamp::after(sent))
+                    Heard::nothing(Ended::TimedOut(Timestamp::after(sent)))
                 }
             };
-            let now = self.now();
-            self.note(crowd, &errand, sent, now, how);
+            let (now, how) = (self.now(), heard.how);
+            self.note((entry, client.step), &errand, (sent, now), heard);
             let fate = match client.ended(crowd, how, Timestamp::after(now)) {
                 Next::Send(after) => {
                     at = now + after;
@@ -175,9 +175,12 @@ impl Field {
         }
     }
 
-    fn note(&self, crowd: &Crowd, errand: &Errand<'_>, sent: Duration, ended: Duration, how: Ended) {
-        let (product, bet, event) = (crowd.product, errand.step.bet, errand.step.event);
-        self.records.borrow_mut().attempts.push(AttemptRecord { product, bet, event, sent, ended, how });
+    fn note(&self, at: (usize, u8), errand: &Errand<'_>, times: (Duration, Duration), heard: Heard) {
+        let ((journey, step), (sent, ended), Heard { how, refusal }) = (at, times, heard);
+        let (bet, event) = (errand.step.bet, errand.step.event);
+        let mut records = self.records.borrow_mut();
+        let product = records.journeys[journey].product;
+        records.attempts.push(AttemptRecord { journey, step, product, bet, event, sent, ended, how, refusal });
     }
 
     /// Everybody goes home at once, in the middle of whatever they were doing.

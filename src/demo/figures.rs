@@ -11,6 +11,8 @@
 //!   time-out is no time.
 //! - **Attempts per step** are all attempts by all steps that succeeded: 1 is what undisturbed customers need.
 
+mod manners;
+
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -20,6 +22,8 @@ use super::customers::records::{AttemptRecord, Fate, Records};
 use super::script::Script;
 use crate::admission::ProductId;
 use crate::sim::clients::Ended;
+
+pub(super) use manners::ByManner;
 
 /// A customer who arrived later than this before the window's end is not counted as unfinished: twice the time-out of
 /// an attempt, five undisturbed journeys.
@@ -48,6 +52,7 @@ pub(super) struct Figures {
     pub(super) refused: u64,
     pub(super) timed_out: u64,
     pub(super) failed: u64,
+    pub(super) manners: Vec<ByManner>,
 }
 
 /// Median and the slowest hundredth, in milliseconds; nothing when there is nothing to measure.
@@ -69,6 +74,11 @@ impl Window {
         (self.from..self.to).contains(&at)
     }
 
+    /// Whether somebody who arrived then had room to finish.
+    fn counts(self, arrived: Duration) -> bool {
+        (self.from..self.to.saturating_sub(ROOM_TO_FINISH)).contains(&arrived)
+    }
+
     pub(super) fn secs(self) -> f64 {
         (self.to - self.from).as_secs_f64()
     }
@@ -80,6 +90,7 @@ impl Figures {
         let mut figures = Self::empty(script.name(product).to_owned());
         figures.journeys(records, product, window);
         figures.attempts(records, product, window);
+        figures.manners = ByManner::all(records, script, product, window);
         figures
     }
 
@@ -101,13 +112,13 @@ impl Figures {
             refused: 0,
             timed_out: 0,
             failed: 0,
+            manners: Vec::new(),
         }
     }
 
     fn journeys(&mut self, records: &Records, product: ProductId, window: Window) {
         let mut times = Times::default();
         let mut first = 0;
-        let early_enough = Window { from: window.from, to: window.to.saturating_sub(ROOM_TO_FINISH) };
         for journey in records.journeys.iter().filter(|journey| journey.product == product) {
             let finished = journey.fate == Fate::Finished && journey.left < window.to;
             if finished && window.has(journey.left) {
@@ -115,7 +126,7 @@ impl Figures {
                 first += u64::from(journey.left < window.from + FIRST);
                 times.add(journey.left - journey.arrived);
             }
-            if early_enough.has(journey.arrived) {
+            if window.counts(journey.arrived) {
                 self.customers += 1;
                 self.finished += u64::from(finished);
             }

@@ -166,7 +166,7 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
         let document = serde_json::to_string_pretty(summary);
         println!("{}", document.map_err(|error| Failure::new(format!("the figures are no JSON: {error}")))?);
     } else {
-        println!("{}\n{}", summary.table(), summary.remarks());
+        println!("{}\n{}\n\n{}", summary.table(), summary.remarks(), summary.by_manner());
         println!("\nWhere to look next: README.md; docs/decisions/0004-the-plant.md for what was modelled and why;");
         println!("`sluss demo --keep` to play with it; `sluss run --config FILE` in front of your own backends.");
     }

@@ -1,5 +1,7 @@
 //! The end of the story: was it a fair one, a table for people, a document for machines.
 
+mod manners;
+
 use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};

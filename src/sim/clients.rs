@@ -31,7 +31,8 @@ pub struct Client {
     quick: u8,
     /// The step it is at.
     pub step: u8,
-    manner: u8,
+    /// How it takes a no, by the place among its crowd's manners.
+    pub manner: u8,
     no_show: bool,
     /// Has been told no, or has got nothing, at least once.
     disappointed: bool,

@@ -111,7 +111,6 @@ fn under_load_nobody_who_was_let_in_is_cut() {
         let (mut served, mut told) = (0, 0);
         // A new connection for each, so that none meets a connection that is just being closed.
         while let Ok(stream) = std::net::TcpStream::connect(address) {
-            let me = stream.local_addr();
             let mut wire = super::wire::Wire::new(stream);
             let said = wire.say(post("/horse/bets", "a bet").as_bytes());
             match said.and_then(|()| wire.answer(false)) {
@@ -120,10 +119,9 @@ fn under_load_nobody_who_was_let_in_is_cut() {
                     assert_eq!(answer.json()["refusal"], "shutting_down");
                     told += 1;
                 }
-                // Whom nobody had let in when the socket was closed is reset by the kernel.
-                cut => {
-                    assert!(matches!(&cut, Err(error) if error.kind() == ErrorKind::ConnectionReset), "{cut:?} {me:?}")
-                }
+                // Whom nobody had let in when the socket was closed is reset by the kernel, before or after they ask.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                cut => panic!("{cut:?}"),
             }
         }
         (served, told)

@@ -40,6 +40,7 @@ mod kept_bets;
 mod lost_bets;
 mod retries;
 mod passes;
+mod one_customer;
 mod queue;
 mod handover;
 mod classes;

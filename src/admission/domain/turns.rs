@@ -1,27 +1,38 @@
 //! Who waits, who is let through, and who is told no.
 
+use super::super::passes::BEHIND_EVERYBODY;
 use super::super::queue::Waiter;
 use super::super::rank::Rank;
-use super::super::{Arrival, ONE_SEAT, Output, Place, Refusal, Refused, Timestamp, Verdict};
+use super::super::{Arrival, Class, ONE_SEAT, Output, Place, Refusal, Refused, Timestamp, Verdict};
 use super::{BATCH, Domain};
 
 impl Domain {
     /// The length up to which a line keeps the seats busy: as many as there are seats, and of few seats more than of many,
     /// as chance is larger there (square-root staffing: Halfin, Whitt 1981).
     fn short_line(&self, product: usize, rank: Rank) -> u32 {
-        let needs = self.products[product].settings.needs[rank.class().index()];
-        let seats = f64::from(needs.iter().map(|need| self.resources[need].limit()).min().unwrap_or(1));
+        let seats = f64::from(self.seats(product, rank.class()));
         (seats + 4.0 * seats.sqrt()) as u32
     }
 
-    pub(super) fn is_line_full(&mut self, index: usize, rank: Rank, now: Timestamp) -> bool {
+    /// How many seats there are for requests of `class`.
+    pub(super) fn seats(&self, product: usize, class: Class) -> u32 {
+        let needs = self.products[product].settings.needs[class.index()];
+        needs.iter().map(|need| self.resources[need].limit()).min().unwrap_or(1)
+    }
+
+    /// Whether the line of `rank` is too long for somebody with this turn.
+    pub(super) fn is_line_full(&mut self, index: usize, rank: Rank, turn: u64, now: Timestamp) -> bool {
+        let is_promised = rank.is_newcomers() && turn != BEHIND_EVERYBODY;
         // So of nearly every line, and found with less ado than how long a short one may be.
         if self.products[index].surely_drains(rank, now) {
-            debug_assert!(!self.products[index].is_line_full(rank, 0, now), "what drains in time is not full");
+            debug_assert!(
+                !self.products[index].is_line_full(rank, is_promised, 0, now),
+                "what drains in time is not full"
+            );
             return false;
         }
         let short = self.short_line(index, rank);
-        self.products[index].is_line_full(rank, short, now)
+        self.products[index].is_line_full(rank, is_promised, short, now)
     }
 
     /// Whoever has the next turn in a line.
@@ -67,7 +78,7 @@ impl Domain {
         let ranks = match (full, before_own) {
             (true, true) => own..Rank::COUNT,
             (true, false) => own + 1..Rank::COUNT,
-            (false, true) if self.is_line_full(index, rank, now) => own..own + 1,
+            (false, true) if self.is_line_full(index, rank, turn, now) => own..own + 1,
             (false, _) => return true,
         };
         for rank in ranks.rev() {

@@ -11,8 +11,8 @@ pub(super) struct Pace {
     passes: f64,
 }
 
-/// After so many passes, what was before counts half.
-const MEMORY: f64 = 2_000.0;
+/// After so many passes, what was before counts half. Long, as a crowd that has just begun looks as if it took one step each.
+const MEMORY: f64 = 10_000.0;
 
 impl Pace {
     pub(super) fn new(now: Timestamp) -> Pace {

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 
+use crate::admission::Refusal;
 use crate::sim::clients::Ended;
 use crate::sim::scenario::Step;
 
@@ -53,6 +54,21 @@ pub(in crate::demo) struct Errand<'a> {
     pub(in crate::demo) attempt: u64,
     /// The number of the bet, if it is one: the same over all attempts at it.
     pub(in crate::demo) bet: u64,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::demo) struct Heard {
+    pub(in crate::demo) how: Ended,
+    /// What a refusal called itself, where it was one of the proxy's.
+    pub(in crate::demo) refusal: Option<Refusal>,
+}
+
+impl Heard {
+    /// No answer, or none that can be read.
+    pub(in crate::demo) fn nothing(how: Ended) -> Self {
+        Self { how, refusal: None }
+    }
 }
 
 /// A customer's way to the door: a connection if there is one, made when it is needed.
@@ -117,13 +133,13 @@ impl Line {
     }
 
     /// Sends one attempt and waits, however long it takes, for what comes of it.
-    pub(in crate::demo) async fn ask(&mut self, errand: &Errand<'_>) -> Ended {
+    pub(in crate::demo) async fn ask(&mut self, errand: &Errand<'_>) -> Heard {
         let mut request = request(self.door, errand);
         // Twice at most: a kept connection may turn out to be closed. hyper hands the request back only when not a
         // byte of it was sent, so the attempt still goes out once.
         for _ in 0..2 {
             let Some(connection) = self.connected().await else {
-                return Ended::Failed;
+                return Heard::nothing(Ended::Failed);
             };
             match connection.sender.try_send_request(request).await {
                 Ok(response) => return self.hear(response).await,
@@ -131,12 +147,12 @@ impl Line {
                     self.close();
                     match error.take_message() {
                         Some(unsent) => request = unsent,
-                        None => return Ended::Failed,
+                        None => return Heard::nothing(Ended::Failed),
                     }
                 }
             }
         }
-        Ended::Failed
+        Heard::nothing(Ended::Failed)
     }
 
     async fn connected(&mut self) -> Option<&mut Connection> {
@@ -168,13 +184,13 @@ impl Line {
         socket.connect(self.door).await
     }
 
-    async fn hear(&mut self, response: http::Response<Incoming>) -> Ended {
+    async fn hear(&mut self, response: http::Response<Incoming>) -> Heard {
         let (head, body) = response.into_parts();
         if body.collect().await.is_err() {
             self.close();
-            return Ended::Failed;
+            return Heard::nothing(Ended::Failed);
         }
-        ended(head.status, &head.headers)
+        Heard { how: ended(head.status, &head.headers), refusal: refusal(&head.headers) }
     }
 }
 
@@ -186,6 +202,14 @@ fn ended(status: StatusCode, headers: &HeaderMap) -> Ended {
     let told = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     // The other form, a date, is not sent by anything a demo meets; it counts as not told.
     Ended::Refused(told.and_then(|told| told.trim().parse().ok()).map(Duration::from_secs))
+}
+
+/// What a no of the proxy's calls itself.
+fn refusal(headers: &HeaderMap) -> Option<Refusal> {
+    let said = headers.get("proxy-status")?.to_str().ok()?;
+    let (_, details) = said.split_once("details=\"")?;
+    let name = details.strip_suffix('"')?;
+    Refusal::ALL.into_iter().find(|refusal| refusal.name() == name)
 }
 
 fn request(door: SocketAddr, errand: &Errand<'_>) -> Request<Full<Bytes>> {
@@ -230,6 +254,19 @@ mod tests {
         assert_eq!(told("soon"), Ended::Refused(None));
         assert_eq!(ended(StatusCode::BAD_GATEWAY, &HeaderMap::new()), Ended::Refused(None));
         assert_eq!(ended(StatusCode::OK, &HeaderMap::new()), Ended::Served);
+    }
+
+    #[test]
+    fn a_refusal_is_known_by_its_name_and_a_fault_is_none() {
+        let said = |status: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("proxy-status", http::HeaderValue::from_static(status));
+            refusal(&headers)
+        };
+        let denied = "sluss; error=http_request_denied; details=\"not_your_turn\"";
+        assert_eq!(said(denied), Some(Refusal::NotYourTurn));
+        assert_eq!(said("sluss; error=connection_refused; details=\"backend_unreachable\""), None);
+        assert_eq!(refusal(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use crate::admission::ProductId;
+use crate::admission::{ProductId, Refusal};
 use crate::sim::clients::Ended;
 
 /// One attempt that has ended. Times are those of the run.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::demo) struct AttemptRecord {
+    /// Whose it was, by the place among the journeys.
+    pub(in crate::demo) journey: usize,
+    /// The step it was at, by its place in the journey.
+    pub(in crate::demo) step: u8,
     pub(in crate::demo) product: ProductId,
     /// Whether it was at a bet.
     pub(in crate::demo) bet: bool,
@@ -16,6 +20,8 @@ pub(in crate::demo) struct AttemptRecord {
     pub(in crate::demo) sent: Duration,
     pub(in crate::demo) ended: Duration,
     pub(in crate::demo) how: Ended,
+    /// What a refusal called itself.
+    pub(in crate::demo) refusal: Option<Refusal>,
 }
 
 /// How a journey stands.
@@ -30,6 +36,8 @@ pub(in crate::demo) enum Fate {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::demo) struct JourneyRecord {
     pub(in crate::demo) product: ProductId,
+    /// Who it is: the crowd, and how they take a no, both by their places.
+    pub(in crate::demo) manner: (u16, u8),
     pub(in crate::demo) arrived: Duration,
     pub(in crate::demo) left: Duration,
     pub(in crate::demo) fate: Fate,
@@ -45,8 +53,8 @@ pub(in crate::demo) struct Records {
 
 impl Records {
     /// A customer arrives; its place in the book.
-    pub(in crate::demo) fn arrived(&mut self, product: ProductId, now: Duration) -> usize {
-        self.journeys.push(JourneyRecord { product, arrived: now, left: now, fate: Fate::UnderWay });
+    pub(in crate::demo) fn arrived(&mut self, product: ProductId, manner: (u16, u8), now: Duration) -> usize {
+        self.journeys.push(JourneyRecord { product, manner, arrived: now, left: now, fate: Fate::UnderWay });
         self.journeys.len() - 1
     }
 

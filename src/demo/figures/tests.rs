@@ -20,11 +20,21 @@ fn summed(records: &Records, product: ProductId) -> Figures {
 const WINDOW: Window = Window { from: Duration::from_secs(10), to: Duration::from_secs(60) };
 
 fn journey(arrived: u64, left: u64, fate: Fate) -> JourneyRecord {
-    JourneyRecord { product: SPORT, arrived: secs(arrived), left: secs(left), fate }
+    JourneyRecord { product: SPORT, manner: (2, 0), arrived: secs(arrived), left: secs(left), fate }
 }
 
 fn attempt(sent: u64, ended: u64, how: Ended) -> AttemptRecord {
-    AttemptRecord { product: SPORT, bet: false, event: None, sent: secs(sent), ended: secs(ended), how }
+    AttemptRecord {
+        journey: 0,
+        step: 0,
+        product: SPORT,
+        bet: false,
+        event: None,
+        sent: secs(sent),
+        ended: secs(ended),
+        how,
+        refusal: None,
+    }
 }
 
 #[test]
@@ -59,7 +69,7 @@ fn attempts_belong_to_the_window_they_ended_in_and_only_answers_have_times() {
         attempt(20, 20, Ended::Failed),
         attempt(58, 63, TIMED_OUT), // after
     ];
-    let records = Records { attempts, ..Records::default() };
+    let records = Records { attempts, journeys: vec![journey(8, 63, Fate::UnderWay)] };
     let figures = summed(&records, SPORT);
     assert_eq!((figures.attempts, figures.answered, figures.refused), (4, 1, 1));
     assert_eq!((figures.timed_out, figures.failed), (1, 1));
@@ -79,7 +89,7 @@ fn nothing_measured_is_nothing_and_not_zero() {
 fn while_the_race_is_closed_its_bets_are_told_from_the_others() {
     let bet = |event, how| {
         let (sent, ended) = (secs(12), secs(13));
-        AttemptRecord { product: HORSE, bet: true, event: Some(event), sent, ended, how }
+        AttemptRecord { product: HORSE, bet: true, event: Some(event), sent, ended, how, ..attempt(0, 0, how) }
     };
     let refused = Ended::Refused(Some(secs(5)));
     let records = Records {

@@ -128,6 +128,11 @@ impl Books {
         self.customers.get(&key(customer)).copied().unwrap_or_default()
     }
 
+    /// How many customers have anything running or waiting.
+    pub(super) fn customers(&self) -> u32 {
+        self.customers.len() as u32
+    }
+
     /// `request` joins its line.
     pub(super) fn join(&mut self, request: RequestId, arrival: Arrival, asked: Asked, now: Timestamp) {
         let stay = self.stay(arrival, asked, now);

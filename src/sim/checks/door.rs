@@ -42,6 +42,9 @@ impl House {
             let here = presence.here;
             self.report.add("customer share", format_args!("{:?} joins others with {here} here", arrival.customer));
         }
+        if self.has_its_part(arrival) {
+            self.report.add("customer share", format_args!("{:?} waits beyond its part", arrival.customer));
+        }
         let turn = self.turn_of_who_waits(arrival, asked);
         self.books.join(request, *arrival, Asked { turn, ..asked }, now);
     }
@@ -77,7 +80,8 @@ impl House {
             }
             Refusal::OverCustomerShare => {
                 let bound = matches!(arrival.customer, Customer::Machine(_));
-                (bound || !at_once) && self.books.presence(arrival.customer).here >= self.cap(arrival)
+                (bound || !at_once)
+                    && (self.has_its_part(arrival) || self.books.presence(arrival.customer).here >= self.cap(arrival))
             }
             _ => false,
         };

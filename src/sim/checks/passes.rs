@@ -180,6 +180,17 @@ impl House {
         Some(near.unwrap_or(asked))
     }
 
+    /// Whether `arrival` comes from an address, others are here, and it has two requests here already and no fewer than
+    /// the seats divided by all who are here.
+    pub(super) fn has_its_part(&self, arrival: &Arrival) -> bool {
+        let Arrival { product, class, customer, .. } = *arrival;
+        let needs = &self.needs[product.index()][class.index()];
+        let seats = needs.iter().map(|need| self.shown.resources[*need].limit).min().unwrap_or(1);
+        let (mine, all) = (self.books.presence(customer).here, self.books.customers());
+        let goes_last = matches!(customer, Customer::Address(_)) && !class.passes_in_every_state();
+        goes_last && all > 1 && mine >= 2 && mine * all >= seats
+    }
+
     /// The same, of whom only the law knew whether their pass was over; after it had its word, this is what it keeps.
     pub(super) fn asked_as_kept(&mut self, arrival: &Arrival, kept: Kept) -> Asked {
         let (now, near) = (self.report.now(), self.nears_its_stop(arrival));

@@ -132,3 +132,33 @@ fn a_pass_moves_with_its_customer_when_they_log_in() {
     let [(_, seat)] = told.admitted.try_into().expect("one");
     assert_eq!(story.ends(seat, 5).admitted_places(), [newcomer]);
 }
+
+#[test]
+fn who_comes_for_a_promised_turn_waits_for_it_where_others_would_be_told_no() {
+    let mut story = horses_with_passes(1);
+    // A seat is free every 10 ms, and three times as many come: nobody but the first few may wait, for long.
+    let mut running = seat(asks(&mut story, 0, Class::Start, 0));
+    let mut told = Vec::new();
+    for ms in (10..4_000).step_by(10) {
+        for customer in 3 * ms..3 * ms + 3 {
+            if matches!(asks(&mut story, customer, Class::Start, ms), Verdict::Refuse(_)) {
+                told.push(customer);
+            }
+        }
+        running = story.ends(running, ms).admitted.into_iter().next().expect("somebody waits").1;
+    }
+    let mut stranger = 1_000_000;
+    while let Verdict::Wait(_) = asks(&mut story, stranger, Class::Start, 4_000) {
+        stranger += 1;
+    }
+    let waiting = story.domain.product(HORSE).waiting(Class::Start);
+    // As many may come for their turn as go in the longest time that anybody waits, a second.
+    for customer in &told[..50] {
+        place(asks(&mut story, *customer, Class::Start, 4_000));
+    }
+    assert_eq!(story.domain.product(HORSE).waiting(Class::Start), waiting + 50, "nobody had to go for them");
+    let last = told[told.len() - 150..].iter().map(|customer| asks(&mut story, *customer, Class::Start, 4_000));
+    assert!(last.filter(|verdict| matches!(verdict, Verdict::Refuse(_))).count() > 50, "but no more than that");
+    assert!(story.domain.product(HORSE).waiting(Class::Start) <= 110);
+    story.ends(running, 4_001);
+}

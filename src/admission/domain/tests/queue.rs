@@ -327,3 +327,27 @@ fn where_the_newest_go_first_it_is_the_oldest_who_is_told_that_the_line_is_full(
     let (mut story, _seats, _) = a_standing_line(Class::Commit);
     assert_eq!(story.is_refused(HORSE, Class::Commit, 1_200), Refusal::QueueFull);
 }
+
+#[test]
+fn an_address_waits_for_no_more_than_its_part_while_others_are_here() {
+    let mut story = Story::horses_on(6);
+    let of_office = |story: &mut Story, class: Class, ms: u64| {
+        let customer = Customer::Address(77);
+        story.domain.arrive(Arrival { product: HORSE, class, customer, event: None, seats: ONE_SEAT }, at(ms))
+    };
+    // Alone it may have all there is, and wait for more.
+    let running: Vec<Seat> = (0..6).map(|ms| seat(of_office(&mut story, Class::Read, ms))).collect();
+    let waiting = place(of_office(&mut story, Class::Read, 10));
+    // Two others are here: a third of the seats is its part.
+    let anna = story.waits(HORSE, Class::Read, 11);
+    let bert = story.waits(HORSE, Class::Read, 12);
+    assert_eq!(refusal(of_office(&mut story, Class::Commit, 13)), Refusal::OverCustomerShare);
+    assert!(matches!(of_office(&mut story, Class::Protected, 14), Verdict::Proceed(_)), "that is nobody's to refuse");
+    let mut served = Vec::new();
+    for (seat, ms) in running.into_iter().zip(20..) {
+        served.extend(story.ends(seat, ms).admitted_places());
+    }
+    assert_eq!(served, [waiting, anna, bert]);
+    // Its protected one and the read that waited are here: with three free seats, two are not too many.
+    assert!((30..32).all(|ms| matches!(of_office(&mut story, Class::Read, ms), Verdict::Proceed(_))));
+}

@@ -132,7 +132,8 @@ impl Model {
                 };
                 // A machine's bound holds whether others wait or not.
                 let bound = matches!(arrival.customer, Customer::Machine(_));
-                assert!((bound || !at_once) && self.count(arrival.customer) >= most.get());
+                let too_many = self.count(arrival.customer) >= most.get() || self.has_its_part(domain, arrival);
+                assert!((bound || !at_once) && too_many);
             }
             Refusal::QueueFull | Refusal::NotYourTurn => {
                 assert_eq!(kept, refusal == Refusal::NotYourTurn, "{arrival:?} as {asked:?}");

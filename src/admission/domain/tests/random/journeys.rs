@@ -87,6 +87,16 @@ impl Model {
         }
     }
 
+    /// Whether an address has two requests here at least, and as many as all who are here could each have of the seats.
+    pub(super) fn has_its_part(&self, domain: &Domain, arrival: &Arrival) -> bool {
+        let Arrival { product, class, customer, .. } = *arrival;
+        let limit = |need: usize| domain.resources()[need].limit();
+        let seats = self.needs(product.index(), class).into_iter().map(limit).min().unwrap_or(1);
+        let (mine, all) = (self.count(customer), self.customers.values().filter(|count| **count > 0).count() as u32);
+        let may_be_shed = !matches!(class, Class::Protected | Class::Settle);
+        may_be_shed && matches!(customer, Customer::Address(_)) && all > 1 && mine >= 2.max(seats.div_ceil(all))
+    }
+
     /// Their turn, now that they wait.
     pub(super) fn begins_to_wait(&mut self, arrival: &Arrival, asked: Asked) -> Asked {
         let turn = if asked.rank.is_newcomers() { self.keeps_turn(arrival, Duration::ZERO) } else { None };
@@ -120,8 +130,8 @@ pub(super) fn is_step(class: Class) -> bool {
 /// Where in a line, of which is said who has a later turn: behind all others, as far as is looked from either end.
 pub(super) fn where_to_stand(later: &[bool]) -> usize {
     let after = later.iter().rposition(|later| !later).map_or(0, |last| last + 1);
-    if later.len() - after < 64 {
+    if later.len() - after < 256 {
         return after;
     }
-    later.iter().take(64).position(|later| *later).unwrap_or(64.min(later.len()))
+    later.iter().take(256).position(|later| *later).unwrap_or(256.min(later.len()))
 }

@@ -111,6 +111,7 @@ impl Player {
         let arrival = Arrival { product, class, customer, event, seats: ONE_SEAT };
         let put_off = self.domain.next_wake() == Some(Timestamp::ZERO);
         let asked = self.model.asks(&arrival);
+        let too_much = self.model.has_its_part(&self.domain, &arrival);
         let verdict = self.domain.arrive(arrival, self.clock());
         if self.model.observe_only {
             self.model.seen.observed += u64::from(!matches!(verdict, Verdict::Proceed(_)));
@@ -127,6 +128,7 @@ impl Player {
                 // Whoever had to make room is out before the newcomer is in.
                 self.hear(Some((&arrival, asked)));
                 assert_eq!(self.model.forbidden(&arrival), None, "{arrival:?} waits though it is forbidden");
+                assert!(!too_much, "{arrival:?} waits beyond its part");
                 let asked = self.model.begins_to_wait(&arrival, asked);
                 self.model.stands(place, arrival, asked);
             }

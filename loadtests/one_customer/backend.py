@@ -1,0 +1,91 @@
+"""A backend that can do so much and no more: `backend.py PORT SEATS MILLISECONDS RECORD`.
+
+So many are served at a time, each for so long; the others wait in the order in which they came. A path ends with the account that asks,
+or `x` for somebody who has none. A login names the account and begins a session; of somebody who has none it is answered 401. The record
+has a line for each second: how many were begun for accounts, and how many for those who have none."""
+
+import asyncio
+import gc
+import sys
+import time
+from collections import deque
+
+ANSWER = b"HTTP/1.1 %s\r\ncontent-length: 2\r\n%s\r\nok"
+
+
+class Plant:
+    """Its seats, and those who wait for one."""
+
+    def __init__(self, seats, service_s, record):
+        self.free, self.service_s, self.record, self.line = seats, service_s, record, deque()
+        self.second, self.begun = 0, [0, 0]
+
+    def ask(self, conversation, head):
+        self.line.append((conversation, head))
+        self.go_on()
+
+    def go_on(self):
+        while self.free and self.line:
+            conversation, head = self.line.popleft()
+            if not conversation.transport.is_closing():
+                self.free -= 1
+                self.note(who(head) == b"x")
+                asyncio.get_running_loop().call_later(self.service_s, self.over, conversation, head)
+
+    def over(self, conversation, head):
+        self.free += 1
+        conversation.answer(head)
+        self.go_on()
+
+    def note(self, stranger):
+        if int(time.monotonic()) != self.second:
+            self.record.write(f"{self.second} {self.begun[0]} {self.begun[1]}\n")
+            self.second, self.begun = int(time.monotonic()), [0, 0]
+        self.begun[stranger] += 1
+
+
+class Conversation(asyncio.Protocol):
+    """One connection; requests come one after the other."""
+
+    def __init__(self, plant):
+        self.plant, self.read = plant, b""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.read += data
+        end = self.read.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = self.read[:end].lower()
+        at = head.find(b"\r\ncontent-length:")
+        length = int(head[at + 17:].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if len(self.read) >= end + 4 + length:
+            self.read = self.read[end + 4 + length:]
+            self.plant.ask(self, head)
+
+    def answer(self, head):
+        if self.transport.is_closing():
+            return
+        status, named, account = b"200 OK", b"", who(head)
+        if b" /login/" in head:
+            status = b"401 Unauthorized" if account == b"x" else status
+            named = b"" if account == b"x" else b"x-account: %s\r\nset-cookie: session=of-%s; Path=/\r\n" % (account, account)
+        self.transport.write(ANSWER % (status, named))
+
+
+def who(head):
+    return head.split(b" ", 2)[1].rsplit(b"/", 1)[1]
+
+
+async def main():
+    port, seats, service_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) / 1000
+    with open(sys.argv[4], "w", buffering=1) as record:
+        plant = Plant(seats, service_s, record)
+        server = await asyncio.get_running_loop().create_server(lambda: Conversation(plant), "127.0.0.1", port, backlog=1024)
+        await server.serve_forever()
+
+
+gc.disable()
+asyncio.run(main())

@@ -447,7 +447,8 @@ mod tests {
             let mut all = vec![0; given];
             let flush = poll_fn(|context| Pin::new(&mut watched).poll_flush(context));
             let (flushed, read) = tokio::join!(flush, client.read_exact(&mut all));
-            (flushed.unwrap(), read.unwrap());
+            flushed.unwrap();
+            read.unwrap();
             assert!(!watch.write_blocked.get(), "it rests, and is not slow");
             let after = watch.written.get();
             assert!(after > 0 && before + after > given as u64, "{before} and {after} of {given}");

@@ -192,7 +192,7 @@ impl Domain {
         if seat.reserved {
             product.reserve.give_back(seat.customer, seat.seats);
         } else {
-            let took = now.since(seat.started);
+            let (outcome, took) = outcome.told(seat.started, now);
             let slow = took > product.settings.latency_objective;
             if seat.class == Class::Commit && outcome == Outcome::Answered {
                 product.bet_time.observe(took);

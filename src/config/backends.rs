@@ -17,7 +17,7 @@ use super::error::shown;
 use super::file::{self, List, Opt, Product, TextOr};
 use super::products::{Draft, FIRST_BYTE_TIMEOUT, who};
 use super::settings::AdminSettings;
-use super::{limits, standing};
+use super::{limits, standing, streams};
 
 /// A backend and where it is written.
 #[derive(Clone, Debug)]
@@ -211,6 +211,8 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
     let health = agreed(check, "health", &products, health_at, standing::health);
     let outliers_at = |product: &Product| product.outliers.as_ref().map(Spanned::span);
     let outliers = agreed(check, "outliers", &products, outliers_at, standing::outliers);
+    let streams_at = |product: &Product| product.streams.as_ref().map(Spanned::span);
+    let streams = agreed(check, "streams", &products, streams_at, streams::streams);
     same_weights(check, &products);
     let settings = PoolSettings {
         name: products[0].name.clone(),
@@ -227,6 +229,7 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
         slow_start,
         resolve: resolve.unwrap_or(names::USUAL),
         resolver: check.around.resolver(),
+        streams: streams.unwrap_or_else(streams::usual),
     };
     Pool { settings, limit: limits::settings(limit), members }
 }

@@ -287,6 +287,8 @@ pub(super) struct Product {
     pub(super) retry_budget: Opt<i64>,
     pub(super) honours_idempotency_key: Opt<bool>,
     pub(super) lookup: Opt<String>,
+    pub(super) upgrade: List<String>,
+    pub(super) streams: Opt<Streams>,
     #[serde(default)]
     pub(super) queue: Queue,
     #[serde(default)]
@@ -311,6 +313,16 @@ pub(crate) struct Health {
     pub(super) timeout: Opt<String>,
     pub(super) fall: Opt<i64>,
     pub(super) rise: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Streams {
+    pub(super) seat: Opt<String>,
+    pub(super) most: Opt<i64>,
+    pub(super) idle_timeout: Opt<String>,
+    pub(super) longest: Opt<String>,
+    pub(super) types: List<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -29,6 +29,7 @@ pub(crate) mod names;
 pub(crate) mod limits;
 pub(crate) mod backends;
 mod standing;
+mod streams;
 pub(crate) mod budgets;
 pub(crate) mod passes;
 mod domains;

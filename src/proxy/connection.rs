@@ -68,10 +68,10 @@ async fn in_time<T>(worker: &Worker, watch: &Watch, timer: &mut Timer, doing: im
     .await
 }
 
-async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, timer: Timer) {
+async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, mut timer: Timer) {
     let limits = &worker.settings.listen.limits;
     let service = service_fn(|request| serve(worker.clone(), peer.clone(), watch.clone(), request));
-    let conversation = http1::Builder::new()
+    let mut conversation = http1::Builder::new()
         // Watched instead; see the module `watch`.
         .header_read_timeout(None)
         .timer(TokioTimer::new())
@@ -82,23 +82,33 @@ async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker:
         .max_header_size(limits.header_bytes)
         .max_buf_size(limits.header_bytes.max(8192) + 8192)
         .serve_connection(Watched::new(transport, watch.clone()), service);
-    attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, timer).await;
+    let finish = |conversation: Pin<&mut http1::Connection<_, _>>| conversation.graceful_shutdown();
+    let ended = attend(Pin::new(&mut conversation), finish, watch, worker, &mut timer).await;
+    if let (Some(Ok(())), Some(tunnel)) = (ended, watch.tunnel()) {
+        let http1::Parts { io, read_buf, .. } = conversation.into_parts();
+        // Boxed, or every connection would be as large.
+        Box::pin(tunnel.carry(io.into_inner(), read_buf, watch, worker, &mut timer)).await;
+    }
 }
 
-/// Let a conversation go on to its end, or until its client takes too long; `finish` asks it to end by itself.
+/// Let a conversation go on to its end, which comes back, or until its client takes too long; `finish` asks it to end by
+/// itself.
 pub(super) async fn attend<C: Future>(
     mut conversation: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
     watch: &Watch,
     worker: &Worker,
-    mut timer: Timer,
-) {
+    timer: &mut Timer,
+) -> Option<C::Output> {
     let timeouts = &worker.settings.listen.timeouts;
     let mut told = false;
     poll_fn(|context| {
         loop {
-            if conversation.as_mut().poll(context).is_ready() || watch.is_leaving() {
-                return Poll::Ready(());
+            if let Poll::Ready(ended) = conversation.as_mut().poll(context) {
+                return Poll::Ready(Some(ended));
+            }
+            if watch.is_leaving() {
+                return Poll::Ready(None);
             }
             let asked_to_close = watch.is_closing(context.waker());
             // A connection that has not asked anything yet may have its question on the way: it is answered,
@@ -110,7 +120,7 @@ pub(super) async fn attend<C: Future>(
                 // One word, and no time to go on meanwhile.
                 finish(conversation.as_mut());
                 let _ = conversation.as_mut().poll(context);
-                return Poll::Ready(());
+                return Poll::Ready(None);
             } else {
                 if timer.poll_overdue(watch, timeouts, context).is_pending() {
                     return Poll::Pending;
@@ -119,7 +129,7 @@ pub(super) async fn attend<C: Future>(
                     worker.metrics.too_slow.increment(1);
                 }
                 if told || !watch.can_be_told() {
-                    return Poll::Ready(());
+                    return Poll::Ready(None);
                 }
                 told = true;
             }
@@ -127,5 +137,5 @@ pub(super) async fn attend<C: Future>(
             finish(conversation.as_mut());
         }
     })
-    .await;
+    .await
 }

@@ -154,6 +154,8 @@ pub(crate) struct Seen {
     pub(crate) forwarding: bool,
     /// There are cookies.
     pub(crate) cookie: bool,
+    /// Another protocol is offered, or taken.
+    pub(crate) upgrade: bool,
     /// What is said of whoever reads the answer.
     pub(crate) wishes: Wishes,
 }
@@ -169,9 +171,8 @@ impl Seen {
             "transfer-encoding" => self.transfer_encoding = true,
             "te" => self.te = true,
             "trailer" => self.trailer = true,
-            "keep-alive" | "proxy-connection" | "upgrade" | "proxy-authenticate" | "proxy-authorization" => {
-                self.other_hop = true
-            }
+            "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authorization" => self.other_hop = true,
+            "upgrade" => (self.other_hop, self.upgrade) = (true, true),
             // With an underscore: applications behind CGI or WSGI take `x_customer` for `x-customer`.
             name if is_claim(name) || name.contains('_') => self.forwarding = true,
             "cookie" => self.cookie = true,

@@ -40,6 +40,9 @@ mod upload;
 mod upstream;
 mod hints;
 mod stream;
+mod streams;
+mod upgrade;
+mod tunnel;
 mod exchange;
 mod body;
 mod patience;
@@ -237,7 +240,11 @@ async fn forward(
     first: Option<Box<First>>,
 ) -> Result<Answered, Unanswered> {
     let pool = worker.pool(what.product).clone();
-    let request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
+    let offer = worker.offer(&what, &parts, &body, first.as_deref());
+    let mut request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
+    if let Some(offer) = offer {
+        offer.is_made_by(&mut request);
+    }
     if exchange::is_carried(request.method(), first.as_deref()) {
         exchange::Carried::new(pool, request, admitted, first).await
     } else {

@@ -52,6 +52,11 @@ impl Patience {
         Patience { each, end: None, sleep: None, pace: Some(Pace::new(least_rate)) }
     }
 
+    /// From now on there is an end to it, whatever there was before.
+    pub(crate) fn ends_by(&mut self, end: Instant) {
+        (self.end, self.sleep) = (Some(end), None);
+    }
+
     /// Ready when the other side has taken too long.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| {

@@ -13,6 +13,7 @@ pub use super::balance::outliers::OutlierSettings;
 use super::event::pointer::Pointer;
 use super::ledger;
 pub use super::lookup::Lookup;
+pub use super::streams::StreamSettings;
 use super::names::Resolver;
 use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
@@ -182,6 +183,8 @@ pub struct ProductSettings {
     pub honours_idempotency_key: bool,
     /// Where its customers look up what became of a bet whose answer was lost.
     pub lookup: Option<Lookup>,
+    /// Protocols that its requests may go on in, such as `websocket`.
+    pub upgrade: Vec<HeaderValue>,
     /// Index of its backend pool.
     pub pool: usize,
     /// Index of its domain.
@@ -294,6 +297,8 @@ pub struct PoolSettings {
     pub resolve: Duration,
     /// What looks them up.
     pub resolver: Resolver,
+    /// What becomes of answers without an end in sight.
+    pub streams: StreamSettings,
 }
 
 /// How backends are asked how they are.

@@ -14,7 +14,7 @@ mod members;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpStream;
@@ -28,6 +28,7 @@ use super::descriptors;
 use super::health;
 use super::names;
 use super::settings::{BackendSettings, HealthSettings, PoolSettings};
+use super::stream::BackendIo;
 use crate::admission::{Domain, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
 
@@ -45,6 +46,8 @@ pub(crate) struct Standing {
     dismissed: Mutex<BTreeSet<SocketAddr>>,
     /// Names of those that have left, for whoever shows what is.
     departed: Mutex<Vec<String>>,
+    /// Streams that go on without a seat.
+    pub(super) seatless: AtomicU32,
     /// As many as were configured: more are no reason to let more through before that has been found out.
     configured: u32,
     pub(crate) settings: PoolSettings,
@@ -78,6 +81,7 @@ impl Standing {
             told: Mutex::new(Told { part: (whole, whole), there: (all, all), pardoned: false }),
             dismissed: Mutex::default(),
             departed: Mutex::default(),
+            seatless: AtomicU32::new(0),
             configured: all,
             settings: pool.clone(),
             gate,
@@ -100,7 +104,7 @@ impl Standing {
     ///
     /// # Errors
     /// When it does not accept, or not in time.
-    pub(crate) async fn connect(&self, backend: &Backend) -> io::Result<TcpStream> {
+    pub(crate) async fn connect(&self, backend: &Backend) -> io::Result<BackendIo> {
         let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
         let connecting = TcpStream::connect(backend.settings.address);
         let connected = timeout(self.settings.timeouts.connect, connecting).await.unwrap_or_else(|_| late());
@@ -113,7 +117,7 @@ impl Standing {
                 }
             }
         }
-        connected
+        connected.map(BackendIo::Clear)
     }
 
     /// Look after all backends, for ever, from the runtime this is called on.

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 use super::settings::ClientTimeouts;
 use super::sharing::{Bounds, Sharing, Stream};
 use super::transport::Transport;
+use super::tunnel::Tunnel;
 
 /// What a connection is doing. Flags only; the times are noted when the timer looks.
 pub(crate) struct Watch {
@@ -42,6 +43,8 @@ pub(crate) struct Watch {
     sharing: OnceCell<Box<Sharing>>,
     /// The client has taken too long over something.
     overdue: Cell<bool>,
+    /// What the connection goes on with when HTTP has left it.
+    tunnel: Cell<Option<Box<Tunnel>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +89,7 @@ impl Watch {
             busy: Cell::new(0),
             sharing: OnceCell::new(),
             overdue: Cell::new(false),
+            tunnel: Cell::new(None),
         })
     }
 
@@ -101,6 +105,16 @@ impl Watch {
     /// Nobody will read what is left of the request, so the connection will have to be closed.
     pub(crate) fn leave_unread(&self) {
         self.unread.set(true);
+    }
+
+    /// The answer that is being given is the last: the connection goes on as this.
+    fn becomes(&self, tunnel: Box<Tunnel>) {
+        self.tunnel.set(Some(tunnel));
+    }
+
+    /// What the connection goes on as, asked when HTTP has left it.
+    pub(crate) fn tunnel(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.take()
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -226,6 +240,13 @@ impl Watch {
 }
 
 impl Resting {
+    /// The connection goes on as a tunnel, and is busy until that ends.
+    pub(crate) fn goes_on_as(self, mut tunnel: Box<Tunnel>) {
+        let watch = self.watch.clone();
+        tunnel.belongs_to(self);
+        watch.becomes(tunnel);
+    }
+
     /// The answer has been made, or a piece of so many bytes of it.
     pub(crate) fn gives(&self, bytes: u64) {
         if let Some(stream) = &self.stream {

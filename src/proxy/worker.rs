@@ -29,7 +29,7 @@ use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
 use super::lookup;
 use super::neighbours::Neighbours;
-use super::once::{Bets, Keyed};
+use super::once::{Bets, First, Keyed};
 use super::reads::Memory;
 use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
@@ -37,6 +37,8 @@ use super::standing::Standing;
 use super::strain::Strain;
 use super::tls::Tls;
 use super::trace::Tracer;
+use super::upgrade::Offer;
+use super::upload::RequestBody;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
@@ -293,6 +295,20 @@ impl Worker {
 
     pub(crate) fn pool(&self, product: usize) -> &Rc<Pool> {
         &self.pools[self.settings.products[product].pool]
+    }
+
+    /// What of another protocol is offered to the backend. What others wait for is an answer.
+    pub(super) fn offer(
+        &self,
+        what: &Classified,
+        parts: &Parts,
+        body: &RequestBody,
+        first: Option<&First>,
+    ) -> Option<Offer> {
+        if !what.seen.upgrade || first.is_some() {
+            return None;
+        }
+        Offer::of(parts, body, &self.settings.products[what.product].upgrade)
     }
 
     pub(crate) fn answers(&self) -> &Answers {

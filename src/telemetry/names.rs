@@ -167,6 +167,10 @@ table! {
         "Further connections tried for requests that were never sent.";
     UPSTREAM_RETRIES_WITHHELD = "sluss_upstream_retries_withheld_total", Counter, ["pool"],
         "Requests that were never sent and not tried again, because the retry budget was used up.";
+    UPSTREAM_SEATLESS = "sluss_upstream_streams_without_seat", Gauge, ["pool"],
+        "Streams (tunnels, and bodies without an end in sight) that have given their seats back and go on.";
+    UPSTREAM_KEPT_SEATS = "sluss_upstream_stream_seats_kept_total", Counter, ["pool"],
+        "Times that a stream kept its seat for a while longer, because as many go on without one as may.";
     ONCE_DUPLICATES = "sluss_once_duplicates_total", Counter, ["product", "verdict"],
         "Requests with the idempotency key of an earlier one: in_flight (it waits for the same answer), answered, unknown, or reused for another request.";
     ONCE_BETS = "sluss_once_bets", Gauge, [],

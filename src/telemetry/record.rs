@@ -105,6 +105,8 @@ pub struct UpstreamMetrics {
     left_out: [Counter; LeftOut::ALL.len()],
     kept_in: Counter,
     lookups: [Counter; LookedUp::ALL.len()],
+    seatless: Gauge,
+    kept_seats: Counter,
 }
 
 /// Why a backend is left out for its answers.
@@ -471,8 +473,20 @@ impl UpstreamMetrics {
             checks: ["passed", "failed"].map(|verdict| registry.counter(names::UPSTREAM_CHECKS, &[pool, verdict])),
             left_out: LeftOut::ALL.map(|why| registry.counter(names::UPSTREAM_EJECTIONS, &[pool, why.name()])),
             kept_in: counter(names::UPSTREAM_EJECTIONS_WITHHELD),
+            seatless: registry.gauge(names::UPSTREAM_SEATLESS, &[pool]),
+            kept_seats: counter(names::UPSTREAM_KEPT_SEATS),
             lookups: LookedUp::ALL.map(|what| registry.counter(names::UPSTREAM_LOOKUPS, &[pool, what.name()])),
         }
+    }
+
+    /// It is time for a stream to give its seat back: it does, or keeps it because too many have.
+    pub fn stream_gives_seat_back(&self, given: bool) {
+        if given { self.seatless.increment(1.0) } else { self.kept_seats.increment(1) }
+    }
+
+    /// A stream without a seat has ended.
+    pub fn stream_without_seat_ends(&self) {
+        self.seatless.decrement(1.0);
     }
 
     /// The name of backends was looked up.

@@ -73,7 +73,6 @@ fn faults_can_be_read_by_scripts_too_and_what_backends_say_is_theirs() {
     let origin = format!("origin: {SHOP}\r\n");
     for (path, lines, status) in [
         ("/nothing", origin.clone(), 404),
-        ("/horse/odds", format!("{origin}upgrade: websocket\r\n"), 501),
         ("/horse/odds", format!("{origin}host: two\r\n"), 400),
     ] {
         let answer = ask(&proxy, path, &lines);

@@ -54,6 +54,8 @@ mod reads;
 mod admin;
 mod journal;
 mod drain;
+mod upgrades;
+mod streams;
 mod access_log;
 mod access_log_http2;
 mod trace;

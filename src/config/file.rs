@@ -288,6 +288,7 @@ pub(super) struct Product {
     pub(super) honours_idempotency_key: Opt<bool>,
     pub(super) lookup: Opt<String>,
     pub(super) upgrade: List<String>,
+    pub(super) tls: Opt<BackendTls>,
     pub(super) streams: Opt<Streams>,
     #[serde(default)]
     pub(super) queue: Queue,
@@ -313,6 +314,15 @@ pub(crate) struct Health {
     pub(super) timeout: Opt<String>,
     pub(super) fall: Opt<i64>,
     pub(super) rise: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackendTls {
+    pub(super) ca: Opt<String>,
+    pub(super) server_name: Opt<String>,
+    pub(super) certificate: Opt<Certificate>,
+    pub(super) minimum: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]

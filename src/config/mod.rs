@@ -28,6 +28,7 @@ pub(crate) mod products;
 pub(crate) mod names;
 pub(crate) mod limits;
 pub(crate) mod backends;
+pub(crate) mod backend_tls;
 mod standing;
 mod streams;
 pub(crate) mod budgets;

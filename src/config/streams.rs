@@ -23,13 +23,21 @@ fn protocol(check: &mut Check<'_>, written: &Spanned<String>) -> Option<HeaderVa
     let name = written.get_ref().to_ascii_lowercase();
     if ["h2c", "h2", "http", "tls"].contains(&name.split('/').next().unwrap_or_default()) {
         let what = format!("upgrade: {} would pass by everything here", shown(written.get_ref()));
-        check.wrong(written.span(), what, "what was let in as one request would go on as many that nobody sees");
+        check.wrong(
+            written.span(),
+            what,
+            "take it out: what was let in as one request would go on as many that nobody sees",
+        );
         return None;
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&byte);
     if name.is_empty() || !name.bytes().all(plain) || name.matches('/').count() > 1 {
         let what = format!("upgrade: {} is no protocol", shown(written.get_ref()));
-        check.wrong(written.span(), what, "write it as it stands in `Upgrade`, such as \"websocket\"; [] lets none pass");
+        check.wrong(
+            written.span(),
+            what,
+            "write it as it stands in `Upgrade`, such as \"websocket\"; [] lets none pass",
+        );
         return None;
     }
     HeaderValue::try_from(name).ok()

@@ -80,7 +80,12 @@ impl AnswerBody {
     }
 
     /// The same for an answer without an end in sight. Who has nobody to give it to carries it until `end`.
-    pub(crate) fn stream(incoming: Incoming, exchange: Exchange, settings: &StreamSettings, end: Instant) -> AnswerBody {
+    pub(crate) fn stream(
+        incoming: Incoming,
+        exchange: Exchange,
+        settings: &StreamSettings,
+        end: Instant,
+    ) -> AnswerBody {
         let mut body = AnswerBody::relay(incoming, exchange, settings.idle, end);
         if let AnswerKind::Relay(relay) = &mut body.kind {
             relay.patience = Patience::new(settings.idle, settings.end());

@@ -6,9 +6,11 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use super::headers::Peer;
@@ -84,10 +86,23 @@ async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker:
         .serve_connection(Watched::new(transport, watch.clone()), service);
     let finish = |conversation: Pin<&mut http1::Connection<_, _>>| conversation.graceful_shutdown();
     let ended = attend(Pin::new(&mut conversation), finish, watch, worker, &mut timer).await;
-    if let (Some(Ok(())), Some(tunnel)) = (ended, watch.tunnel()) {
+    if let Some(Ok(())) = ended {
         let http1::Parts { io, read_buf, .. } = conversation.into_parts();
         // Boxed, or every connection would be as large.
-        Box::pin(tunnel.carry(io.into_inner(), read_buf, watch, worker, &mut timer)).await;
+        Box::pin(after_http(io.into_inner(), read_buf, watch, worker, timer)).await;
+    }
+}
+
+/// What becomes of a connection that HTTP has left.
+async fn after_http(mut io: Watched, early: Bytes, watch: &Watch, worker: &Worker, mut timer: Timer) {
+    match watch.tunnel() {
+        Some(tunnel) => tunnel.carry(io, early, watch, worker, &mut timer).await,
+        // Whoever has offered an upgrade is left by hyper as if it had been taken, and not even told that this is the end.
+        None if !io.is_shut() => {
+            let shut = poll_fn(|context| Pin::new(&mut io).poll_shutdown(context));
+            attend(pin!(shut), |_| {}, watch, worker, &mut timer).await;
+        }
+        None => {}
     }
 }
 

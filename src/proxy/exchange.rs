@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::UPGRADE;
+use http::header::{CONTENT_LENGTH, UPGRADE};
 use http::response::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
@@ -24,7 +24,7 @@ use super::settings::StreamSettings;
 use super::streams::Seatless;
 use super::tunnel::Tunnel;
 use super::upgrade;
-use super::upload::RequestBody;
+use super::upload::{Fate, RequestBody};
 use super::upstream::{Borrowed, Pool};
 use crate::admission::{Outcome, Timestamp};
 
@@ -48,6 +48,8 @@ pub(crate) struct Answered {
     pub(crate) exchange: Exchange,
     /// After how long it came.
     took: Duration,
+    /// How the body of the request fares.
+    upload: Fate,
     /// When the whole answer must have been relayed.
     pub(crate) end: Instant,
 }
@@ -99,6 +101,7 @@ impl Exchange {
         mut response: Response<Incoming>,
         started: Timestamp,
         end: Instant,
+        upload: Fate,
     ) -> Result<Answered, Fault> {
         let status = response.status();
         if !headers::is_relayable(status, response.headers()) && !self.switches(&response) {
@@ -119,13 +122,14 @@ impl Exchange {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;
         }
-        Ok(Answered { response, exchange: self, took, end })
+        Ok(Answered { response, exchange: self, took, upload, end })
     }
 
     /// Whether the backend takes what was offered to it.
     fn switches(&self, response: &Response<Incoming>) -> bool {
         let lease = self.connection.as_ref().and_then(|connection| connection.lease.as_ref());
         response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && !headers::has_two_lengths(response.headers())
             && lease.is_some_and(|lease| lease.offer.is_taken(response.headers()))
     }
 
@@ -251,7 +255,7 @@ pub(crate) fn is_carried(method: &Method, first: Option<&First>) -> bool {
 impl Answered {
     /// The answer, as the client gets it.
     pub(crate) fn relay(self) -> Response<AnswerBody> {
-        let Answered { response, mut exchange, took, end } = self;
+        let Answered { response, mut exchange, took, upload, end } = self;
         let (mut head, incoming) = response.into_parts();
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return switched(head, exchange, took);
@@ -265,6 +269,7 @@ impl Answered {
         let pool = exchange.pool.clone();
         if unending {
             exchange.is_stream(took);
+            upload.may_take_its_time();
             return Response::from_parts(head, AnswerBody::stream(incoming, exchange, pool.streams(), end));
         }
         Response::from_parts(head, AnswerBody::relay(incoming, exchange, pool.timeouts().idle, end))
@@ -277,6 +282,7 @@ fn switched(mut head: Parts, mut exchange: Exchange, took: Duration) -> Response
     let lease = exchange.connection.as_mut().and_then(|connection| connection.lease.take());
     let protocol = head.headers.get(UPGRADE).cloned();
     headers::to_client(&mut head.headers, head.version);
+    head.headers.remove(CONTENT_LENGTH);
     head.version = Version::HTTP_11;
     upgrade::switches(&mut head.headers, protocol);
     let trail = exchange.trail.clone();

@@ -67,10 +67,10 @@ use exchange::Answered;
 use fault::{Fault, Unanswered};
 use headers::{Peer, Seen};
 use once::{First, Keyed, Turn};
-use upload::RequestBody;
+use upload::{ReadFirst, RequestBody};
 use watch::Watch;
 
-use crate::admission::Refused;
+use crate::admission::{Class, Refused};
 
 pub use settings::Settings;
 pub(crate) use worker::Worker;
@@ -158,7 +158,7 @@ async fn go_on(
             return refuse(worker, what, refused);
         }
         let most = worker.settings.listen.limits.waiting_body_bytes;
-        match body.read_first(most, || worker.strain.keeps(what.class)).await {
+        match body.read_first(most, first_read(&what, keyed), || worker.strain.keeps(what.class)).await {
             Ok(None) => {}
             Ok(Some(_)) if once::is_known(worker, keyed) => {}
             Ok(Some(refused)) => return overloaded(worker, what, refused),
@@ -200,6 +200,12 @@ async fn go_on(
             answer
         }
     }
+}
+
+/// A call of gRPC may go on for as long as both sides please, and begins with its first message. A bet is looked at whole.
+fn first_read(what: &Classified, keyed: Option<&Keyed>) -> ReadFirst {
+    let may_stream = what.reader.is_grpc() && what.class != Class::Commit && keyed.is_none();
+    if may_stream { ReadFirst::OneMessage } else { ReadFirst::All }
 }
 
 /// The no of a proxy that must look after itself, before admission is asked.

@@ -13,8 +13,9 @@ pub use super::balance::outliers::OutlierSettings;
 use super::event::pointer::Pointer;
 use super::ledger;
 pub use super::lookup::Lookup;
-pub use super::streams::StreamSettings;
 use super::names::Resolver;
+pub use super::streams::StreamSettings;
+pub use super::tls::backends::BackendTlsSettings;
 use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
 
@@ -297,6 +298,8 @@ pub struct PoolSettings {
     pub resolve: Duration,
     /// What looks them up.
     pub resolver: Resolver,
+    /// What they are spoken to with in secret; `None` speaks in the clear.
+    pub tls: Option<BackendTlsSettings>,
     /// What becomes of answers without an end in sight.
     pub streams: StreamSettings,
 }

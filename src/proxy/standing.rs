@@ -29,6 +29,7 @@ use super::health;
 use super::names;
 use super::settings::{BackendSettings, HealthSettings, PoolSettings};
 use super::stream::BackendIo;
+use super::tls::backends::{BackendTls, TlsFailure};
 use crate::admission::{Domain, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
 
@@ -48,6 +49,7 @@ pub(crate) struct Standing {
     departed: Mutex<Vec<String>>,
     /// Streams that go on without a seat.
     pub(super) seatless: AtomicU32,
+    pub(crate) tls: Option<BackendTls>,
     /// As many as were configured: more are no reason to let more through before that has been found out.
     configured: u32,
     pub(crate) settings: PoolSettings,
@@ -82,6 +84,7 @@ impl Standing {
             dismissed: Mutex::default(),
             departed: Mutex::default(),
             seatless: AtomicU32::new(0),
+            tls: pool.tls.as_ref().map(BackendTls::new),
             configured: all,
             settings: pool.clone(),
             gate,
@@ -106,7 +109,14 @@ impl Standing {
     /// When it does not accept, or not in time.
     pub(crate) async fn connect(&self, backend: &Backend) -> io::Result<BackendIo> {
         let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-        let connecting = TcpStream::connect(backend.settings.address);
+        let connecting = async {
+            let tcp = TcpStream::connect(backend.settings.address).await?;
+            match &self.tls {
+                None => Ok(BackendIo::Clear(tcp)),
+                // Boxed: a handshake is large and soon over.
+                Some(tls) => Box::pin(self.secure(tls, tcp, backend)).await,
+            }
+        };
         let connected = timeout(self.settings.timeouts.connect, connecting).await.unwrap_or_else(|_| late());
         match &connected {
             Ok(_) => self.accepted(backend),
@@ -117,7 +127,19 @@ impl Standing {
                 }
             }
         }
-        connected.map(BackendIo::Clear)
+        connected
+    }
+
+    async fn secure(&self, tls: &BackendTls, tcp: TcpStream, backend: &Backend) -> io::Result<BackendIo> {
+        // What is dropped unfinished took too long.
+        let mut counted = Unfinished { standing: self, failure: Some(TlsFailure::BrokeOff) };
+        let stream = tls.secure(tcp, &backend.settings).await;
+        counted.failure = stream.as_ref().err().map(TlsFailure::of);
+        let named = |error: io::Error| {
+            let (why, kind) = (TlsFailure::of(&error).name(), error.kind());
+            io::Error::new(kind, format!("TLS: {why} ({error})"))
+        };
+        stream.map(|stream| BackendIo::Secure(Box::new(stream))).map_err(named)
     }
 
     /// Look after all backends, for ever, from the runtime this is called on.
@@ -264,6 +286,20 @@ impl Standing {
 
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A handshake that counts as failed when it is dropped, if it has.
+struct Unfinished<'a> {
+    standing: &'a Standing,
+    failure: Option<TlsFailure>,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(failure) = self.failure {
+            self.standing.metrics.tls_failed(failure);
+        }
     }
 }
 

@@ -122,11 +122,7 @@ impl BackendIo {
 }
 
 impl AsyncRead for BackendIo {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             BackendIo::Clear(tcp) => Pin::new(tcp).poll_read(context, buffer),
             BackendIo::Secure(stream) => Pin::new(stream).poll_read(context, buffer),

@@ -56,7 +56,14 @@ impl Tunnel {
     }
 
     /// Carry it to its end, with a client that has sent `early` behind its request.
-    pub(super) async fn carry(mut self, client: Watched, early: Bytes, watch: &Watch, worker: &Worker, timer: &mut Timer) {
+    pub(super) async fn carry(
+        mut self,
+        client: Watched,
+        early: Bytes,
+        watch: &Watch,
+        worker: &Worker,
+        timer: &mut Timer,
+    ) {
         let freed = match self.freed.take() {
             Some(freed) => freed.await.ok(),
             None => None,

@@ -221,7 +221,7 @@ impl Pool {
             let sent = connection.sender.try_send_request(request);
             exchange.over(Some(connection));
             match timeout_at(head_by, sent).await {
-                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)?),
+                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end, upload)?),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here, or a backend
                     // that closes what it has just accepted.

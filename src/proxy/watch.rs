@@ -65,6 +65,8 @@ pub(crate) enum Phase {
 pub(crate) struct Watched {
     transport: Transport,
     watch: Rc<Watch>,
+    /// The client has been told that there will be no more.
+    shut: bool,
 }
 
 /// Marks the connection as resting when the answer is done with, and tells how the client takes it.
@@ -320,7 +322,12 @@ impl Timer {
 impl Watched {
     /// What hyper reads and writes.
     pub(crate) fn new(transport: Transport, watch: Rc<Watch>) -> TokioIo<Watched> {
-        TokioIo::new(Watched { transport, watch })
+        TokioIo::new(Watched { transport, watch, shut: false })
+    }
+
+    /// Whether the client has been told that there will be no more.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.shut
     }
 
     /// Read what nobody wants until the client closes. Closing on a client that still sends resets its
@@ -398,6 +405,7 @@ impl AsyncWrite for Watched {
         if self.watch.phase() != Phase::Lingering {
             let polled = Pin::new(&mut self.transport).poll_shutdown(context);
             self.wrote(&polled);
+            self.shut = true;
             ready!(polled)?;
             // A head that broke off ends here too, and more of it may come.
             if !self.watch.unread.get() && self.watch.phase() != Phase::Head {
@@ -453,7 +461,8 @@ mod tests {
         runtime.block_on(async {
             let (stream, mut client) = secure().await;
             let watch = Watch::new();
-            let mut watched = Watched { transport: Transport::Secure(Box::new(stream)), watch: watch.clone() };
+            let transport = Transport::Secure(Box::new(stream));
+            let mut watched = Watched { transport, watch: watch.clone(), shut: false };
             let mut given = 0;
             loop {
                 let written = at_once(|context| Pin::new(&mut watched).poll_write(context, &[7; 16 << 10])).await;

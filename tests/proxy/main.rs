@@ -56,6 +56,7 @@ mod journal;
 mod drain;
 mod upgrades;
 mod streams;
+mod backend_tls;
 mod access_log;
 mod access_log_http2;
 mod trace;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::backend::{Backend, Door, OK};
 use super::client::{Client, get, post};
+use super::http2_client::Http2;
 use super::proxy::Setup;
 use super::until;
 use super::upgrades::{self, switch};
@@ -193,4 +194,64 @@ fn a_stream_that_is_silent_for_too_long_or_lasts_too_long_is_cut() {
         hears_one(&mut client, &door);
         assert!(client.wire().chunk().is_err());
     }
+}
+
+/// A message of gRPC.
+const HI: &str = "\0\0\0\0\u{2}hi";
+
+#[test]
+fn a_call_goes_both_ways_for_as_long_as_both_please() {
+    let backend = Backend::new(|connection| {
+        connection.head()?;
+        connection.say(EVENTS.replace("text/event-stream", "application/grpc"))?;
+        loop {
+            let heard = connection.wire().chunk()?;
+            if heard.is_empty() {
+                return connection.say("0\r\ngrpc-status: 0\r\n\r\n");
+            }
+            connection.say(format!("{:x}\r\n{}\r\n", heard.len(), String::from_utf8_lossy(&heard)))?;
+        }
+    });
+    let keys = "limit = 1\nidle_timeout = \"200ms\"\nstreams = { types = [\"application/grpc\"], seat = \"100ms\" }";
+    let proxy = Setup::new().listen("body_timeout = \"300ms\"").horse(&backend, keys).start();
+    let mut client = Http2::to(proxy.address());
+    let request = http::Request::post("http://bet.example/horse/live")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    let mut call = client.send(request.body(()).unwrap(), true);
+    // Its client hears something before it says more, in its own time.
+    call.say(HI, false);
+    let mut call = call.talk();
+    for _ in 0..3 {
+        assert_eq!(call.hear(), HI);
+        std::thread::sleep(Duration::from_millis(700));
+        call.say(HI, false);
+    }
+    proxy.until_in_flight(0);
+    assert_eq!(call.hear(), HI);
+    call.say("", true);
+    assert_eq!(call.end(), ["grpc-status: 0"]);
+    until("it has ended", || proxy.metric(SEATLESS) == 0.0);
+}
+
+#[test]
+fn a_call_begins_with_its_first_message_and_a_bet_is_waited_for_whole() {
+    let backend = Backend::new(|connection| {
+        connection.head()?;
+        connection.say("HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ncontent-length: 0\r\n\r\n")
+    });
+    let proxy = Setup::new().listen("body_timeout = \"300ms\"").horse(&backend, "").start();
+    // Refusals and faults are told with 200 too.
+    let is_asked = |path: &str, pieces: &[&str]| {
+        let request = http::Request::post(format!("http://bet.example/horse/{path}"));
+        let request = request.header("content-type", "application/grpc").body(()).unwrap();
+        let mut call = Http2::to(proxy.address()).send(request, true);
+        pieces.iter().for_each(|piece| call.say(piece, false));
+        let before = backend.requests().len();
+        assert_eq!(call.answer().status(), 200);
+        backend.requests().len() > before
+    };
+    assert!(is_asked("live", &["\0\0\0", "\0\u{2}h", "i"]));
+    assert!(!is_asked("live", &["\0\0\0\0\u{2}h"]), "half a message");
+    assert!(!is_asked("bets", &[HI]), "it has not ended");
 }

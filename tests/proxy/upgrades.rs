@@ -156,7 +156,8 @@ fn a_request_that_may_not_upgrade_is_passed_on_as_one_that_does_not_ask_to() {
     let no_wish = asks.replace("Connection: keep-alive, Upgrade\r\n", "");
     let old = asks.replace("HTTP/1.1", "HTTP/1.0");
     let body = asks.replace("GET", "POST").replace("\r\n\r\n", "\r\ncontent-length: 3\r\n\r\nbet");
-    for (proxy, ask) in [(&none, &asks), (&other, &asks), (&usual, &h2c), (&usual, &no_wish), (&usual, &old), (&usual, &body)]
+    for (proxy, ask) in
+        [(&none, &asks), (&other, &asks), (&usual, &h2c), (&usual, &no_wish), (&usual, &old), (&usual, &body)]
     {
         assert_eq!(proxy.client().ask(ask).status(), 200, "{ask}");
         let request = backend.requests().pop().unwrap();
@@ -168,13 +169,33 @@ fn a_request_that_may_not_upgrade_is_passed_on_as_one_that_does_not_ask_to() {
 }
 
 #[test]
+fn who_offers_an_upgrade_and_still_sends_hears_the_refusal_all_the_same() {
+    let backend = Backend::answering(OK);
+    let authority = Authority::new();
+    let proxy = Setup::new().listen(&authority.listen(&["bet.example"])).horse(&backend, "").start();
+    proxy.order("park", "horse-racing");
+    let head = "POST /horse/bets HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 8000000\r\n\r\n";
+    for _ in 0..5 {
+        let mut client = authority.client(&[]).connect(proxy.address(), "bet.example").unwrap();
+        client.say(head);
+        client.try_to_say(vec![b'x'; 300_000]);
+        let answer = client.answer();
+        assert_eq!((answer.status(), answer.json()["refusal"].as_str()), (503, Some("parked")));
+        // Through TLS the end is told, too.
+        assert!(client.wire().rest().is_ok_and(|rest| rest.is_empty()));
+    }
+}
+
+#[test]
 fn a_backend_that_switches_unasked_or_to_something_else_is_at_fault() {
     let other = SWITCHES.replace("Upgrade: websocket", "Upgrade: h2c");
     let none = SWITCHES.replace("Upgrade: websocket\r\n", "");
+    let lengths = SWITCHES.replace("\r\n\r\n", "\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n");
     for (switches, ask) in [
         (SWITCHES, get("/horse/odds")),
         (other.as_str(), websocket("/horse/live", "")),
         (none.as_str(), websocket("/horse/live", "")),
+        (lengths.as_str(), websocket("/horse/live", "")),
     ] {
         let backend = Backend::answering(switches);
         let proxy = Proxy::before(&backend);
@@ -287,7 +308,8 @@ fn going_down_waits_for_tunnels_as_long_as_it_may() {
     ends.is_closed();
     stays.is_closed();
     assert!(begun.elapsed() > Duration::from_secs(2), "{:?}", begun.elapsed());
-    let ended: Vec<_> = stopping.join().unwrap().iter().map(|line| line["ended"].as_str().unwrap().to_owned()).collect();
+    let ended: Vec<_> =
+        stopping.join().unwrap().iter().map(|line| line["ended"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ended, ["client_closed", "cut_on_drain"]);
 }
 

@@ -174,7 +174,7 @@ const fn bad_request_in_swedish(bad: BadRequest) -> &'static str {
         BadRequest::LongTarget => "Adressen är för lång.",
         BadRequest::ManyHeaders => "Förfrågan har för många huvudrader.",
         BadRequest::LargeBody => "Förfrågans innehåll är för stort.",
-        BadRequest::Upgrade => "Uppgraderingar och tunnlar går inte igenom här.",
+        BadRequest::Upgrade => "Tunnlar (CONNECT) går inte igenom här.",
         BadRequest::Coding => "Den enda överföringskodning som förstås här är chunked.",
         BadRequest::Body => "Förfrågans innehåll bröts av, eller följer inte HTTP.",
     }

@@ -174,11 +174,12 @@ fn who_offers_an_upgrade_and_still_sends_hears_the_refusal_all_the_same() {
     let authority = Authority::new();
     let proxy = Setup::new().listen(&authority.listen(&["bet.example"])).horse(&backend, "").start();
     proxy.order("park", "horse-racing");
-    let head = "POST /horse/bets HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 8000000\r\n\r\n";
+    let head =
+        "POST /horse/bets HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 900000\r\n\r\n";
     for _ in 0..5 {
         let mut client = authority.client(&[]).connect(proxy.address(), "bet.example").unwrap();
         client.say(head);
-        client.try_to_say(vec![b'x'; 300_000]);
+        client.try_to_say(vec![b'x'; 200_000]);
         let answer = client.answer();
         assert_eq!((answer.status(), answer.json()["refusal"].as_str()), (503, Some("parked")));
         // Through TLS the end is told, too.

@@ -249,7 +249,7 @@ async fn forward(
     let offer = worker.offer(&what, &parts, &body, first.as_deref());
     let mut request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if let Some(offer) = offer {
-        offer.is_made_by(&mut request);
+        offer.put_on(&mut request);
     }
     if exchange::is_carried(request.method(), first.as_deref()) {
         exchange::Carried::new(pool, request, admitted, first).await

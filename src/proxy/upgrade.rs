@@ -29,8 +29,8 @@ impl Offer {
         joined.filter(|_| !kept.is_empty()).map(Offer)
     }
 
-    /// The request that a backend gets makes this offer.
-    pub(super) fn is_made_by(self, request: &mut Request<RequestBody>) {
+    /// Make it in the request that a backend gets.
+    pub(super) fn put_on(self, request: &mut Request<RequestBody>) {
         let headers = request.headers_mut();
         // `TE` may stand there already.
         headers.append(CONNECTION, UPGRADES);

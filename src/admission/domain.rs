@@ -81,7 +81,9 @@ impl Domain {
         let always_needed = Needs::in_common(&needs);
         let customers = Customers::new(&settings);
         Domain {
-            resources: resources.map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, &terms(&settings, i, &[]))).collect(),
+            resources: resources
+                .map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, &terms(&settings, i, &[])))
+                .collect(),
             limits: settings.resources.iter().map(|resource| resource.limit.clone()).collect(),
             products: settings.products.into_iter().map(|product| Product::new(product, now)).collect(),
             always_needed,

@@ -56,9 +56,7 @@ impl Domain {
 
 /// What each product is to a resource.
 pub(super) fn terms(settings: &Settings, resource: usize, gone: &[ProductId]) -> Vec<Terms> {
-    let uses = |product: &ProductSettings| {
-        product.needs.iter().any(|needs| needs.iter().any(|need| need == resource))
-    };
+    let uses = |product: &ProductSettings| product.needs.iter().any(|needs| needs.iter().any(|need| need == resource));
     let terms = |(index, product): (usize, &ProductSettings)| {
         let is_gone = gone.iter().any(|gone| gone.index() == index);
         Terms {

@@ -106,7 +106,7 @@ mod tests {
 
     fn neighbours(most: u32) -> Arc<Neighbours> {
         Arc::new(Neighbours {
-            by_address: Mutex::default(),
+            by_address: Arc::default(),
             most: NonZeroU32::new(most).expect("some"),
             trusted: vec!["10.0.0.0/8".parse().expect("a network")],
             prefix: Prefix { v4: 32, v6: 64 },

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use super::*;
+use crate::admission::time::at;
 
 pub(in crate::proxy) fn backends(weights: &[u32]) -> Vec<Arc<Backend>> {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));

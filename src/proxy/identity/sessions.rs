@@ -158,7 +158,7 @@ mod tests {
             most: most.try_into().expect("not zero"),
             idle: std::time::Duration::from_secs(10),
         };
-        Sessions::new(&settings, SessionMetrics::new(&Registry::new()))
+        Sessions::new(&settings, SessionMetrics::new(&Registry::new()), None)
     }
 
     fn setting(lines: &[&'static str]) -> HeaderMap {

@@ -207,3 +207,111 @@ fn nobody() -> DomainSettings {
     };
     DomainSettings { admission, products: Vec::new(), resources: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{self, ThisMachine};
+
+    fn settings(text: &str) -> Settings {
+        config::parse(text, Path::new("test.toml"), &ThisMachine).unwrap_or_else(|error| panic!("{error}")).proxy
+    }
+
+    fn product(name: &str) -> String {
+        let port = 2000 + name.len();
+        format!(
+            "[[product]]\nname = {name:?}\nmatch = [{{ path = \"/{name}/\" }}]\nbackends = [\"http://127.0.0.1:{port}\"]\n"
+        )
+    }
+
+    fn products(names: &[&str]) -> Settings {
+        settings(&names.iter().map(|name| product(name)).collect::<String>())
+    }
+
+    fn wallet(products: &[&str]) -> String {
+        format!("[[budget]]\nname = \"wallet\"\nlimit = 4\nproducts = {products:?}\nclasses = [\"commit\"]\n")
+    }
+
+    fn numbers(settings: &Settings) -> Vec<(&str, usize, u16)> {
+        settings.products.iter().map(|product| (product.name.as_str(), product.domain, product.id.0)).collect()
+    }
+
+    #[test]
+    fn what_stays_keeps_its_number_wherever_it_stands_in_the_file() {
+        let live = products(&["ab", "abc"]);
+        let next = products(&["abcd", "abc", "ab"]).following(&live).expect("nothing is shared");
+        assert_eq!(numbers(&next), [("abcd", 2, 0), ("abc", 1, 0), ("ab", 0, 0)]);
+        assert_eq!(next.domains[1].resources, [Limited { name: "abc".into(), gone: false }]);
+        let members: Vec<_> = next.domains.iter().map(|domain| domain.products[0].index).collect();
+        assert_eq!(members, [Some(2), Some(1), Some(0)]);
+        for pool in &next.pools {
+            assert_eq!(next.domains[pool.domain].resources[pool.resource].name, pool.name);
+        }
+    }
+
+    #[test]
+    fn what_has_left_keeps_its_number_and_has_it_again() {
+        let both = settings(&(product("ab") + &product("abc") + &wallet(&["ab", "abc"])));
+        let alone = settings(&(product("abc") + &wallet(&["abc"]))).following(&both).expect("nothing comes together");
+        assert_eq!(numbers(&alone), [("abc", 0, 1)]);
+        assert_eq!(alone.domains[0].gone(), [ProductId(0)]);
+        let gone: Vec<_> = alone.domains[0].resources.iter().map(|known| (known.name.as_str(), known.gone)).collect();
+        assert_eq!(gone, [("ab", true), ("abc", false), ("wallet", false)]);
+        let again = settings(&(product("abc") + &product("ab") + &wallet(&["abc", "ab"])));
+        let again = again.following(&alone).expect("it was at home there");
+        assert_eq!(numbers(&again), [("abc", 0, 1), ("ab", 0, 0)]);
+        let needs = |settings: &Settings, product: usize| -> Vec<usize> {
+            settings.domains[0].admission.products[product].needs[Class::Commit.index()].iter().collect()
+        };
+        assert_eq!((needs(&again, 0), needs(&again, 1)), (vec![0, 2], vec![1, 2]));
+        assert_eq!((needs(&both, 0), needs(&both, 1)), (vec![0, 2], vec![1, 2]));
+    }
+
+    #[test]
+    fn those_decided_apart_cannot_come_to_share_and_those_together_may_part() {
+        let (apart, names) = (products(&["ab", "abc"]), ["ab", "abc"]);
+        let together = || settings(&(product("ab") + &product("abc") + &wallet(&names)));
+        assert_eq!(together().following(&apart).err(), Some(CannotFollow::Apart(names.map(str::to_owned).to_vec())));
+        let parted = apart.following(&together()).expect("one lock serves both");
+        assert_eq!(numbers(&parted), [("ab", 0, 0), ("abc", 0, 1)]);
+        let again = together().following(&parted).expect("they are under one lock");
+        assert_eq!(numbers(&again), [("ab", 0, 0), ("abc", 0, 1)]);
+        // One that had left is nobody's neighbour any more.
+        let left = products(&["ab"]).following(&products(&["ab", "abc"])).expect("it only leaves");
+        let joined = together().following(&left).expect("it comes anew");
+        assert_eq!(numbers(&joined), [("ab", 0, 0), ("abc", 0, 1)]);
+    }
+
+    #[test]
+    fn a_machine_keeps_its_number_and_another_has_none_that_was_given() {
+        let machines = |names: &[&str]| {
+            let machine = |name: &&str| format!("[[machine]]\nname = {name:?}\nfrom = [\"10.0.0.1\"]\nat_once = 3\n");
+            settings(&(names.iter().map(machine).collect::<String>() + &product("ab")))
+        };
+        let numbers = |settings: &Settings| -> Vec<(String, u16)> {
+            settings.machines.iter().map(|machine| (machine.name.clone(), machine.number)).collect()
+        };
+        let live = machines(&["feed", "payer"]);
+        let next = machines(&["other", "payer"]).following(&live).expect("nothing is shared");
+        assert_eq!(numbers(&next), [("other".into(), 2), ("payer".into(), 1)]);
+        assert_eq!(next.domains[0].admission.machines.len(), 3);
+        let last = machines(&["feed"]).following(&next).expect("nothing is shared");
+        assert_eq!(numbers(&last), [("feed".into(), 3)]);
+    }
+
+    #[test]
+    fn numbers_may_be_used_up() {
+        let budget = |n: usize| {
+            let pool =
+                "[[product]]\nname = \"ab\"\nmatch = [{ path = \"/\" }]\nbackends = [\"http://127.0.0.1:2000\"]\n";
+            settings(&format!("{pool}[[budget]]\nname = \"b{n}\"\nlimit = 4\nclasses = [\"commit\"]\n"))
+        };
+        let mut live = budget(0);
+        for n in 1..255 {
+            live = budget(n).following(&live).expect("there are 256 numbers");
+        }
+        assert_eq!(budget(255).following(&live).err(), Some(CannotFollow::NoNumbersLeft));
+    }
+}

@@ -53,7 +53,8 @@ impl Standing {
         let leaving: Vec<Arc<Backend>> = known.iter().filter(|backend| leaves(backend)).cloned().collect();
         let is_new = |settings: &&BackendSettings| {
             let is_there = known.iter().any(|backend| backend.settings.address == settings.address);
-            !is_there && !(said(had, settings.address) && self.is_dismissed(settings.address))
+            let ordered_out = said(had, settings.address) && self.is_dismissed(settings.address);
+            !is_there && !ordered_out
         };
         let arriving: Vec<&BackendSettings> = has.iter().filter(is_new).collect();
         let all_are_new = leaving.len() == known.len();

@@ -15,8 +15,8 @@ mod succession;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
@@ -43,8 +43,8 @@ pub(crate) struct Standing {
     told: Mutex<Told>,
     /// What looks after them, so that it ends when other settings count.
     tasks: Mutex<Vec<AbortHandle>>,
-    /// Other settings count: another one speaks for the pool.
-    retired: AtomicBool,
+    /// Who speaks for the pool since other settings count; nobody when it has left.
+    heir: OnceLock<Weak<Standing>>,
     /// As many as were configured: more are no reason to let more through before that has been found out.
     configured: u32,
     pub(crate) settings: PoolSettings,
@@ -88,7 +88,7 @@ impl Standing {
             members: Arc::new(Members { roll: Mutex::new(backends), ..Members::default() }),
             told: Mutex::new(Told { part: (whole, whole), there: (all, all), pardoned: false }),
             tasks: Mutex::default(),
-            retired: AtomicBool::new(false),
+            heir: OnceLock::new(),
             configured: all,
             settings: pool.clone(),
             gate,
@@ -236,8 +236,9 @@ impl Standing {
 
     /// Who is there now. Under the domain's lock: whoever counts last has seen the last change.
     fn count(&self, domain: &mut Domain, now: Timestamp) {
-        if self.retired.load(Ordering::Relaxed) {
-            return;
+        if let Some(heir) = self.heir.get() {
+            // Those that run by the settings from before see backends go and come too.
+            return heir.upgrade().iter().for_each(|heir| heir.count(domain, now));
         }
         let backends = self.backends();
         let sound = backends.iter().filter(|one| one.is_sound() && !one.is_left_out(now)).count() as u32;

@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -178,7 +178,8 @@ impl Shared {
             None => standing(pool, &gates, self.clock, registry),
         };
         let standings: Vec<_> = settings.pools.iter().map(succeed).collect();
-        self.standings.iter().for_each(|known| known.retire());
+        // Those that have no heir by now have left.
+        self.standings.iter().for_each(|known| known.retire(Weak::new()));
         self.ledger.bound_by(settings.listen.memory);
         let (clock, hashes) = (self.clock, self.hashes.clone());
         Shared {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::access_log::{Log, lines};
-use super::backend::{Backend, Door};
+use super::backend::{Backend, Door, OK, Refusing};
 use super::bets::{bet, open, receipts};
 use super::client::{get, post};
 use super::proxy::Setup;
@@ -214,6 +214,28 @@ fn a_bet_that_is_known_is_known_under_the_next_configuration_too() {
     proxy.goes_on_by(next.horse(&backend, ""));
     assert_eq!(proxy.client().ask(bet("one")).text(), "receipt 0", "the same bet, and not another");
     assert_eq!(backend.requests().len(), 1);
+}
+
+#[test]
+fn a_backend_that_goes_is_missed_whichever_settings_they_run_by_who_find_it_gone() {
+    let backend = named("one");
+    let address = backend.address;
+    let proxy = in_front_of(&[&backend], "").start();
+    proxy.goes_on_by(in_front_of(&[&backend], "retry_budget = 20"));
+    drop(backend);
+    let mut client = proxy.client();
+    until("it is down", || {
+        client.get("/horse/");
+        proxy.product("horse-racing").state == "down"
+    });
+    let again = Refusing::at(address).accept(|connection| {
+        while connection.request()?.is_some() {
+            connection.say(OK)?;
+        }
+        Ok(())
+    });
+    until("it is back", || client.get("/horse/").text() == "ok");
+    drop(again);
 }
 
 #[test]

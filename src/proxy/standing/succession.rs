@@ -1,8 +1,7 @@
 //! A pool under other settings: who is there stays there, and what is known of each goes on.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::super::backend::Backend;
 use super::super::settings::{BackendSettings, PoolSettings};
@@ -14,12 +13,11 @@ impl Standing {
     /// the configuration says something else than before follows it. Nothing of this one counts any more, and what looked
     /// after its backends has ended: whoever calls has the other one [look after](Standing::look_after) them.
     pub(crate) fn succeeded_by(self: &Arc<Self>, settings: &PoolSettings) -> Arc<Standing> {
-        self.retire();
         let heir = Arc::new(Standing {
             members: self.members.clone(),
-            told: std::sync::Mutex::new(*self.told()),
-            tasks: std::sync::Mutex::default(),
-            retired: false.into(),
+            told: Mutex::new(*self.told()),
+            tasks: Mutex::default(),
+            heir: OnceLock::new(),
             // With fewer the limit is less; with more it is found out.
             configured: self.configured.max(settings.backends.len() as u32),
             settings: settings.clone(),
@@ -27,6 +25,7 @@ impl Standing {
             clock: self.clock,
             metrics: self.metrics.clone(),
         });
+        self.retire(Arc::downgrade(&heir));
         for backend in heir.backends().iter() {
             backend.check_by(settings.health.as_ref());
         }
@@ -35,8 +34,9 @@ impl Standing {
     }
 
     /// Nothing of it counts any more: another one speaks for the pool, or nobody.
-    pub(crate) fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
+    pub(crate) fn retire(&self, heir: Weak<Standing>) {
+        // Whoever has an heir already keeps it.
+        let _ = self.heir.set(heir);
         self.tasks().drain(..).for_each(|task| task.abort());
     }
 

@@ -88,7 +88,7 @@ impl Seatless {
     pub(super) fn one_more(standing: &Arc<Standing>) -> Option<Seatless> {
         let most = standing.settings.streams.most;
         let add = |there: u32| (there < most).then_some(there + 1);
-        let added = standing.seatless.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let added = standing.seatless().fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
         standing.metrics.stream_gives_seat_back(added.is_ok());
         added.is_ok().then(|| Seatless(standing.clone()))
     }
@@ -96,7 +96,7 @@ impl Seatless {
 
 impl Drop for Seatless {
     fn drop(&mut self) {
-        self.0.seatless.fetch_sub(1, Ordering::Relaxed);
+        self.0.seatless().fetch_sub(1, Ordering::Relaxed);
         self.0.metrics.stream_without_seat_ends();
     }
 }

@@ -213,6 +213,20 @@ fn an_answer_that_is_cut_within_tls_is_not_taken_for_a_whole_one() {
 }
 
 #[test]
+fn a_connection_to_somebody_who_is_believed_no_more_is_not_used_on() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let backend = secure(&authority.server(&["127.0.0.1"], false, false), answers);
+    let proxy = before(backend.address, &trusts(&authority), "").start();
+    let mut client = proxy.client();
+    assert_eq!(client.get("/horse/odds").status(), 200);
+    proxy.goes_on_by(before(backend.address, &trusts(&authority), "guarantee = 50"));
+    assert_eq!(client.get("/horse/odds").status(), 200);
+    proxy.goes_on_by(before(backend.address, &trusts(&other), ""));
+    assert_eq!(client.get("/horse/odds").status(), 502);
+    assert_eq!(backend.requests().len(), 2);
+}
+
+#[test]
 fn a_backend_that_is_added_is_spoken_to_as_the_others_are() {
     let authority = Authority::new();
     let config = authority.server(&["127.0.0.1"], false, false);

@@ -285,8 +285,26 @@ fn a_tunnel_lasts_no_longer_than_it_may() {
     let proxy = Setup::new().horse(&backend, "streams = { seat = \"100ms\", longest = \"500ms\" }").start();
     let mut client = proxy.client();
     switch(&mut client);
-    client.rest();
+    let begun = Instant::now();
+    while client.wire().exactly(4).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it goes on and on");
+    }
     proxy.until_alone();
+}
+
+#[test]
+fn another_configuration_cuts_no_tunnel() {
+    let backend = Backend::new(echo);
+    let proxy = Proxy::before(&backend);
+    let mut client = proxy.client();
+    switch(&mut client);
+    proxy.goes_on_by(Setup::new().horse(&backend, "upgrade = []"));
+    client.say("still there");
+    assert_eq!(client.wire().exactly(11).unwrap(), b"still there");
+    assert_eq!(proxy.client().ask(websocket("/horse/live", "")).status(), 200, "who comes now may not");
+    client.wire().finish().unwrap();
+    client.is_closed();
+    proxy.until_in_flight(0);
 }
 
 #[test]

@@ -145,25 +145,6 @@ fn a_tunnel_gives_its_seat_back_too() {
 }
 
 #[test]
-fn streams_say_nothing_against_how_fast_the_backend_is() {
-    let door = Door::default();
-    let backend = events(&door);
-    let keys = "latency_objective = \"50ms\"\nstreams = { seat = \"100ms\" }\n\
-        limit = { initial = 10, least = 1, most = 20 }\nqueue = { longest_wait = \"5s\" }";
-    let proxy = Setup::new().horse(&backend, keys).start();
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(4) {
-        // More than there are seats: only then does the limit learn anything.
-        let mut streams: Vec<Client> = (0..40).map(|_| proxy.client()).collect();
-        streams.iter_mut().for_each(|client| client.say(get("/horse/live")));
-        streams.iter_mut().for_each(|client| assert_eq!(client.wire().head().unwrap().unwrap().status(), 200));
-    }
-    let pool = &proxy.status().resources[0];
-    assert!(pool.limit >= 10, "{}", pool.limit);
-    door.open();
-}
-
-#[test]
 fn nobody_carries_a_stream_any_further_whose_client_has_gone() {
     let door = Door::default();
     let backend = events(&door);

@@ -15,6 +15,7 @@ use super::headers::Peer;
 use super::ledger;
 use super::listener::{Counted, Entered};
 use super::opening::{self, Opened, Protocol};
+use super::settings::Limits;
 use super::sharing::Sharing;
 use super::transport::Transport;
 use super::watch::{Phase, Timer, Watch, Watched};
@@ -69,9 +70,16 @@ async fn in_time<T>(worker: &Worker, watch: &Watch, timer: &mut Timer, doing: im
 }
 
 async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, timer: Timer) {
-    let limits = &worker.settings.listen.limits;
     let service = service_fn(|request| serve(worker.clone(), peer.clone(), watch.clone(), request));
-    let conversation = http1::Builder::new()
+    let conversation =
+        http1_with(&worker.settings.listen.limits).serve_connection(Watched::new(transport, watch.clone()), service);
+    attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, timer).await;
+}
+
+/// How HTTP/1 is read, within these limits.
+pub(super) fn http1_with(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
         // Watched instead; see the module `watch`.
         .header_read_timeout(None)
         .timer(TokioTimer::new())
@@ -80,9 +88,8 @@ async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker:
         .pipeline_flush(false)
         .max_headers(limits.headers)
         .max_header_size(limits.header_bytes)
-        .max_buf_size(limits.header_bytes.max(8192) + 8192)
-        .serve_connection(Watched::new(transport, watch.clone()), service);
-    attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, timer).await;
+        .max_buf_size(limits.header_bytes.max(8192) + 8192);
+    builder
 }
 
 /// Let a conversation go on to its end, or until its client takes too long; `finish` asks it to end by itself.

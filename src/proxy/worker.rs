@@ -220,7 +220,7 @@ async fn watch_strain(worker: Rc<Worker>) {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
+    pub(super) fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
         let settings = shared.settings.clone();
         let account = Account::new(shared.ledger.clone(), seed as usize);
         let pool = |(index, pool): (usize, &PoolSettings)| {

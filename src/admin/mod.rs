@@ -14,3 +14,4 @@ pub mod sample;
 pub mod server;
 pub mod door;
 pub mod client;
+pub mod reload;

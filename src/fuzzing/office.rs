@@ -8,14 +8,18 @@ use http::Request;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
 
 use super::text::Still;
 use crate::admin::control::Control;
+use crate::admin::reload::{Kept, Reloading};
 use crate::admin::server;
 use crate::admin::wall::Wall;
 use crate::config;
 use crate::journal::{Journal, Memory};
 use crate::proxy::fuzzing::{OPEN, head, made};
+use crate::proxy::worker::Published;
+use crate::run::Gates;
 use crate::telemetry::export::Registry;
 
 struct Office {
@@ -27,12 +31,18 @@ struct Office {
 impl Office {
     fn new() -> Office {
         let config = config::parse(OPEN, Path::new("sluss.toml"), &Still).expect("it can be read");
-        let registry = Registry::new();
+        let (registry, kept) = (Registry::new(), Kept::of(&config));
         let shared = Arc::new(made(config.proxy, &registry));
         // A wall clock that stands still, so that one input does one thing.
         let wall = Wall::showing(|| jiff::Timestamp::from_second(1_724_500_000).expect("it is a time"));
         let schedule = (config.schedule, &config.events[..]);
-        let control = Control::new(shared, registry, Journal::off(), wall, schedule, &Memory::default());
+        // There is no file that it could read again, so nothing is ever published.
+        let (log, _) = mpsc::unbounded_channel();
+        let (taken_up, hears) = mpsc::unbounded_channel();
+        let (publish, _) = watch::channel(Published { shared: shared.clone(), taken_up });
+        let gates = Gates::new(shared.clock, Journal::off(), log, registry.clone());
+        let reloading = Reloading::new(None, gates, (publish, hears), kept, &registry);
+        let control = Control::new(shared, registry, Journal::off(), wall, schedule, &Memory::default(), reloading);
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         Office { runtime, router: server::router(control.clone(), None), control }
     }

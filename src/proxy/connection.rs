@@ -70,7 +70,7 @@ async fn in_time<T>(worker: &Worker, watch: &Watch, timer: &mut Timer, doing: im
 }
 
 async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, timer: Timer) {
-    let service = service_fn(|request| serve(worker.clone(), peer.clone(), watch.clone(), request));
+    let service = service_fn(|request| serve(worker.now(), peer.clone(), watch.clone(), request));
     let conversation =
         http1_with(&worker.settings.listen.limits).serve_connection(Watched::new(transport, watch.clone()), service);
     attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, timer).await;

@@ -11,6 +11,7 @@ use super::super::access_log::Trail;
 use super::super::classify::as_served;
 use super::super::fault::{BadRequest, Fault};
 use super::super::headers::{self, Peer, Seen};
+use super::super::settings::ProductSettings;
 use super::super::upload::RequestBody;
 use super::super::{Worker, identity, receive, trace as tracing_of};
 use super::{has_no_hop, head, line, lines, peer, with};
@@ -37,8 +38,9 @@ pub fn request(data: &[u8]) {
             assert!(!served.contains("//") && !served.split('/').any(|one| one == "." || one == ".."), "{served}");
             let known = matches!(what.customer, Customer::Account(_));
             assert!(!known || peer.trusted || parts.headers.contains_key("authorization"), "a stranger is known");
-            if let Some(keyed) = worker.bets().and_then(|bets| bets.keyed(&what, &parts)) {
-                lookup(worker, what.product, keyed.name());
+            let product = &worker.settings.products[what.product];
+            if let Some(keyed) = worker.bets().and_then(|bets| bets.keyed(&what, product, &parts)) {
+                lookup(product, keyed.name());
             }
         }
         let host = HeaderValue::from_static("bet.example");
@@ -48,8 +50,8 @@ pub fn request(data: &[u8]) {
 }
 
 /// The address where a bet is looked up can be written into a header and a page.
-fn lookup(worker: &Worker, product: usize, key: &HeaderValue) {
-    let Some(lookup) = &worker.settings.products[product].lookup else { return };
+fn lookup(product: &ProductSettings, key: &HeaderValue) {
+    let Some(lookup) = &product.lookup else { return };
     let address = lookup.address(Some(key.as_bytes())).unwrap_or_default();
     assert!(address.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"\\".contains(&byte)), "{address}");
 }

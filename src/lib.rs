@@ -13,3 +13,5 @@ pub mod telemetry;
 pub mod admin;
 pub mod sim;
 pub mod demo;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

@@ -51,6 +51,8 @@ pub mod fault;
 mod answer;
 pub mod access_log;
 pub(crate) mod trace;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 use std::convert::Infallible;
 use std::rc::Rc;

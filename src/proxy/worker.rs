@@ -327,7 +327,7 @@ async fn watch_strain(worker: Rc<Worker>) {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
+    pub(super) fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
         let account = Account::new(shared.ledger.clone(), seed as usize);
         let worker = Worker {
             metrics: shared.metrics.clone(),

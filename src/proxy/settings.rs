@@ -87,6 +87,10 @@ pub struct ListenSettings {
     pub limits: Limits,
     /// How long a client may take.
     pub timeouts: ClientTimeouts,
+    /// How long everybody is still let in after readiness is off.
+    pub notice: Duration,
+    /// Over how long clients that stay connected are told to leave.
+    pub spread: Duration,
     /// How long requests in flight have to finish after SIGTERM.
     pub drain: Duration,
     /// What clients are spoken to with in secret; `None` speaks in the clear.

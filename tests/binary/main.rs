@@ -5,6 +5,7 @@ mod nginx;
 mod privacy;
 mod process;
 mod simulate;
+mod upgrade;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -14,6 +14,7 @@
 //! - [`Domain::order`] for operators and signals;
 //! - [`Domain::backends`] when backends of a pool went or came back;
 //! - [`Domain::hint`] when a backend says how much a budget takes;
+//! - [`Domain::reform`] when the settings have changed;
 //! - [`Domain::wake`] no later than [`Domain::next_wake`];
 //! - in observe-only, [`Domain::goes_on`] after every arrival, and [`Domain::is_over`] when that request ends;
 //!
@@ -284,6 +285,8 @@ pub struct Seat {
     pub(crate) reserved: bool,
     /// How many were taken of everything it needs: what they cost was counted when they were taken.
     pub(crate) seats: u32,
+    /// What they were taken of; nothing when they are of the reserve. What is needed may be another by the end.
+    pub(crate) needs: settings::Needs,
     pub(crate) started: Timestamp,
 }
 

@@ -4,11 +4,12 @@ mod life;
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::wall::Wall;
-use crate::config::{self, LogFormat};
+use crate::config::{self, Config, LogFormat};
 use crate::handover::{Inherited, Program};
 use crate::notify;
 use crate::proxy::descriptors;
@@ -35,14 +36,23 @@ pub(super) fn run(path: &Path) -> Result<(), String> {
 }
 
 fn start(path: &Path, inherited: &mut Inherited) -> Result<Running, String> {
-    let mut config = config::load(path).map_err(|error| error.to_string())?;
+    let config = config::load(path).map_err(|error| error.to_string())?;
     log_to_stderr(config.log);
-    fit_descriptors(&mut config.proxy.listen)?;
-    warn_of_memory(&config.proxy.listen);
-    let running = run::start_with(Wall::machine(), config, inherited).map_err(|error| error.to_string())?;
+    let config = fit(config)?;
+    let file = path.to_owned();
+    let again = move || config::load(&file).map_err(|error| error.to_string()).and_then(fit);
+    let running = run::start_with(Wall::machine(), config, Some(Arc::new(again)), inherited);
+    let running = running.map_err(|error| error.to_string())?;
     notify::ready();
     tracing::info!(address = %running.address, admin = %running.admin, process = std::process::id(), "sluss takes requests");
     Ok(running)
+}
+
+/// As this machine lets it be; what is less than was asked for is told.
+fn fit(mut config: Config) -> Result<Config, String> {
+    fit_descriptors(&mut config.proxy.listen)?;
+    warn_of_memory(&config.proxy.listen);
+    Ok(config)
 }
 
 /// As many connections as the file descriptors allow.

@@ -7,15 +7,15 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::Spanned;
 
-use crate::proxy::settings::{ClientTimeouts, Http2Settings, Limits, ListenSettings};
+use crate::proxy::settings::{ClientTimeouts, Http2Settings, Limits, ListenSettings, UpgradeSettings};
 
 use super::check::{Check, Span, items};
 use super::file::{Admin, File, List, Listen, Upgrade};
-use super::settings::{AdminSettings, UpgradeSettings};
+use super::settings::AdminSettings;
 use super::tls;
 
 pub(super) fn check(check: &mut Check<'_>, file: &File) -> (ListenSettings, AdminSettings) {
-    let listen = listen(check, &file.listen);
+    let listen = listen(check, &file.listen, &file.upgrade);
     let admin = admin(check, &file.admin);
     if clash(listen.address, admin.address) {
         let written = file.admin.address.as_ref().or(file.listen.address.as_ref());
@@ -27,7 +27,7 @@ pub(super) fn check(check: &mut Check<'_>, file: &File) -> (ListenSettings, Admi
     (listen, admin)
 }
 
-fn listen(check: &mut Check<'_>, file: &Listen) -> ListenSettings {
+fn listen(check: &mut Check<'_>, file: &Listen, next: &Upgrade) -> ListenSettings {
     let cores = check.around.cores();
     let (drain, spread) = leaving(check, file);
     ListenSettings {
@@ -47,6 +47,7 @@ fn listen(check: &mut Check<'_>, file: &Listen) -> ListenSettings {
         notice: check.duration("notice", &file.notice, Duration::ZERO),
         spread,
         drain,
+        upgrade: upgrade(check, next),
         tls: file.tls.as_ref().and_then(|written| tls::check(check, written)),
         http2: http2(check, file),
     }
@@ -118,7 +119,7 @@ fn timeouts(check: &mut Check<'_>, file: &Listen) -> ClientTimeouts {
     }
 }
 
-pub(super) fn upgrade(check: &mut Check<'_>, file: &Upgrade) -> UpgradeSettings {
+fn upgrade(check: &mut Check<'_>, file: &Upgrade) -> UpgradeSettings {
     UpgradeSettings {
         ready_within: check.duration("ready_within", &file.ready_within, Duration::from_secs(30)),
         drain: check.duration("drain", &file.drain, Duration::from_secs(600)),

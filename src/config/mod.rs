@@ -46,7 +46,7 @@ pub use crate::proxy::names::Resolver;
 pub(crate) use error::Wrong;
 pub use error::{ConfigError, Problem};
 pub(crate) use keys::nearest;
-pub use settings::{AdminSettings, Config, LogFormat, ScheduleSettings, ScheduledEvent, UpgradeSettings};
+pub use settings::{AdminSettings, Config, LogFormat, ScheduleSettings, ScheduledEvent};
 pub use surroundings::{Surroundings, ThisMachine};
 
 /// Read and check the file at `path`, and the files it names. Resolves the names of backends, so it may

@@ -26,8 +26,6 @@ pub struct Config {
     pub proxy: proxy::Settings,
     /// Where operators come in.
     pub admin: AdminSettings,
-    /// How the binary is upgraded.
-    pub upgrade: UpgradeSettings,
     /// Events with betting stops, from the schedule file, in its order.
     pub events: Vec<ScheduledEvent>,
     /// Where they came from.
@@ -46,15 +44,6 @@ pub struct AdminSettings {
     /// What a request must carry as `Authorization: Bearer ...`; always there when others than this
     /// machine can reach the address.
     pub token: Option<String>,
-}
-
-/// How long a change to the next binary may take.
-#[derive(Clone, Copy, Debug)]
-pub struct UpgradeSettings {
-    /// Until the new process takes requests; else all stays as it was.
-    pub ready_within: Duration,
-    /// Until the old one has finished what it had.
-    pub drain: Duration,
 }
 
 /// An event as the schedule file has it.
@@ -119,7 +108,6 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
     let log = log(check, &file.log);
     let journal = journal(check, &file.journal);
     let (listen, admin) = listen::check(check, file);
-    let upgrade = listen::upgrade(check, &file.upgrade);
     let access_log = file.access_log.as_ref().and_then(|written| access_log::check(check, written, journal.as_deref()));
     let cache = cache::check(check, &file.cache);
     let (customer, prefix, at_once) = customer::customers(check, file);
@@ -163,7 +151,7 @@ fn whole(check: &mut Check<'_>, file: &File) -> Option<Config> {
         pools,
         domains,
     };
-    Some(Config { proxy, admin, upgrade, events, schedule, journal, log })
+    Some(Config { proxy, admin, events, schedule, journal, log })
 }
 
 fn journal(check: &mut Check<'_>, written: &Opt<String>) -> Option<PathBuf> {

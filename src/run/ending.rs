@@ -10,9 +10,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Running, Waits};
+use super::Running;
 use crate::admin::control::Control;
-use crate::config::UpgradeSettings;
 use crate::handover::{NoOrders, Predecessor, Program, Successor};
 use crate::proxy::settings::ListenSettings;
 use crate::proxy::worker::Leaving;
@@ -51,20 +50,9 @@ impl Followed {
 impl Running {
     /// Go down: not ready any more, those who wait are told, what is in flight finishes within `[listen] drain`.
     pub fn stop(self) {
-        self.give_notice();
-        std::thread::sleep(self.waits.notice);
-        self.go_down();
-    }
-
-    /// Say that the proxy goes down to those who ask, and let everybody in as before. For how long comes back.
-    pub fn give_notice(&self) -> Duration {
         self.control.set_ready(false);
-        self.waits.notice
-    }
-
-    /// Go down now, as after a notice.
-    pub fn go_down(self) {
-        let Waits { spread, drain, .. } = self.waits;
+        let ListenSettings { notice, spread, drain, .. } = self.control.shared().settings.listen;
+        std::thread::sleep(notice);
         self.hurry().shut_down();
         // An upgrade that was broken off may have given it away.
         self.control.journal.take_back_unseen();
@@ -75,7 +63,7 @@ impl Running {
     /// Make way for a process that takes requests: those who wait are served in their turn, and everybody is told to leave
     /// for it.
     pub fn make_way(self, way: Way) {
-        let Waits { spread, upgrade, .. } = self.waits;
+        let ListenSettings { spread, upgrade, .. } = self.control.shared().settings.listen;
         let (handed_over, office) = way.handed_over;
         self.control.journal.leave();
         let _ = self.door.send(office);
@@ -94,7 +82,8 @@ impl Running {
 
     /// What makes the end come sooner.
     pub fn hurry(&self) -> Hurry {
-        Hurry { control: Arc::downgrade(&self.control), workers: self.workers.door(), drain: self.waits.drain }
+        let drain = self.control.shared().settings.listen.drain;
+        Hurry { control: Arc::downgrade(&self.control), workers: self.workers.door(), drain }
     }
 
     /// Have another process made of `program` that takes requests instead of this one. Until it does, and when it does not,
@@ -103,7 +92,7 @@ impl Running {
     /// # Errors
     /// Why it does not.
     pub async fn be_followed(&self, program: &Program) -> Result<Followed, String> {
-        let within = self.waits.upgrade.ready_within;
+        let within = self.control.shared().settings.listen.upgrade.ready_within;
         let deadline = Instant::now() + within;
         let late = || format!("the new process was not ready within {within:?} ([upgrade] ready_within)");
         let mut trial = program.start(&self.sockets)?;
@@ -141,12 +130,13 @@ impl Running {
         self.workers.join();
         let _ = self.stop.send(true);
         let _ = self.office.join();
+        let replaced = self.control.reloading.take_replaced();
         // Gates and the control hold the journal; its thread ends with the last of them.
         drop(self.control);
         if let Some(journal) = self.journal {
             let _ = journal.join();
         }
-        if let Some(writing) = self.writing {
+        for writing in self.writing.into_iter().chain(replaced) {
             writing.wait();
         }
     }
@@ -156,17 +146,11 @@ impl Hurry {
     /// Who waits for a turn is told that there is none any more, and what is in flight has `[listen] drain` at most.
     pub fn shut_down(&self) {
         let Some(control) = self.control.upgrade() else { return };
-        for gate in &control.shared.gates {
+        for gate in &control.shared().gates {
             gate.with(|domain, now| domain.shut_down(now));
         }
         let latest = Instant::now() + self.drain;
         let sooner = |leaving: &mut Leaving| leaving.deadline = leaving.deadline.min(latest);
         self.workers.send_modify(|leaving| leaving.iter_mut().for_each(sooner));
-    }
-}
-
-impl Waits {
-    pub(super) fn new(listen: &ListenSettings, upgrade: UpgradeSettings) -> Waits {
-        Waits { notice: listen.notice, spread: listen.spread, drain: listen.drain, upgrade }
     }
 }

@@ -137,10 +137,14 @@ impl Sluss {
         self.child.try_wait().expect("our own child").is_some()
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
     /// SIGTERM, and wait.
     pub(crate) fn terminate(mut self) -> ExitStatus {
-        let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
-        assert!(told.expect("kill").success());
+        self.signal("TERM");
         self.child.wait().expect("our own child")
     }
 

@@ -89,6 +89,7 @@ impl Domain {
         let reserved = reserve_for.is_some();
         let held = &mut self.products[product.index()];
         held.counted(rank, customer, now);
+        let mut needs = Needs::default();
         if reserved {
             held.reserve.take(customer, seats);
         } else {
@@ -97,17 +98,17 @@ impl Domain {
             }
             let held = &mut self.products[product.index()];
             held.in_flight += seats;
-            for need in held.settings.needs[class.index()].iter() {
+            needs = held.settings.needs[class.index()];
+            for need in needs.iter() {
                 self.resources[need].take(product.index(), seats, now);
             }
         }
-        Seat { product, class, customer, reserved, seats, started: now }
+        Seat { product, class, customer, reserved, seats, needs, started: now }
     }
 
     pub(super) fn release(&mut self, seat: &Seat, outcome: Outcome, slow: bool, now: Timestamp) {
         let index = seat.product.index();
-        let needs = self.products[index].settings.needs[seat.class.index()];
-        for need in needs.iter() {
+        for need in seat.needs.iter() {
             let resource = &self.resources[need];
             // Beyond the limit, in bypass or observe-only or just after it, nothing is learned about the limit.
             // With less free than this one had taken, one more like it would not have fitted.

@@ -25,6 +25,7 @@ mod limits;
 mod hints;
 mod reserve;
 mod observe;
+mod reform;
 mod random;
 
 pub(super) const HORSE: ProductId = ProductId(0);

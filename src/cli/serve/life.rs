@@ -25,6 +25,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     upgrade: Signal,
+    hangup: Signal,
 }
 
 /// What comes to a process.
@@ -32,6 +33,7 @@ enum Told {
     /// By this signal.
     GoDown(&'static str),
     BeFollowed(Option<Ask>),
+    Reload,
 }
 
 /// How a process ends.
@@ -110,6 +112,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             upgrade: signal(SignalKind::user_defined2())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -126,6 +129,7 @@ impl Signals {
             _ = self.terminate.recv() => Told::GoDown("SIGTERM"),
             _ = self.interrupt.recv() => Told::GoDown("SIGINT"),
             _ = self.upgrade.recv() => Told::BeFollowed(None),
+            _ = self.hangup.recv() => Told::Reload,
         }
     }
 }
@@ -140,6 +144,10 @@ async fn until_the_end(signals: &mut Signals, running: &Running, program: &Progr
         let ask = match told {
             Told::GoDown(signal) => return End::GoDown(signal),
             Told::BeFollowed(ask) => ask,
+            Told::Reload => {
+                running.control.ask_to_reload("SIGHUP");
+                continue;
+            }
         };
         log_asked(ask.as_ref());
         if let Err(why) = may_be_followed(running).await {
@@ -148,7 +156,7 @@ async fn until_the_end(signals: &mut Signals, running: &Running, program: &Progr
         }
         let followed = tokio::select! {
             followed = running.be_followed(program) => followed,
-            signal = end_while_busy(signals, &mut bell) => return End::GoDown(signal),
+            signal = end_while_busy(signals, running, &mut bell) => return End::GoDown(signal),
         };
         match followed {
             Ok(followed) => {
@@ -161,12 +169,21 @@ async fn until_the_end(signals: &mut Signals, running: &Running, program: &Progr
 }
 
 /// There is one upgrade at a time: who asks meanwhile hears so. Comes back when the process is to go down.
-async fn end_while_busy(signals: &mut Signals, bell: &mut Option<mpsc::Receiver<Ask>>) -> &'static str {
+async fn end_while_busy(
+    signals: &mut Signals,
+    running: &Running,
+    bell: &mut Option<mpsc::Receiver<Ask>>,
+) -> &'static str {
     loop {
         let ask = tokio::select! {
             told = signals.next() => match told {
                 Told::GoDown(signal) => return signal,
                 Told::BeFollowed(ask) => ask,
+                // Which of the two goes on is not known yet.
+                Told::Reload => {
+                    running.control.ask_to_reload("SIGHUP");
+                    continue;
+                }
             },
             ask = rung(bell) => Some(ask),
         };

@@ -113,6 +113,9 @@ async fn serve(
         }
     };
     worker.tell_name(&mut answer, id);
+    if watch.is_parting() {
+        headers::part(&mut answer);
+    }
     let status = answer.status();
     answer.body_mut().belongs_to(resting, trail, status);
     Ok(answer)

@@ -3,9 +3,9 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd known-rows flow-control compare-limits live-and-simulated picture demo drill lint-answers
+.PHONY: test fmt clippy unit outside fuzz need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd known-rows flow-control compare-limits live-and-simulated picture demo drill
 
-test: need fmt clippy unit
+test: need fmt clippy unit outside
 	@echo "make test: everything passed"
 
 need:
@@ -21,6 +21,20 @@ clippy:
 unit:
 	$(CARGO) test
 	$(CARGO) bench --bench decide --bench instructions --bench simulate -- --test
+
+# Tools that others wrote, against the real binary, and every answer of ours against the rules of HTTP; SUITE=sslscan for one of them.
+outside:
+	scripts/need python
+	$(CARGO) build --bin sluss
+	rm -rf $${CARGO_TARGET_DIR:-target}/answers && mkdir -p $${CARGO_TARGET_DIR:-target}/answers
+	SLUSS_ANSWERS=$$(realpath $${CARGO_TARGET_DIR:-target}/answers) $(CARGO) test --quiet --lib every_answer_can_be_written_as_http
+	SLUSS_ANSWERS=$$(realpath $${CARGO_TARGET_DIR:-target}/answers) $${CARGO_TARGET_DIR:-target}/outside/bin/python \
+		tests/outside/run.py $${CARGO_TARGET_DIR:-target}/debug/sluss $(SUITE)
+
+# Look for inputs that break a promise: docs/fuzzing.md. Wants cargo-fuzz, a nightly compiler and a C++ compiler.
+fuzz:
+	mkdir -p fuzz/found/$(TARGET)
+	$(CARGO) +nightly fuzz run -s none $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- -max_total_time=$(or $(SECONDS),600) -max_len=4096 -timeout=10
 
 bench:
 	$(CARGO) bench --bench decide
@@ -76,13 +90,6 @@ load-odds: need
 load-crowd: need
 	$(CARGO) build --release
 	python3 loadtests/one_customer/run.py
-
-# Every kind of answer that is ours, held against the rules of HTTP; takes httplint from PyPI.
-lint-answers:
-	$(CARGO) build --bin sluss
-	python3 -m venv $${CARGO_TARGET_DIR:-target}/httplint
-	$${CARGO_TARGET_DIR:-target}/httplint/bin/pip install --quiet httplint==2026.10.4
-	scripts/lint_answers.py $${CARGO_TARGET_DIR:-target}/debug/sluss $${CARGO_TARGET_DIR:-target}/httplint/bin/httplint
 
 demo:
 	$(CARGO) run --release -- demo

@@ -6,6 +6,8 @@
 pub mod cli;
 pub mod config;
 pub mod run;
+pub mod handover;
+mod notify;
 pub mod proxy;
 pub mod admission;
 pub mod journal;
@@ -13,3 +15,5 @@ pub mod telemetry;
 pub mod admin;
 pub mod sim;
 pub mod demo;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

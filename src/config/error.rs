@@ -120,8 +120,14 @@ impl fmt::Display for Problem {
 
 impl Wrong {
     pub(crate) fn new(what: impl Into<String>, help: impl Into<String>) -> Wrong {
-        Wrong { what: what.into(), help: help.into() }
+        Wrong { what: harmless(what.into()), help: harmless(help.into()) }
     }
+}
+
+/// What a file says again ends up on a terminal, which it must not be able to steer.
+fn harmless(text: String) -> String {
+    let steers = |c: char| c.is_control() && c != '\n';
+    if text.contains(steers) { text.replace(steers, "\u{fffd}") } else { text }
 }
 
 impl Source {
@@ -247,6 +253,13 @@ mod tests {
         let shown = told(&text, 507..508);
         assert!(shown.lines().all(|line| line.chars().count() < 120), "{shown}");
         assert!(shown.contains("# end"), "{shown}");
+    }
+
+    #[test]
+    fn what_a_file_says_cannot_steer_a_terminal() {
+        let said = Wrong::new("no \u{1b}[2J", "yes\u{8}\nand more");
+        let told = Source::new(Path::new("a.toml"), "a = \u{1b}[2J").at(0..1, said).to_string();
+        assert_eq!(told, "a.toml:1:1: no \u{fffd}[2J\n  1 | a =  [2J\n    | ^\n  help: yes\u{fffd}\n        and more");
     }
 
     #[test]

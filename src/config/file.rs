@@ -25,6 +25,8 @@ pub(super) struct File {
     pub(super) listen: Listen,
     #[serde(default)]
     pub(super) admin: Admin,
+    #[serde(default)]
+    pub(super) upgrade: Upgrade,
     pub(super) access_log: Opt<AccessLog>,
     pub(super) trace: Option<Trace>,
     #[serde(default)]
@@ -57,6 +59,8 @@ pub(super) struct Listen {
     pub(super) connections: Opt<i64>,
     pub(super) connections_per_address: Opt<i64>,
     pub(super) memory: Opt<String>,
+    pub(super) notice: Opt<String>,
+    pub(super) spread: Opt<String>,
     pub(super) drain: Opt<String>,
     pub(super) header_bytes: Opt<String>,
     pub(super) headers: Opt<i64>,
@@ -95,6 +99,13 @@ pub(super) struct Admin {
     pub(super) address: Opt<String>,
     pub(super) token: Opt<String>,
     pub(super) token_file: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upgrade {
+    pub(super) ready_within: Opt<String>,
+    pub(super) drain: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]

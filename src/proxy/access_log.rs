@@ -9,7 +9,7 @@
 //! its query, and no header is written but those that name requests.
 
 mod trail;
-mod line;
+pub(super) mod line;
 mod writer;
 pub(super) mod settings;
 

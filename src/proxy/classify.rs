@@ -196,7 +196,7 @@ fn settle(path: &mut String) {
 
 /// The path as a backend would serve it: percent-decoded, without empty segments and path parameters;
 /// `None` when it has dot segments, however they are spelt.
-fn as_served(path: &str) -> Option<Cow<'_, str>> {
+pub(super) fn as_served(path: &str) -> Option<Cow<'_, str>> {
     let bytes = path.as_bytes();
     let plain = !bytes.iter().any(|byte| matches!(byte, b'%' | b';' | b'\\'))
         && !bytes.windows(2).any(|pair| matches!(pair, [b'/', b'/' | b'.']));

@@ -17,6 +17,7 @@ use super::headers::Peer;
 use super::ledger;
 use super::listener::{Counted, Entered};
 use super::opening::{self, Opened, Protocol};
+use super::settings::Limits;
 use super::sharing::Sharing;
 use super::transport::Transport;
 use super::watch::{Phase, Timer, Watch, Watched};
@@ -71,9 +72,22 @@ async fn in_time<T>(worker: &Worker, watch: &Watch, timer: &mut Timer, doing: im
 }
 
 async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, mut timer: Timer) {
-    let limits = &worker.settings.listen.limits;
     let service = service_fn(|request| serve(worker.now(), peer.clone(), watch.clone(), request));
-    let mut conversation = http1::Builder::new()
+    let mut conversation =
+        http1_with(&worker.settings.listen.limits).serve_connection(Watched::new(transport, watch.clone()), service);
+    let finish = |conversation: Pin<&mut http1::Connection<_, _>>| conversation.graceful_shutdown();
+    let ended = attend(Pin::new(&mut conversation), finish, watch, worker, &mut timer).await;
+    if let Some(Ok(())) = ended {
+        let http1::Parts { io, read_buf, .. } = conversation.into_parts();
+        // Boxed, or every connection would be as large.
+        Box::pin(after_http(io.into_inner(), read_buf, watch, worker, timer)).await;
+    }
+}
+
+/// How HTTP/1 is read, within these limits.
+pub(super) fn http1_with(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
         // Watched instead; see the module `watch`.
         .header_read_timeout(None)
         .timer(TokioTimer::new())
@@ -82,15 +96,8 @@ async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker:
         .pipeline_flush(false)
         .max_headers(limits.headers)
         .max_header_size(limits.header_bytes)
-        .max_buf_size(limits.header_bytes.max(8192) + 8192)
-        .serve_connection(Watched::new(transport, watch.clone()), service);
-    let finish = |conversation: Pin<&mut http1::Connection<_, _>>| conversation.graceful_shutdown();
-    let ended = attend(Pin::new(&mut conversation), finish, watch, worker, &mut timer).await;
-    if let Some(Ok(())) = ended {
-        let http1::Parts { io, read_buf, .. } = conversation.into_parts();
-        // Boxed, or every connection would be as large.
-        Box::pin(after_http(io.into_inner(), read_buf, watch, worker, timer)).await;
-    }
+        .max_buf_size(limits.header_bytes.max(8192) + 8192);
+    builder
 }
 
 /// What becomes of a connection that HTTP has left.

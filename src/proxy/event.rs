@@ -180,7 +180,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Put what stands at `pointers` to the other `events`, each once.
-fn named<'p>(
+pub(super) fn named<'p>(
     pointers: impl Iterator<Item = &'p Pointer>,
     hashes: &Hashes,
     body: &[u8],
@@ -214,7 +214,7 @@ fn named<'p>(
 }
 
 /// What the body says the request costs; where it says so more than once, the most.
-fn seats(from: (&SeatsFrom, &Pointer), body: &[u8]) -> Result<NonZeroU8, Unread> {
+pub(super) fn seats(from: (&SeatsFrom, &Pointer), body: &[u8]) -> Result<NonZeroU8, Unread> {
     let (from, pointer) = from;
     let (mut most, mut there) = (None, false);
     let well_formed = pointer.find(body, &mut |found| {

@@ -13,11 +13,12 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderValue, StatusCode, Version};
+use http::{HeaderValue, Response, StatusCode, Version};
 use ipnet::IpNet;
 
 use super::answer::Wishes;
 
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -124,6 +125,13 @@ pub(crate) fn to_client(headers: &mut HeaderMap, version: Version) {
     let seen = Seen::look(headers);
     end_hop(headers, &seen);
     via(headers, version);
+}
+
+/// The last answer on its connection, unless that becomes another one.
+pub(crate) fn part<B>(answer: &mut Response<B>) {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(CONNECTION, CLOSE);
+    }
 }
 
 /// Whether an answer can be relayed: not one that switches to a protocol nobody asked for, nor one in a

@@ -51,6 +51,8 @@ pub mod fault;
 mod answer;
 pub mod access_log;
 pub(crate) mod trace;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -111,6 +113,9 @@ async fn serve(
         }
     };
     worker.tell_name(&mut answer, id);
+    if watch.is_parting() {
+        headers::part(&mut answer);
+    }
     let status = answer.status();
     answer.body_mut().belongs_to(resting, trail, status);
     Ok(answer)

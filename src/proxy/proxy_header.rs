@@ -9,6 +9,9 @@ use super::transport::Socket;
 
 /// Version 2 may carry notes of any kind behind the addresses; nobody writes so many.
 const MOST_BYTES: usize = 4096;
+/// No line of version 1 is longer, its end included. The parser sees that only as long as the end has not come, so what a line is
+/// taken for would depend on how it came.
+const MOST_V1_BYTES: usize = 107;
 
 /// Read a header, and take it off.
 ///
@@ -22,15 +25,16 @@ pub(super) async fn read(socket: &mut Socket) -> io::Result<Option<IpAddr>> {
 
 /// How long the header is and whose the connection is, when all of it is there. Nobody's but the load balancer's own where it
 /// looks after us (`LOCAL`), or does not know.
-fn parse(first: &[u8]) -> Option<io::Result<(usize, Option<IpAddr>)>> {
+pub(super) fn parse(first: &[u8]) -> Option<io::Result<(usize, Option<IpAddr>)>> {
     let told = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
     let known = first.len().min(V1.len());
     // The parser does not look at what stands behind the word.
     if first.first() == Some(&b'P') && first[..known] != V1[..known] {
         return Some(Err(ErrorKind::InvalidData.into()));
     }
+    let most = if first.first() == Some(&b'P') { MOST_V1_BYTES } else { MOST_BYTES };
     match ProxyHeader::parse(first, told) {
-        Ok((header, bytes)) if bytes <= MOST_BYTES => Some(match header.proxied_address() {
+        Ok((header, bytes)) if bytes <= most => Some(match header.proxied_address() {
             Some(told) if told.protocol != Protocol::Stream => Err(ErrorKind::InvalidData.into()),
             told => Ok((bytes, told.map(|told| told.source.ip().to_canonical()))),
         }),
@@ -95,6 +99,7 @@ mod tests {
             b"PROXY TCP4 203.0.113.9 10.0.0.1 5 99999\r\n",
             b"PROXY-TCP4 203.0.113.9 10.0.0.1 5 80\r\n",
             b"PROXY UDP4 203.0.113.9 10.0.0.1 5 80\r\n",
+            format!("PROXY UNKNOWN {}\r\n", "f".repeat(92)).as_bytes(),
             b"\x16\x03\x01\x02\0\x01\0",
             &v2(0x31, 0x11, &[0; 12]),
             &v2(0x22, 0x11, &[0; 12]),

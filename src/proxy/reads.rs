@@ -5,7 +5,7 @@
 //! freshness. What decides is [`admission::reads`](crate::admission::reads), and why it is like this stands in
 //! `docs/decisions/0011-reads-from-memory.md`.
 
-mod rules;
+pub(super) mod rules;
 mod memory;
 mod fetch;
 

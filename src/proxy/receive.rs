@@ -10,7 +10,6 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Request, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::fault::BadRequest;
 use super::headers::{self, Peer, Seen};
@@ -21,7 +20,7 @@ const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
 /// Whether the request may be considered at all, and what was seen in its headers. From here on its target
 /// is a path, and `Host` the host that it is for, however it was written.
-pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits, peer: &Peer) -> Result<Seen, BadRequest> {
+pub(crate) fn check(parts: &mut Parts, body: &impl Body, limits: &Limits, peer: &Peer) -> Result<Seen, BadRequest> {
     if parts.method == Method::CONNECT {
         return Err(BadRequest::Upgrade);
     }
@@ -67,7 +66,7 @@ pub(crate) fn check(parts: &mut Parts, incoming: &Incoming, limits: &Limits, pee
             return Err(BadRequest::Host);
         }
     }
-    match incoming.size_hint().exact() {
+    match body.size_hint().exact() {
         Some(length) if length > limits.body_bytes => Err(BadRequest::LargeBody),
         _ => Ok(seen),
     }
@@ -112,7 +111,9 @@ fn take_host_from_target(parts: &mut Parts, peer: &Peer) -> Result<(), BadReques
     let host = host.filter(|host| http && is_host(host)).ok_or(BadRequest::Target)?;
     parts.headers.insert(HOST, host);
     let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    parts.uri = Uri::from(target);
+    let target = Uri::from(target);
+    // Of `http://host#x` the library leaves a path that is empty and says that it is `/`; a backend would get none.
+    parts.uri = if target.path().is_empty() { Uri::from_static("/") } else { target };
     Ok(())
 }
 

@@ -91,8 +91,14 @@ pub struct ListenSettings {
     pub limits: Limits,
     /// How long a client may take.
     pub timeouts: ClientTimeouts,
+    /// How long everybody is still let in after readiness is off.
+    pub notice: Duration,
+    /// Over how long clients that stay connected are told to leave.
+    pub spread: Duration,
     /// How long requests in flight have to finish after SIGTERM.
     pub drain: Duration,
+    /// How the next binary takes over.
+    pub upgrade: UpgradeSettings,
     /// What clients are spoken to with in secret; `None` speaks in the clear.
     pub tls: Option<TlsSettings>,
     /// How clients may speak HTTP/2; `None` lets none.
@@ -111,6 +117,15 @@ impl ListenSettings {
         let wanted = (self.connections.get() as usize).saturating_mul(ledger::CLIENT);
         (wanted > self.memory).then_some(wanted)
     }
+}
+
+/// How long a change to the next binary may take.
+#[derive(Clone, Copy, Debug)]
+pub struct UpgradeSettings {
+    /// Until the new process takes requests; else all stays as it was.
+    pub ready_within: Duration,
+    /// Until the old one has finished what it had.
+    pub drain: Duration,
 }
 
 /// Bounds on what a client may send.

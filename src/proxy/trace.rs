@@ -111,7 +111,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue
 
 /// The trace that a `traceparent` names, if it is well formed (W3C Trace Context, section 3.2). Of versions to come the
 /// beginning is read as it is in this one, and the rest passed on.
-fn trace_id(parent: &[u8]) -> Option<&[u8]> {
+pub(super) fn trace_id(parent: &[u8]) -> Option<&[u8]> {
     let (known, rest) = parent.split_at_checked(LENGTH)?;
     let (version, trace, from, flags) = (&known[..2], &known[3..35], &known[36..52], &known[53..]);
     let hex = |text: &[u8]| text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -125,7 +125,7 @@ fn trace_id(parent: &[u8]) -> Option<&[u8]> {
 }
 
 /// What can stand in a log, a header and a shell as it is.
-fn is_id(id: &[u8]) -> bool {
+pub(super) fn is_id(id: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(byte);
     (1..=MOST_ID).contains(&id.len()) && id.iter().all(plain)
 }

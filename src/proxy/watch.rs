@@ -33,6 +33,8 @@ pub(crate) struct Watch {
     /// The connection's task, to be woken when the proxy goes down.
     waker: Cell<Option<Waker>>,
     closing: Cell<bool>,
+    /// The next answer is the last.
+    parting: Cell<bool>,
     /// Somebody else needs its place.
     leaving: Cell<bool>,
     /// The client may go on sending what nobody will read.
@@ -86,6 +88,7 @@ impl Watch {
             behind: Cell::new(Duration::ZERO),
             waker: Cell::new(None),
             closing: Cell::new(false),
+            parting: Cell::new(false),
             leaving: Cell::new(false),
             unread: Cell::new(false),
             busy: Cell::new(0),
@@ -129,6 +132,20 @@ impl Watch {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// The proxy goes down, and there is time: the client hears it with the next answer, so that it asks nothing on a
+    /// connection that is just being closed. HTTP/2 has a word of its own.
+    pub(crate) fn part(&self) {
+        self.parting.set(true);
+        if self.sharing().is_some() {
+            self.close();
+        }
+    }
+
+    /// Whether the answer to a request of HTTP/1.1 is the last.
+    pub(crate) fn is_parting(&self) -> bool {
+        self.parting.get() && self.sharing().is_none()
     }
 
     /// Somebody else needs its place: close, unless a request has come meanwhile.

@@ -64,7 +64,7 @@ pub(crate) struct Gates {
 }
 
 impl Gates {
-    pub(super) fn new(
+    pub(crate) fn new(
         clock: Clock,
         journal: Journal,
         log: mpsc::UnboundedSender<Sentence>,

@@ -135,6 +135,8 @@ table! {
         "When the configuration that counts was taken up, as seconds since 1970: the start, or the last reload.";
     NEXT_STOP = "sluss_schedule_next_stop_seconds", Gauge, ["product"],
         "Time to the next betting stop of an open event of a product; absent when there is none (NaN).";
+    UPGRADES_FAILED = "sluss_proxy_upgrades_failed_total", Counter, [],
+        "Upgrades of the binary that came to nothing: this process went on. One that succeeds is another process.";
     ALARMS = "sluss_admission_alarms", Gauge, [],
         "Matters that a person should look at: events parked on an implausible signal, products without a backend, frozen ramps.";
     UPSTREAM_SECONDS = "sluss_upstream_answer_seconds", Histogram, ["pool"],

@@ -71,7 +71,7 @@ pub(super) fn write(line: &mut Line<'_>, steps: &Steps, around: &Around<'_>) {
 }
 
 /// A line on its way into a buffer.
-pub(super) struct Line<'a>(pub(super) &'a mut Vec<u8>);
+pub(in crate::proxy) struct Line<'a>(pub(in crate::proxy) &'a mut Vec<u8>);
 
 impl Line<'_> {
     /// Begin with the time, as it is written.
@@ -112,7 +112,7 @@ impl Line<'_> {
     }
 
     /// Somebody else's text. What is no ASCII is written by its bytes, so that a line is always sound.
-    fn string(&mut self, key: &'static str, text: &[u8]) {
+    pub(in crate::proxy) fn string(&mut self, key: &'static str, text: &[u8]) {
         self.key(key);
         let plain = |byte: &u8| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\');
         // To the end in any case: so it is done many bytes at a time.

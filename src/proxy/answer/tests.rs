@@ -78,3 +78,46 @@ fn every_answer_in_every_form_has_the_headers_it_must_and_each_once() {
         }
     }
 }
+
+/// Each as bytes, one file each in the folder that `SLUSS_ANSWERS` names: `make outside` holds them against the rules of HTTP.
+#[test]
+fn every_answer_can_be_written_as_http() {
+    let answers = answers();
+    let folder = std::env::var_os("SLUSS_ANSWERS").map(std::path::PathBuf::from);
+    let forms = [
+        ("program", Form::Problem),
+        ("script", Form::ProblemIn(Language::Swedish)),
+        ("page", Form::Page { language: Language::Swedish, reloads: true }),
+    ];
+    let allowed =
+        |origin| answers.cors.as_ref().expect("it is configured").allows(Some(&HeaderValue::from_static(origin)));
+    let tellings = Telling::all().flat_map(|telling| forms.map(|(form, how)| (telling, form, how)));
+    for (telling, form, how) in tellings {
+        for (origin, seconds) in [("https://www.example.com", 7), ("https://elsewhere.example", 0)] {
+            let reader = Reader { form: how, origin: allowed(origin) };
+            let mut response = answers.tell(telling, 0, seconds, reader);
+            crate::proxy::lookup::tell(&mut response, "/horse/bets/by-key/8e03978e");
+            let text = written(&response);
+            let (head, body) = text.split_once("\r\n\r\n").expect("a head ends");
+            assert_eq!(head.split("\r\n").count(), response.headers().len() + 2, "{head}");
+            assert!(!head.replace("\r\n", "").contains(['\r', '\n']) && !body.is_empty());
+            if let Some(folder) = &folder {
+                let bet = if telling.is_bet_not_placed() { "-bet" } else { "" };
+                let name = format!("{}{bet}-{form}-{seconds}", telling.name());
+                std::fs::write(folder.join(name), text).expect("the folder is there");
+            }
+        }
+    }
+}
+
+/// As it goes out over HTTP/1.1; the library adds the length, and the date, which is not ours to get wrong.
+fn written(response: &Response<AnswerBody>) -> String {
+    let body = response.body().as_full().expect("ours are whole");
+    let lines = response.headers().iter().map(|(name, value)| {
+        let value = value.to_str().expect("ours are plain");
+        format!("{name}: {value}\r\n")
+    });
+    let head = format!("HTTP/1.1 {}\r\n{}", response.status(), lines.collect::<String>());
+    let text = str::from_utf8(body).expect("ours is text");
+    format!("{head}content-length: {}\r\n\r\n{text}", body.len())
+}

@@ -22,7 +22,7 @@ struct Token {
 
 /// What stands at the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
+pub(in crate::proxy) enum Found<'a> {
     /// A text.
     Text(&'a str),
     /// A whole number.
@@ -63,7 +63,7 @@ impl Pointer {
 
     /// Tell `hear` what stands at this place in `body`: everything, where a name on the way is there twice or a star
     /// stands. False when the text is no JSON; what was found before that is told.
-    pub(super) fn find(&self, body: &[u8], hear: &mut dyn FnMut(Found<'_>)) -> bool {
+    pub(in crate::proxy) fn find(&self, body: &[u8], hear: &mut dyn FnMut(Found<'_>)) -> bool {
         let mut document = serde_json::Deserializer::from_slice(body);
         let follow = Follow { tokens: &self.0, in_list: false, hear };
         follow.deserialize(&mut document).and_then(|()| document.end()).is_ok()

@@ -16,7 +16,7 @@ use crate::proxy::settings::CacheRule;
 
 /// Whose an answer is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Judged {
+pub(in crate::proxy) enum Judged {
     /// Anybody's, for so long; and with which headers of the request it varies, in the order of [`VARYING`].
     Anybodys(Life, Vec<HeaderName>),
     /// An error that says nothing about who asked: for all who wait for it, and for nobody after them.
@@ -33,7 +33,7 @@ pub(super) static VARYING: [HeaderName; 4] = [ACCEPT, ACCEPT_ENCODING, ACCEPT_LA
 pub(super) static TELLING: [HeaderName; 2] = [HOST, ORIGIN];
 
 /// Whose this answer is.
-pub(super) fn judge(status: StatusCode, headers: &HeaderMap, rule: &CacheRule) -> Judged {
+pub(in crate::proxy) fn judge(status: StatusCode, headers: &HeaderMap, rule: &CacheRule) -> Judged {
     let says = Says::read(headers);
     let partial = headers.contains_key(CONTENT_RANGE) || status == StatusCode::PARTIAL_CONTENT;
     if says.forbids || partial || headers.contains_key(SET_COOKIE) {

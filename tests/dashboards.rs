@@ -35,6 +35,7 @@ const NOT_SHOWN: &[(&str, &str)] = &[
     ("sluss_upstream_stream_seats_kept_total", "for an alert: streams eat the limit from there on"),
     ("sluss_upstream_tls_failures_total", "for an alert; nothing in the clear, as in the scene that is played here"),
     ("sluss_upstream_retries_withheld_total", "for an alert: its pool has lost its backends, which the board shows"),
+    ("sluss_proxy_upgrades_failed_total", "for an alert: whoever asked was told, and the alarm is on the board"),
     ("sluss_once_duplicates_total", "for support: how often customers ask again, and what they hear"),
     ("sluss_once_bets", "for an alert, held against `[once] bets`"),
     ("sluss_once_unknown_bets", "for an alert: every one of them is somebody's bet to be looked up"),

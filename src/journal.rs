@@ -163,7 +163,16 @@ pub struct Memory {
 /// Writes lines. Clones write to the same file.
 #[derive(Clone)]
 pub struct Journal {
-    lines: Option<mpsc::Sender<(Line, Option<Told>)>>,
+    errands: Option<mpsc::Sender<Errand>>,
+}
+
+/// What the thread is to do.
+enum Errand {
+    Write(Line, Option<Told>),
+    GiveAway(Told),
+    TakeBack(Option<Told>),
+    /// It stays with the other process, who writes down what is ordered.
+    Leave,
 }
 
 type Told = tokio::sync::oneshot::Sender<io::Result<()>>;
@@ -171,7 +180,7 @@ type Told = tokio::sync::oneshot::Sender<io::Result<()>>;
 impl Journal {
     /// A journal that keeps nothing.
     pub fn off() -> Journal {
-        Journal { lines: None }
+        Journal { errands: None }
     }
 
     /// Read what `path` remembers, write that back in short, and go on from there.
@@ -179,25 +188,16 @@ impl Journal {
     /// # Errors
     /// When the file can be neither read nor written.
     pub fn open(path: &Path) -> io::Result<(Journal, Memory, JoinHandle<()>)> {
-        let lock = lock(path)?;
-        let memory = match fs::read(path) {
-            Ok(bytes) => Memory::read(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),
-            Err(error) => return Err(error),
-        };
-        let file = rewrite(path, &memory)?;
-        let (lines, incoming) = mpsc::channel();
-        let write = move || {
-            write_all(file, &incoming);
-            drop(lock);
-        };
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(write)?;
-        Ok((Journal { lines: Some(lines) }, memory, thread))
+        let (book, memory) = Book::open(path)?;
+        let (errands, incoming) = mpsc::channel();
+        let desk = Desk { path: path.to_owned(), book: Some(book), held: Vec::new(), left: false };
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || desk.work(&incoming))?;
+        Ok((Journal { errands: Some(errands) }, memory, thread))
     }
 
     /// Write without waiting; a failure is logged.
     pub fn note(&self, record: Record) {
-        self.send(record, None);
+        self.send(Errand::Write(Line { at: jiff::Timestamp::now(), record }, None));
     }
 
     /// Write, and come back when it is on the disk.
@@ -205,18 +205,50 @@ impl Journal {
     /// # Errors
     /// What the disk said.
     pub async fn keep(&self, record: Record) -> io::Result<()> {
-        let (told, kept) = tokio::sync::oneshot::channel();
-        if self.lines.is_none() {
-            return Ok(());
-        }
-        self.send(record, Some(told));
-        kept.await.unwrap_or_else(|_| Err(io::Error::other("the journal's thread has ended")))
+        let line = Line { at: jiff::Timestamp::now(), record };
+        self.done(|told| Errand::Write(line, Some(told))).await
     }
 
-    fn send(&self, record: Record, told: Option<Told>) {
-        if let Some(lines) = &self.lines {
-            // Fails only when the thread has ended, and then `told` is dropped, which says so.
-            let _ = lines.send((Line { at: jiff::Timestamp::now(), record }, told));
+    /// Let another process have the file, with everything in it that was written so far. What is written from now on is
+    /// held back, until the file is [taken back](Self::take_back) or [left](Self::leave).
+    ///
+    /// # Errors
+    /// When the journal's thread has ended.
+    pub async fn give_away(&self) -> io::Result<()> {
+        self.done(Errand::GiveAway).await
+    }
+
+    /// Go on writing, first what was held back.
+    ///
+    /// # Errors
+    /// When the file can be neither read nor written, or another process has it.
+    pub async fn take_back(&self) -> io::Result<()> {
+        self.done(|told| Errand::TakeBack(Some(told))).await
+    }
+
+    /// The other process keeps the file. What is held back and what comes is its business.
+    pub fn leave(&self) {
+        self.send(Errand::Leave);
+    }
+
+    /// As [`take_back`](Self::take_back), for whoever has no time to wait for it: what comes afterwards is written.
+    pub fn take_back_unseen(&self) {
+        self.send(Errand::TakeBack(None));
+    }
+
+    async fn done(&self, errand: impl FnOnce(Told) -> Errand) -> io::Result<()> {
+        if self.errands.is_none() {
+            return Ok(());
+        }
+        let (told, done) = tokio::sync::oneshot::channel();
+        self.send(errand(told));
+        done.await.unwrap_or_else(|_| Err(io::Error::other("the journal's thread has ended")))
+    }
+
+    fn send(&self, errand: Errand) {
+        if let Some(errands) = &self.errands {
+            // Fails only when the thread has ended, and then whoever waits for it is told by being dropped.
+            let _ = errands.send(errand);
         }
     }
 }
@@ -315,15 +347,88 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn write_all(mut file: File, incoming: &mpsc::Receiver<(Line, Option<Told>)>) {
-    for (line, told) in incoming {
-        let written = append(&mut file, &line).and_then(|()| file.sync_data());
+/// The file, and the lock that makes it ours.
+struct Book {
+    file: File,
+    _lock: File,
+}
+
+impl Book {
+    fn open(path: &Path) -> io::Result<(Book, Memory)> {
+        let lock = lock(path)?;
+        let memory = match fs::read(path) {
+            Ok(bytes) => Memory::read(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),
+            Err(error) => return Err(error),
+        };
+        Ok((Book { file: rewrite(path, &memory)?, _lock: lock }, memory))
+    }
+}
+
+/// Where the journal's thread works.
+struct Desk {
+    path: PathBuf,
+    /// Not here while another process has it.
+    book: Option<Book>,
+    /// What is to be written when it comes back. Only what a proxy does by itself: it takes no orders meanwhile.
+    held: Vec<(Line, Option<Told>)>,
+    /// It will not come back.
+    left: bool,
+}
+
+impl Desk {
+    fn work(mut self, incoming: &mpsc::Receiver<Errand>) {
+        for errand in incoming {
+            match errand {
+                Errand::Write(line, told) => self.write(line, told),
+                Errand::GiveAway(told) => {
+                    self.book = None;
+                    let _ = told.send(Ok(()));
+                }
+                Errand::Leave => {
+                    self.left = true;
+                    self.held.drain(..).for_each(|(_, told)| done(told));
+                }
+                Errand::TakeBack(told) => {
+                    let taken = self.take_back();
+                    if let Err(error) = &taken {
+                        tracing::error!(%error, "cannot take the journal back: a restart will not know what happens from now on");
+                    }
+                    told.map(|told| told.send(taken));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, line: Line, told: Option<Told>) {
+        if self.left {
+            return done(told);
+        }
+        let Some(book) = &mut self.book else { return self.held.push((line, told)) };
+        let written = append(&mut book.file, &line).and_then(|()| book.file.sync_data());
         if let Err(error) = &written {
             tracing::error!(%error, "cannot write to the journal: a restart will not know about this");
         }
         if let Some(told) = told {
             let _ = told.send(written);
         }
+    }
+
+    fn take_back(&mut self) -> io::Result<()> {
+        if self.book.is_none() {
+            // What stands in it is ours, and known.
+            self.book = Some(Book::open(&self.path)?.0);
+        }
+        for (line, told) in std::mem::take(&mut self.held) {
+            self.write(line, told);
+        }
+        Ok(())
+    }
+}
+
+fn done(told: Option<Told>) {
+    if let Some(told) = told {
+        let _ = told.send(Ok(()));
     }
 }
 
@@ -369,6 +474,31 @@ mod tests {
             drop(journal);
             thread.join().expect("an end");
         }
+    }
+
+    #[test]
+    fn what_was_given_away_has_the_last_word_and_what_is_taken_back_misses_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("sluss.journal");
+        let (journal, _, thread) = Journal::open(&path).expect("a new journal");
+        journal.note(parked());
+        assert!(Journal::open(&path).is_err(), "it is ours");
+        wait(journal.give_away()).expect("it is there");
+        journal.note(Record::Bypass { on: true });
+        let (other, memory, others) = Journal::open(&path).expect("it is anybody's");
+        assert_eq!((memory.states.len(), memory.bypass), (1, false));
+        assert!(wait(journal.take_back()).is_err(), "somebody has it");
+        drop(other);
+        others.join().expect("an end");
+        wait(journal.take_back()).expect("nobody has it");
+        wait(journal.give_away()).expect("it is there");
+        journal.note(Record::Bypass { on: false });
+        journal.leave();
+        wait(journal.keep(Record::Bypass { on: false })).expect("it is another's to write down");
+        drop(journal);
+        thread.join().expect("an end");
+        let (_, memory, _) = Journal::open(&path).expect("the same journal");
+        assert_eq!((memory.states.len(), memory.bypass), (1, true));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 pub mod cli;
 pub mod config;
 pub mod run;
+pub mod handover;
+mod notify;
 pub mod proxy;
 pub mod admission;
 pub mod journal;

@@ -1,5 +1,7 @@
 //! Wiring: from a configuration to a running proxy, and down again.
 
+pub mod ending;
+
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -15,6 +17,7 @@ use crate::admin::reload::{self, Kept, Reloading, Source};
 use crate::admin::wall::Wall;
 use crate::admin::{door, server};
 use crate::config::Config;
+use crate::handover::{Inherited, NoOrders, Sockets};
 use crate::journal::{Journal, Memory};
 use crate::proxy::access_log::{AccessLog, Writing};
 use crate::proxy::classify::Hashes;
@@ -37,11 +40,26 @@ pub struct Running {
     pub admin: SocketAddr,
     /// What operators reach.
     pub control: Arc<Control>,
+    /// Which of the sockets that were handed to it are used.
+    pub shares: Shares,
+    /// Nothing is ordered until it can be passed on to the process that this one follows.
+    no_orders: Option<NoOrders>,
     workers: Workers,
+    sockets: Sockets,
     office: JoinHandle<()>,
     journal: Option<JoinHandle<()>>,
     writing: Option<Writing>,
+    door: watch::Sender<bool>,
     stop: watch::Sender<bool>,
+}
+
+/// Which of the sockets that were handed to it a process uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Shares {
+    /// The clients'.
+    pub clients: bool,
+    /// The operators'.
+    pub admin: bool,
 }
 
 /// Why a proxy did not start: a sentence that says what to do.
@@ -75,14 +93,35 @@ pub fn start_from(config: Config, again: Source) -> Result<Running, StartError> 
 /// # Errors
 /// As for [`start`].
 pub fn start_by(wall: Wall, config: Config, again: Option<Source>) -> Result<Running, StartError> {
+    start_with(wall, config, again, &mut Inherited::default())
+}
+
+/// Start a proxy with sockets that were opened for it. Where it follows another process, that one has its journal until all
+/// is well here.
+///
+/// # Errors
+/// As for [`start`], and when a socket was handed over that is not configured.
+pub fn start_with(
+    wall: Wall,
+    config: Config,
+    again: Option<Source>,
+    inherited: &mut Inherited,
+) -> Result<Running, StartError> {
     let kept = Kept::of(&config);
     let Config { proxy: settings, admin, events, schedule, journal, .. } = config;
     // Addresses first: a second proxy started by mistake must not get as far as the first one's journal.
-    let sockets = listener::bind(&settings.listen)
+    let given = inherited.sort(settings.listen.address, admin.address).map_err(StartError)?;
+    let shares = Shares { clients: !given.clients.is_empty(), admin: given.admin.is_some() };
+    let sockets = listener::sockets(&settings.listen, given.clients)
         .map_err(|error| StartError::address("[listen] address", settings.listen.address, &error))?;
-    let office_socket = StdListener::bind(admin.address)
+    let office_socket = given.admin.map_or_else(|| StdListener::bind(admin.address), Ok);
+    let office_socket = office_socket
         .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
         .map_err(|error| StartError::address("[admin] address", admin.address, &error))?;
+    let held = Sockets::of(&sockets, &office_socket).map_err(|error| StartError::thread(&error))?;
+    if let Some(predecessor) = inherited.predecessor() {
+        predecessor.sound();
+    }
     let (journal, memory, journal_thread) = open_journal(journal.as_deref())?;
     let registry = Registry::new();
     let clock = Clock::start();
@@ -97,44 +136,26 @@ pub fn start_by(wall: Wall, config: Config, again: Option<Source>) -> Result<Run
     let (publish, published) = watch::channel(Published { shared: shared.clone(), taken_up });
     let reloading = Reloading::new(again, gates, (publish, hears), kept, &registry);
     let control = Control::new(shared, registry, journal, wall, (schedule, &events), &memory, reloading);
+    let no_orders = inherited.predecessor().and_then(|_| control.handover.no_orders_yet());
     let workers = Workers::start(&published, sockets).map_err(|error| StartError::thread(&error))?;
-    let (stop, stopped) = watch::channel(false);
-    let office =
-        office(control.clone(), office_socket, admin.token, to_log, stopped).map_err(|e| StartError::thread(&e))?;
+    let ((stop, stopped), (door, shut)) = (watch::channel(false), watch::channel(false));
+    let office = office(control.clone(), (office_socket, shut), admin.token, to_log, stopped)
+        .map_err(|e| StartError::thread(&e))?;
     control.set_ready(true);
     Ok(Running {
         address: workers.address,
         admin: admin_address,
         control,
+        shares,
+        no_orders,
         workers,
+        sockets: held,
         office,
         journal: journal_thread,
         writing,
+        door,
         stop,
     })
-}
-
-impl Running {
-    /// Go down: not ready any more, those who wait are told, what is in flight finishes within `[listen] drain`.
-    pub fn stop(self) {
-        self.control.set_ready(false);
-        for gate in &self.control.shared().gates {
-            gate.with(|domain, now| domain.shut_down(now));
-        }
-        self.workers.stop();
-        self.control.journal_knees();
-        let _ = self.stop.send(true);
-        let _ = self.office.join();
-        let replaced = self.control.reloading.take_replaced();
-        // Gates and the control hold the journal; its thread ends with the last of them.
-        drop(self.control);
-        if let Some(journal) = self.journal {
-            let _ = journal.join();
-        }
-        for writing in self.writing.into_iter().chain(replaced) {
-            writing.wait();
-        }
-    }
 }
 
 fn open_journal(path: Option<&Path>) -> Result<(Journal, Memory, Option<JoinHandle<()>>), StartError> {
@@ -156,7 +177,7 @@ fn open_journal(path: Option<&Path>) -> Result<(Journal, Memory, Option<JoinHand
 /// The thread on which everything runs that must not be in the way of a request.
 fn office(
     control: Arc<Control>,
-    socket: StdListener,
+    (socket, shut): (StdListener, watch::Receiver<bool>),
     token: Option<String>,
     to_log: mpsc::UnboundedReceiver<Sentence>,
     mut stopped: watch::Receiver<bool>,
@@ -176,10 +197,8 @@ fn office(
             tokio::spawn(reload::keep_reloading(control.clone()));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
             let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
-            tokio::select! {
-                () = door::serve(listener, server::router(control, token)) => {}
-                _ = stopped.wait_for(|stop| *stop) => {}
-            }
+            tokio::spawn(door::serve(listener, server::router(control, token), shut));
+            let _ = stopped.wait_for(|stop| *stop).await;
         });
         // A lookup that hangs must not hold up the end.
         runtime.shutdown_background();

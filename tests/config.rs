@@ -43,6 +43,7 @@ impl Surroundings for MadeUp {
             let known: &[(&str, &[[u8; 4]])] = &[
                 ("localhost", &[[127, 0, 0, 1]]),
                 ("horse.internal", &[[10, 1, 0, 1]]),
+                ("horse-.internal", &[[10, 1, 0, 9]]),
                 ("sport.internal", &[[10, 1, 0, 2]]),
                 ("three.internal", &[[10, 1, 0, 3], [10, 1, 0, 4], [10, 1, 0, 5]]),
             ];

@@ -28,6 +28,12 @@ const NOT_SHOWN: &[(&str, &str)] = &[
     ("sluss_admission_passes", "for whoever asks how many are on their way; the board of the waiting line follows"),
     ("sluss_admission_promised_turns", "as the passes"),
     ("sluss_upstream_retries_total", "for whoever asks why a pool is given more than it is asked for"),
+    (
+        "sluss_upstream_streams_without_seat",
+        "held against `[product.streams] most`; nothing in the scene that is played",
+    ),
+    ("sluss_upstream_stream_seats_kept_total", "for an alert: streams eat the limit from there on"),
+    ("sluss_upstream_tls_failures_total", "for an alert; nothing in the clear, as in the scene that is played here"),
     ("sluss_upstream_retries_withheld_total", "for an alert: its pool has lost its backends, which the board shows"),
     ("sluss_once_duplicates_total", "for support: how often customers ask again, and what they hear"),
     ("sluss_once_bets", "for an alert, held against `[once] bets`"),

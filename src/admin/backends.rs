@@ -108,7 +108,7 @@ impl Control {
     ) -> Result<Applied, Mistake> {
         let mut matters = self.matters();
         let (standing, backend, changed) = match newcomer {
-            Some(settings) => self.add_backend(request.product.as_deref(), settings)?,
+            Some(settings) => self.add_backend(request, settings)?,
             None => self.change_backend(request, weight)?,
         };
         let member = request.order != BackendOrder::Remove;
@@ -156,17 +156,25 @@ impl Control {
 
     fn add_backend(
         &self,
-        product: Option<&str>,
+        request: &BackendRequest,
         settings: BackendSettings,
     ) -> Result<(Arc<Standing>, Arc<Backend>, bool), Mistake> {
         let unclear = |text: String| Err(Mistake::Unclear(text));
-        let Some(product) = product else { return unclear("say to which product's pool it is added".into()) };
+        let Some(product) = request.product.as_deref() else {
+            return unclear("say to which product's pool it is added".into());
+        };
         let Some(index) = self.product_named(product) else {
             return Err(Mistake::Unknown(self.unknown_product(product)));
         };
         let (name, address) = (settings.name.clone(), settings.address);
         let shared = self.shared();
         let standing = shared.standings[shared.settings.products[index].pool].clone();
+        // Without a scheme it is spoken to as the others are.
+        let (written, secure) = (&request.backend, standing.tls.is_some());
+        if written.contains("://") && written.starts_with("https://") != secure {
+            let scheme = if secure { "https" } else { "http" };
+            return unclear(format!("the backends of {product} are all {scheme}://; nothing was changed"));
+        }
         for other in &shared.standings {
             if other.at(address).or_else(|| other.named(&name)).is_some() {
                 let pool = other.pool();

@@ -21,6 +21,8 @@ pub struct AdminClient {
 
 /// How long to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for what ends by itself.
+const LONG_PATIENCE: Duration = Duration::from_secs(3600);
 
 impl AdminClient {
     /// Ask for a document.
@@ -28,7 +30,7 @@ impl AdminClient {
     /// # Errors
     /// A sentence for a person: nobody there, not allowed, or what the proxy said.
     pub async fn get(&self, path: &str) -> Result<Value, String> {
-        self.call(Method::GET, path, Bytes::new()).await
+        self.call(Method::GET, path, Bytes::new(), PATIENCE).await
     }
 
     /// Give an order or a signal.
@@ -36,7 +38,15 @@ impl AdminClient {
     /// # Errors
     /// As for [`get`](Self::get).
     pub async fn post(&self, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
-        self.send(Method::POST, path, document).await
+        self.send(Method::POST, path, document, PATIENCE).await
+    }
+
+    /// Give an order that takes its time: the proxy knows how long it may take.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub async fn post_and_wait(&self, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
+        self.send(Method::POST, path, document, LONG_PATIENCE).await
     }
 
     /// Put something in its place.
@@ -44,7 +54,7 @@ impl AdminClient {
     /// # Errors
     /// As for [`get`](Self::get).
     pub async fn put(&self, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
-        self.send(Method::PUT, path, document).await
+        self.send(Method::PUT, path, document, PATIENCE).await
     }
 
     /// Take something away.
@@ -52,16 +62,22 @@ impl AdminClient {
     /// # Errors
     /// As for [`get`](Self::get).
     pub async fn delete(&self, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
-        self.send(Method::DELETE, path, document).await
+        self.send(Method::DELETE, path, document, PATIENCE).await
     }
 
-    async fn send(&self, method: Method, path: &str, document: &impl serde::Serialize) -> Result<Value, String> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        document: &impl serde::Serialize,
+        patience: Duration,
+    ) -> Result<Value, String> {
         let body = serde_json::to_vec(document).map_err(|error| error.to_string())?;
-        self.call(method, path, body.into()).await
+        self.call(method, path, body.into(), patience).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Value, String> {
-        let exchange = tokio::time::timeout(PATIENCE, self.exchange(method, path, body));
+    async fn call(&self, method: Method, path: &str, body: Bytes, patience: Duration) -> Result<Value, String> {
+        let exchange = tokio::time::timeout(patience, self.exchange(method, path, body));
         let (status, body) = match exchange.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -70,7 +86,7 @@ impl AdminClient {
                     self.address
                 ));
             }
-            Err(_) => return Err(format!("{} did not answer within {} s", self.address, PATIENCE.as_secs())),
+            Err(_) => return Err(format!("{} did not answer within {} s", self.address, patience.as_secs())),
         };
         let document: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if status.is_success() {

@@ -14,6 +14,7 @@ use super::wall::Wall;
 use super::watched::Watched;
 use crate::admission::{ParkReason, ProductId, State};
 use crate::config::{ScheduleSettings, ScheduledEvent};
+use crate::handover::Handover;
 use crate::journal::{Journal, Memory, Record};
 use crate::proxy::admit::Gate;
 use crate::proxy::worker::Shared;
@@ -36,6 +37,9 @@ pub struct Control {
     pub(crate) reloading: Reloading,
     pub(crate) matters: Mutex<Matters>,
     pub(crate) signals: [Counter; 3],
+    /// How another process takes over.
+    pub handover: Handover,
+    failed_upgrades: Counter,
     alarms: Gauge,
     ready: AtomicBool,
     pub(crate) started: jiff::Timestamp,
@@ -91,6 +95,8 @@ impl Control {
         let control = Control {
             signals: [signal("believed"), signal("implausible"), signal("unknown")],
             alarms: registry.gauge(names::ALARMS, &[]),
+            failed_upgrades: registry.counter(names::UPGRADES_FAILED, &[]),
+            handover: Handover::default(),
             changes: ScheduleChanges {
                 put: change("put"),
                 moved: change("moved"),
@@ -159,6 +165,12 @@ impl Control {
         matters.alarms.retain(|alarm| alarm.event != event);
         matters.alarms.push(Alarm { at: jiff::Timestamp::now(), event: event.to_owned(), text });
         self.alarms.set(matters.alarms.len() as f64);
+    }
+
+    /// An upgrade was asked for, and came to nothing.
+    pub(crate) fn not_upgraded(&self, text: String) {
+        self.failed_upgrades.increment(1);
+        self.raise("upgrade", text);
     }
 
     pub(crate) fn settle(&self, event: &str) {

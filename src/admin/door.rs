@@ -9,26 +9,34 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::proxy::descriptors::OPERATORS;
 
-/// Answer those who come, until dropped.
-pub async fn serve(listener: TcpListener, router: Router) {
+/// Answer those who come, until the door is shut: then the socket is somebody else's, who answers there, and those who are
+/// here hear that they are to go there when they ask next.
+pub async fn serve(listener: TcpListener, router: Router, shut: watch::Receiver<bool>) {
     let guests = Arc::<Guests>::default();
     let mut complained = None;
+    let mut closes = shut.clone();
     loop {
-        match listener.accept().await {
+        let came = tokio::select! {
+            came = listener.accept() => came,
+            Ok(_) = closes.wait_for(|shut| *shut) => return,
+        };
+        match came {
             Ok((stream, _)) => {
                 guests.make_room(&mut complained).await;
-                tokio::spawn(converse(stream, router.clone(), guests.enter()));
+                tokio::spawn(converse(stream, router.clone(), guests.enter(), shut.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections at the admin address");
@@ -38,11 +46,19 @@ pub async fn serve(listener: TcpListener, router: Router) {
     }
 }
 
-async fn converse(stream: TcpStream, router: Router, guest: Guest) {
+async fn converse(stream: TcpStream, router: Router, guest: Guest, shut: watch::Receiver<bool>) {
     let answers = TowerToHyperService::new(router);
     let service = service_fn(|request: http::Request<Incoming>| {
         guest.speaks();
-        answers.call(request)
+        let (answer, shut) = (answers.call(request), &shut);
+        async move {
+            let mut answer = answer.await;
+            // Looked at when the answer is there: an order to hand over shuts the door.
+            if let (true, Ok(answer)) = (*shut.borrow(), &mut answer) {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            answer
+        }
     });
     // Scrapers may keep a connection for as long as nobody else wants its place.
     let conversation = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);

@@ -4,6 +4,7 @@ pub mod control;
 pub mod wall;
 mod calendar;
 pub mod schedule;
+pub mod upgrade;
 mod watched;
 mod certificates;
 pub mod events;

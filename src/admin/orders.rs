@@ -106,6 +106,10 @@ pub enum Mistake {
     Unclear(String),
     /// It was carried out, but could not be written down.
     NotKept(String),
+    /// Not now, and nothing was changed; a moment later it will be.
+    NotNow(String),
+    /// It was tried, and nothing was changed.
+    Failed(String),
 }
 
 /// What an order is about.
@@ -364,6 +368,6 @@ fn yes() -> bool {
     true
 }
 
-pub(super) fn somebody() -> String {
+pub(crate) fn somebody() -> String {
     "unknown".into()
 }

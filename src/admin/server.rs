@@ -9,6 +9,7 @@
 //! DELETE /api/v1/events/{id}     {"reason": "…", "who": "…"}
 //! POST /api/v1/events/{id}/stop  {"stop": "+15m", "reason": "…", "who": "…"}
 //! POST /api/v1/schedule/reload   {"who": "…"}
+//! POST /api/v1/upgrade           {"reason": "…", "who": "…"}
 //! POST /api/v1/reload            {"who": "…"}
 //! ```
 //!
@@ -34,6 +35,7 @@ use super::events::{MoveRequest, PutRequest, RemoveRequest};
 use super::orders::Mistake;
 use super::reload::ConfigRequest;
 use super::schedule::ReloadRequest;
+use super::upgrade::UpgradeRequest;
 
 /// The routes.
 pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
@@ -48,7 +50,9 @@ pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
         .route("/api/v1/events/{id}", get(event).put(put_event).delete(remove_event))
         .route("/api/v1/events/{id}/stop", post(move_stop))
         .route("/api/v1/schedule/reload", post(reload))
+        .route("/api/v1/upgrade", post(upgrade))
         .route("/api/v1/reload", post(reload_configuration))
+        .layer(middleware::from_fn_with_state(control.clone(), pass_on))
         .layer(middleware::from_fn(move |request: Request, next: Next| authorised(token.clone(), request, next)));
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
@@ -78,6 +82,31 @@ async fn authorised(token: Option<Arc<str>>, request: Request, next: Next) -> Re
     no
 }
 
+/// What is ordered here counts for those too who are still with the process before this one.
+async fn pass_on(State(control): Controlled, request: Request, next: Next) -> Response {
+    let changes = !request.method().is_safe() && request.uri().path() != "/api/v1/upgrade";
+    if !changes || !control.handover.is_following().await {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MOST_ORDERED).await else {
+        return problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "unclear",
+            "this is more than any order says; nothing was changed",
+        );
+    };
+    let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+    let answer = next.run(Request::from_parts(parts, body.clone().into())).await;
+    if answer.status().is_success() {
+        control.handover.pass_on(method, &path, body).await;
+    }
+    answer
+}
+
+/// Bytes of an order.
+const MOST_ORDERED: usize = 1 << 20;
+
 fn is_local_name(host: Option<&header::HeaderValue>) -> bool {
     let Some(host) = host.and_then(|host| host.to_str().ok()) else { return false };
     let name =
@@ -103,7 +132,7 @@ async fn orders(State(control): State<Arc<Control>>, headers: HeaderMap, body: B
         Ok(request) => request,
         Err(no) => return *no,
     };
-    match to_the_end(async move { control.order(&request).await }).await {
+    match to_the_end(&control.clone(), async move { control.order(&request).await }).await {
         Ok(applied) => Json(json!({ "applied": applied })).into_response(),
         Err(mistake) => no(&mistake),
     }
@@ -114,7 +143,7 @@ async fn backends(State(control): Controlled, headers: HeaderMap, body: Bytes) -
         Ok(request) => request,
         Err(no) => return *no,
     };
-    told(async move { control.order_backend(&request).await }).await
+    told(&control.clone(), async move { control.order_backend(&request).await }).await
 }
 
 async fn signals(State(control): State<Arc<Control>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -122,7 +151,7 @@ async fn signals(State(control): State<Arc<Control>>, headers: HeaderMap, body: 
         Ok(request) => request,
         Err(no) => return *no,
     };
-    match to_the_end(async move { control.signal(&request).await }).await {
+    match to_the_end(&control.clone(), async move { control.signal(&request).await }).await {
         Ok(heard) => Json(heard).into_response(),
         Err(mistake) => no(&mistake),
     }
@@ -137,7 +166,7 @@ async fn put_event(State(control): Controlled, Path(id): Path<String>, headers: 
         Ok(request) => request,
         Err(no) => return *no,
     };
-    told(async move { control.put_event(&id, &request).await }).await
+    told(&control.clone(), async move { control.put_event(&id, &request).await }).await
 }
 
 async fn move_stop(State(control): Controlled, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
@@ -145,7 +174,7 @@ async fn move_stop(State(control): Controlled, Path(id): Path<String>, headers: 
         Ok(request) => request,
         Err(no) => return *no,
     };
-    told(async move { control.move_stop(&id, &request).await }).await
+    told(&control.clone(), async move { control.move_stop(&id, &request).await }).await
 }
 
 async fn remove_event(State(control): Controlled, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
@@ -153,7 +182,7 @@ async fn remove_event(State(control): Controlled, Path(id): Path<String>, header
         Ok(request) => request,
         Err(no) => return *no,
     };
-    told(async move { control.remove_event(&id, &request).await }).await
+    told(&control.clone(), async move { control.remove_event(&id, &request).await }).await
 }
 
 async fn reload(State(control): Controlled, headers: HeaderMap, body: Bytes) -> Response {
@@ -161,7 +190,19 @@ async fn reload(State(control): Controlled, headers: HeaderMap, body: Bytes) -> 
         Ok(request) => request,
         Err(no) => return *no,
     };
-    told(async move { control.reload_schedule(&request.who).await }).await
+    told(&control.clone(), async move { control.reload_schedule(&request.who).await }).await
+}
+
+async fn upgrade(State(control): Controlled, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse::<UpgradeRequest>(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    // Not an order like the others, which wait for it.
+    match control.upgrade(&request).await {
+        Ok(upgraded) => Json(upgraded).into_response(),
+        Err(mistake) => no(&mistake),
+    }
 }
 
 async fn reload_configuration(State(control): Controlled, headers: HeaderMap, body: Bytes) -> Response {
@@ -169,22 +210,35 @@ async fn reload_configuration(State(control): Controlled, headers: HeaderMap, bo
         Ok(request) => request,
         Err(no) => return *no,
     };
-    told(async move { control.reload(&request.who).await }).await
+    told(&control.clone(), async move { control.reload(&request.who).await }).await
 }
 
 async fn told<T: Serialize + Send + 'static>(
+    control: &Control,
     act: impl Future<Output = Result<T, Mistake>> + Send + 'static,
 ) -> Response {
-    to_the_end(act).await.map_or_else(|mistake| no(&mistake), |told| Json(told).into_response())
+    to_the_end(control, act).await.map_or_else(|mistake| no(&mistake), |told| Json(told).into_response())
 }
 
 type Controlled = State<Arc<Control>>;
 
-/// What has begun to take effect is written into the journal too, though whoever asked for it has hung up.
+/// What has begun to take effect is written into the journal too, though whoever asked for it has hung up. Nothing begins
+/// while the journal goes to another process.
 async fn to_the_end<T: Send + 'static>(
+    control: &Control,
     act: impl Future<Output = Result<T, Mistake>> + Send + 'static,
 ) -> Result<T, Mistake> {
+    let Some(under_way) = control.handover.order() else {
+        let text =
+            "another process is just taking over (an upgrade); nothing was changed: give the order again in a second";
+        return Err(Mistake::NotNow(text.into()));
+    };
     let lost = |_| Err(Mistake::NotKept("it was cut short: look at `sluss status`".into()));
+    let act = async move {
+        let done = act.await;
+        drop(under_way);
+        done
+    };
     tokio::spawn(act).await.unwrap_or_else(lost)
 }
 
@@ -207,6 +261,12 @@ fn no(mistake: &Mistake) -> Response {
         Mistake::Unknown(text) => problem(StatusCode::NOT_FOUND, "unknown", text),
         Mistake::Unclear(text) => problem(StatusCode::UNPROCESSABLE_ENTITY, "unclear", text),
         Mistake::NotKept(text) => problem(StatusCode::INTERNAL_SERVER_ERROR, "not_kept", text),
+        Mistake::Failed(text) => problem(StatusCode::CONFLICT, "failed", text),
+        Mistake::NotNow(text) => {
+            let mut no = problem(StatusCode::SERVICE_UNAVAILABLE, "not_now", text);
+            no.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            no
+        }
     }
 }
 

@@ -150,7 +150,7 @@ impl Domain {
         if self.bypass {
             return Door::Open;
         }
-        if let Some(refusal) = self.forbids(arrival, now) {
+        if let Some(refusal) = self.shuts_out(arrival, now) {
             return Door::Shut(refusal);
         }
         if self.customers.is_at_bound(arrival.customer) {
@@ -163,6 +163,9 @@ impl Domain {
         let first = !self.more && (nobody_before || self.is_next_at_reserve(arrival));
         if first && self.can_start(arrival) && !self.is_kept_from_newcomer(arrival, rank, now) {
             return Door::Open;
+        }
+        if self.lets_nobody_wait() {
+            return Door::Shut(Refusal::ShuttingDown);
         }
         if self.customers.is_over_share(arrival.customer) || self.has_its_part(arrival) {
             return Door::Shut(Refusal::OverCustomerShare);
@@ -190,7 +193,7 @@ impl Domain {
         if seat.reserved {
             product.reserve.give_back(seat.customer, seat.seats);
         } else {
-            let took = now.since(seat.started);
+            let (outcome, took) = outcome.told(seat.started, now);
             let slow = took > product.settings.latency_objective;
             if seat.class == Class::Commit && outcome == Outcome::Answered {
                 product.bet_time.observe(took);
@@ -317,7 +320,8 @@ impl Domain {
         self.wake(now);
     }
 
-    /// The proxy is going down: those who wait are told so at once, and so is everybody who comes.
+    /// The proxy is going down: those who wait are told so at once, and so is everybody who comes and would have to wait. Who
+    /// finds a free seat is served: clients stay connected for a while yet.
     pub fn shut_down(&mut self, now: Timestamp) {
         self.shutting_down = true;
         self.wake(now);

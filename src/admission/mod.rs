@@ -314,6 +314,19 @@ pub enum Outcome {
     Failed,
     /// The client went away before the end; says nothing about the backend.
     Abandoned,
+    /// The backend answered, and goes on answering for as long as it pleases: how fast it is was seen after so long, when its
+    /// answer began, and not when the seat came back.
+    Streams(Duration),
+}
+
+impl Outcome {
+    /// What it says of the backend, and after how long that was known, of a request that had its seat since `started`.
+    pub(crate) fn told(self, started: Timestamp, now: Timestamp) -> (Outcome, Duration) {
+        match self {
+            Outcome::Streams(began) => (Outcome::Answered, began),
+            outcome => (outcome, now.since(started)),
+        }
+    }
 }
 
 /// What an operator, or a signal, tells us about one product.

@@ -72,6 +72,13 @@ enum Command {
     /// Backends: another weight, out of use and back, one more, one less
     #[command(subcommand)]
     Backend(BackendCommand),
+    /// Let the binary that now lies at the proxy's path take over; nobody is turned away
+    Upgrade {
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        to: To,
+    },
     /// Switch everything but plain proxying off, or on again
     Bypass {
         /// Whether everything but plain proxying is to be off
@@ -277,6 +284,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Schedule(ScheduleCommand::Reload { who, to }) => event::reload(who, &to),
         Command::Reload { who, to } => operate::reload(who, &to),
         Command::Backend(command) => operate::backend(command),
+        Command::Upgrade { why, to } => operate::upgrade(why, &to),
         Command::Bypass { state, why, to } => operate::switch(OrderName::Bypass, state == "on", why, &to),
         Command::Observe { state, why, to } => operate::switch(OrderName::Observe, state == "on", why, &to),
     };

@@ -8,6 +8,7 @@ use crate::admin::client::AdminClient;
 use crate::admin::orders::{Applied, OrderName, OrderRequest};
 use crate::admin::reload::{ConfigRequest, TakenUp};
 use crate::admin::status::Status;
+use crate::admin::upgrade::{UpgradeRequest, Upgraded};
 
 /// Show what is going on.
 pub(super) fn status(to: &To, json: bool) -> Result<(), String> {
@@ -48,6 +49,15 @@ pub(super) fn backend(command: BackendCommand) -> Result<(), String> {
     let Why { reason, who } = why;
     let order = BackendRequest { order, backend, product, weight, reason, who };
     say(vec![read(wait(client(&to).post("/api/v1/backends", &order))?)?]);
+    Ok(())
+}
+
+/// Have the next binary take over.
+pub(super) fn upgrade(why: Why, to: &To) -> Result<(), String> {
+    let Why { reason, who } = why;
+    let request = UpgradeRequest { reason, who };
+    let Upgraded { process } = read(wait(client(to).post_and_wait("/api/v1/upgrade", &request))?)?;
+    println!("process {process} takes requests now; the one before it finishes what it had");
     Ok(())
 }
 

@@ -1,32 +1,51 @@
 //! `sluss run` and `sluss check`.
 
+mod life;
+
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::admin::control::Control;
+use crate::admin::wall::Wall;
 use crate::config::{self, Config, LogFormat};
+use crate::handover::{Inherited, Program};
+use crate::notify;
 use crate::proxy::descriptors;
 use crate::proxy::settings::ListenSettings;
-use crate::run;
+use crate::run::{self, Running};
 
-/// Run until told to stop.
+use life::Life;
+
+/// Run until told to stop, or until another process takes requests.
 pub(super) fn run(path: &Path) -> Result<(), String> {
+    let program = Program::of_this_process().map_err(|error| format!("cannot tell what this process is: {error}"))?;
+    // Before anything is started: a signal that nobody waits for ends the process.
+    let life = Life::new(program)?;
+    let mut inherited = Inherited::from_environment()?;
+    let started = start(path, &mut inherited);
+    let mut predecessor = inherited.into_predecessor();
+    if let Some(predecessor) = &mut predecessor {
+        match &started {
+            Ok(Running { shares, .. }) => predecessor.ready(shares.clients, shares.admin),
+            Err(why) => predecessor.failed(why),
+        }
+    }
+    life.live(started?, predecessor)
+}
+
+fn start(path: &Path, inherited: &mut Inherited) -> Result<Running, String> {
     let config = config::load(path).map_err(|error| error.to_string())?;
     log_to_stderr(config.log);
     let config = fit(config)?;
     let file = path.to_owned();
     let again = move || config::load(&file).map_err(|error| error.to_string()).and_then(fit);
-    let running = run::start_from(config, Arc::new(again)).map_err(|error| error.to_string())?;
-    tracing::info!(address = %running.address, admin = %running.admin, "sluss takes requests");
-    let told = wait_for_the_end(&running.control)?;
-    tracing::info!(signal = told, "going down: finishing what is in flight");
-    running.stop();
-    tracing::info!("down");
-    Ok(())
+    let running = run::start_with(Wall::machine(), config, Some(Arc::new(again)), inherited);
+    let running = running.map_err(|error| error.to_string())?;
+    notify::ready();
+    tracing::info!(address = %running.address, admin = %running.admin, process = std::process::id(), "sluss takes requests");
+    Ok(running)
 }
 
 /// As this machine lets it be; what is less than was asked for is told.
@@ -80,38 +99,6 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
         eprintln!("warning: {doubt}");
     }
     Ok(())
-}
-
-/// Wait for SIGTERM or SIGINT; a second one ends the process at once. SIGHUP has the configuration read again.
-fn wait_for_the_end(control: &Control) -> Result<&'static str, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let told = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok("SIGTERM"),
-                _ = interrupt.recv() => return Ok("SIGINT"),
-                _ = hangup.recv() => control.ask_to_reload("SIGHUP"),
-            }
-        }
-    });
-    let told = told.map_err(|error: std::io::Error| format!("cannot wait for signals: {error}"))?;
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            let (Ok(mut terminate), Ok(mut interrupt)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
-                return;
-            };
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            tracing::warn!("told a second time: ending at once");
-            std::process::exit(1);
-        });
-    });
-    Ok(told)
 }
 
 /// Sentences for people on a terminal, JSON for machines; `RUST_LOG` says how much.

@@ -17,12 +17,14 @@ use super::error::shown;
 use super::file::{self, List, Opt, Product, TextOr};
 use super::products::{Draft, FIRST_BYTE_TIMEOUT, who};
 use super::settings::AdminSettings;
-use super::{limits, standing};
+use super::{backend_tls, limits, standing, streams};
 
 /// A backend and where it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Backend {
     pub(super) settings: BackendSettings,
+    /// Its URL asks for TLS.
+    pub(super) secure: bool,
     pub(super) at: Span,
 }
 
@@ -51,12 +53,21 @@ pub(super) fn check(
         {
             check.wrong(at.clone(), format!("{} is in this list twice", twice.name), "take one of them out");
         }
-        backends.extend(found.into_iter().map(|settings| Backend { settings, at: at.clone() }));
+        let secure = is_secure(one);
+        backends.extend(found.into_iter().map(|settings| Backend { settings, secure, at: at.clone() }));
     }
     if let Some(first) = check.list("product.backends", written).get(MOST_BACKENDS) {
         check.wrong(first.span(), "this is one backend too many", format!("a pool takes at most {MOST_BACKENDS}"));
     }
     backends
+}
+
+fn is_secure(written: &Spanned<TextOr<file::Backend>>) -> bool {
+    let url = match written.get_ref() {
+        TextOr::Text(text) => Some(text),
+        TextOr::Table(table) => table.url.as_ref().map(Spanned::get_ref),
+    };
+    url.is_some_and(|url| url.starts_with(HTTPS))
 }
 
 /// A backend, with its weight if one is written, and where its address stands.
@@ -120,32 +131,29 @@ fn resolve(check: &mut Check<'_>, written: &Spanned<String>, host: &str) -> Opti
     }
 }
 
-/// Host and port of `http://host:port`, or what is wrong with it.
+/// Host and port of `http://host:port` or `https://host:port`, or what is wrong with it.
 pub(crate) fn split_url(url: &str) -> Result<(&str, u16), (&'static str, String)> {
-    if url.starts_with("https://") {
-        let help = "write \"http://...\", or put something that speaks TLS, such as stunnel, between the two";
-        return Err(("asks for TLS to the backend, which Sluss cannot do yet", help.to_owned()));
-    }
-    let Some(rest) = url.strip_prefix("http://") else {
+    let (scheme, usual) = if url.starts_with(HTTPS) { (HTTPS, 443) } else { ("http://", 80) };
+    let Some(rest) = url.strip_prefix(scheme) else {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let rest = if rest.is_empty() { "127.0.0.1:9101" } else { rest };
         return Err(("is not a URL of a backend", format!("write \"http://{rest}\"")));
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     if let Some((authority, _)) = rest.split_once(['/', '?', '#']) {
-        return Err(("has a path", format!("write \"http://{authority}\"; backends get paths as clients send them")));
+        return Err(("has a path", format!("write \"{scheme}{authority}\"; backends get paths as clients send them")));
     }
     let (host, port) = match rest.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|port| *port != 0)),
-        _ => (rest, Some(80)),
+        _ => (rest, Some(usual)),
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let named = !host.is_empty() && host.chars().all(plain);
     match port {
         Some(port) if named || literal.is_some_and(|ip| ip.parse::<IpAddr>().is_ok()) => Ok((host, port)),
-        None if named => Err(("has no port from 1 to 65535", format!("write \"http://{host}:80\""))),
-        _ => Err(("has no host that could be reached", "write \"http://127.0.0.1:9101\"".to_owned())),
+        None if named => Err(("has no port from 1 to 65535", format!("write \"{scheme}{host}:{usual}\""))),
+        _ => Err(("has no host that could be reached", format!("write \"{scheme}127.0.0.1:9101\""))),
     }
 }
 
@@ -211,6 +219,11 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
     let health = agreed(check, "health", &products, health_at, standing::health);
     let outliers_at = |product: &Product| product.outliers.as_ref().map(Spanned::span);
     let outliers = agreed(check, "outliers", &products, outliers_at, standing::outliers);
+    let streams_at = |product: &Product| product.streams.as_ref().map(Spanned::span);
+    let streams = agreed(check, "streams", &products, streams_at, streams::streams);
+    let tls_at = |product: &Product| product.tls.as_ref().map(Spanned::span);
+    let tls = agreed(check, "tls", &products, tls_at, backend_tls::written);
+    let tls = backend_tls::of_pool(check, &products, tls);
     same_weights(check, &products);
     let settings = PoolSettings {
         name: products[0].name.clone(),
@@ -227,6 +240,8 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
         slow_start,
         resolve: resolve.unwrap_or(names::USUAL),
         resolver: check.around.resolver(),
+        streams: streams.unwrap_or_else(streams::usual),
+        tls,
     };
     Pool { settings, limit: limits::settings(limit), members }
 }
@@ -321,6 +336,7 @@ pub(crate) fn is_own(own: SocketAddr, address: SocketAddr) -> bool {
     own.port() == address.port() && same_host
 }
 
+const HTTPS: &str = "https://";
 const IDLE_CONNECTIONS: usize = 64;
 /// In per cent.
 const RETRY_BUDGET: u32 = 10;

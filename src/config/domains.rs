@@ -105,6 +105,7 @@ fn product(parts: &Parts<'_>, domains: &[Members], index: usize) -> ProductSetti
         rules: rules(&draft.rules),
         classes: draft.classes.iter().map(class).collect(),
         default_class: draft.default_class,
+        upgrade: draft.upgrade.clone(),
         honours_idempotency_key: draft.written.honours_idempotency_key.as_ref().is_some_and(|on| *on.get_ref()),
         lookup: draft.lookup.clone(),
         pool: pool.expect("every product was put into a pool by `backends::pools`"),

@@ -25,6 +25,8 @@ pub(super) struct File {
     pub(super) listen: Listen,
     #[serde(default)]
     pub(super) admin: Admin,
+    #[serde(default)]
+    pub(super) upgrade: Upgrade,
     pub(super) access_log: Opt<AccessLog>,
     pub(super) trace: Option<Trace>,
     #[serde(default)]
@@ -57,6 +59,8 @@ pub(super) struct Listen {
     pub(super) connections: Opt<i64>,
     pub(super) connections_per_address: Opt<i64>,
     pub(super) memory: Opt<String>,
+    pub(super) notice: Opt<String>,
+    pub(super) spread: Opt<String>,
     pub(super) drain: Opt<String>,
     pub(super) header_bytes: Opt<String>,
     pub(super) headers: Opt<i64>,
@@ -95,6 +99,13 @@ pub(super) struct Admin {
     pub(super) address: Opt<String>,
     pub(super) token: Opt<String>,
     pub(super) token_file: Opt<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upgrade {
+    pub(super) ready_within: Opt<String>,
+    pub(super) drain: Opt<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -287,6 +298,9 @@ pub(super) struct Product {
     pub(super) retry_budget: Opt<i64>,
     pub(super) honours_idempotency_key: Opt<bool>,
     pub(super) lookup: Opt<String>,
+    pub(super) upgrade: List<String>,
+    pub(super) tls: Opt<BackendTls>,
+    pub(super) streams: Opt<Streams>,
     #[serde(default)]
     pub(super) queue: Queue,
     #[serde(default)]
@@ -311,6 +325,25 @@ pub(crate) struct Health {
     pub(super) timeout: Opt<String>,
     pub(super) fall: Opt<i64>,
     pub(super) rise: Opt<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackendTls {
+    pub(super) ca: Opt<String>,
+    pub(super) server_name: Opt<String>,
+    pub(super) certificate: Opt<Certificate>,
+    pub(super) minimum: Opt<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Streams {
+    pub(super) seat: Opt<String>,
+    pub(super) most: Opt<i64>,
+    pub(super) idle_timeout: Opt<String>,
+    pub(super) longest: Opt<String>,
+    pub(super) types: List<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,15 +7,15 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::Spanned;
 
-use crate::proxy::settings::{ClientTimeouts, Http2Settings, Limits, ListenSettings};
+use crate::proxy::settings::{ClientTimeouts, Http2Settings, Limits, ListenSettings, UpgradeSettings};
 
 use super::check::{Check, Span, items};
-use super::file::{Admin, File, List, Listen};
+use super::file::{Admin, File, List, Listen, Upgrade};
 use super::settings::AdminSettings;
 use super::tls;
 
 pub(super) fn check(check: &mut Check<'_>, file: &File) -> (ListenSettings, AdminSettings) {
-    let listen = listen(check, &file.listen);
+    let listen = listen(check, &file.listen, &file.upgrade);
     let admin = admin(check, &file.admin);
     if clash(listen.address, admin.address) {
         let written = file.admin.address.as_ref().or(file.listen.address.as_ref());
@@ -27,8 +27,9 @@ pub(super) fn check(check: &mut Check<'_>, file: &File) -> (ListenSettings, Admi
     (listen, admin)
 }
 
-fn listen(check: &mut Check<'_>, file: &Listen) -> ListenSettings {
+fn listen(check: &mut Check<'_>, file: &Listen, next: &Upgrade) -> ListenSettings {
     let cores = check.around.cores();
+    let (drain, spread) = leaving(check, file);
     ListenSettings {
         address: check.address("address", &file.address, CLIENTS),
         trusted: networks(check, "trusted", &file.trusted),
@@ -43,10 +44,27 @@ fn listen(check: &mut Check<'_>, file: &Listen) -> ListenSettings {
         memory: memory(check, file),
         limits: limits(check, file),
         timeouts: timeouts(check, file),
-        drain: check.duration("drain", &file.drain, Duration::from_secs(30)),
+        notice: check.duration("notice", &file.notice, Duration::ZERO),
+        spread,
+        drain,
+        upgrade: upgrade(check, next),
         tls: file.tls.as_ref().and_then(|written| tls::check(check, written)),
         http2: http2(check, file),
     }
+}
+
+/// How long those who are connected have: until they are cut, and until they are told.
+fn leaving(check: &mut Check<'_>, file: &Listen) -> (Duration, Duration) {
+    let drain = check.duration("drain", &file.drain, Duration::from_secs(30));
+    let spread = check.duration("spread", &file.spread, SPREAD.min(drain / 2));
+    if let Some(written) = file.spread.as_ref().filter(|_| spread >= drain) {
+        check.wrong(
+            written.span(),
+            format!("spread: the last would be told to leave after {}, when all are cut already", written.get_ref()),
+            "make it shorter than `drain`",
+        );
+    }
+    (drain, spread)
 }
 
 fn http2(check: &mut Check<'_>, file: &Listen) -> Option<Http2Settings> {
@@ -98,6 +116,13 @@ fn timeouts(check: &mut Check<'_>, file: &Listen) -> ClientTimeouts {
         body: duration("body_timeout", &file.body_timeout, 10),
         send: duration("send_timeout", &file.send_timeout, 30),
         least_rate,
+    }
+}
+
+fn upgrade(check: &mut Check<'_>, file: &Upgrade) -> UpgradeSettings {
+    UpgradeSettings {
+        ready_within: check.duration("ready_within", &file.ready_within, Duration::from_secs(30)),
+        drain: check.duration("drain", &file.drain, Duration::from_secs(600)),
     }
 }
 
@@ -157,6 +182,7 @@ fn clash(a: SocketAddr, b: SocketAddr) -> bool {
 const CLIENTS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const OPERATORS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
+const SPREAD: Duration = Duration::from_secs(5);
 const HEADERS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 /// A few hundred connections.
 const LEAST_MEMORY: u64 = 16 << 20;

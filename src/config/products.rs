@@ -3,6 +3,7 @@
 use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
+use http::HeaderValue;
 use toml::Spanned;
 
 use crate::admission::settings::{PassSettings, QueueSettings};
@@ -14,7 +15,7 @@ use super::budgets::Sharer;
 use super::check::{Check, Span};
 use super::file::{self, ClassRules, NumberOr, Opt, Product, Queue};
 use super::rules::{self, Placed, covers, in_words, meet};
-use super::{backends, cache, customer, names, once, passes};
+use super::{backends, cache, customer, names, once, passes, streams};
 
 /// A product that is checked by itself, but not yet in a pool and a domain.
 pub(super) struct Draft<'f> {
@@ -32,6 +33,7 @@ pub(super) struct Draft<'f> {
     pub(super) queue: QueueSettings,
     pub(super) passes: Option<PassSettings>,
     pub(super) lookup: Option<Lookup>,
+    pub(super) upgrade: Vec<HeaderValue>,
 }
 
 /// The rules of a class, and what it costs.
@@ -97,6 +99,7 @@ fn draft<'f>(check: &mut Check<'_>, spanned: &'f Spanned<Product>) -> Draft<'f> 
         queue: queue(check, &written.queue),
         passes: passes::check(check, &written.passes),
         lookup: once::lookup(check, &written.lookup),
+        upgrade: streams::upgrade(check, &written.upgrade),
         written,
         name,
         at,

@@ -19,7 +19,7 @@ pub(super) fn check(check: &mut Check<'_>, written: &Spanned<file::Tls>) -> Opti
         check.missing(written.span(), "[listen.tls]", "listen.tls.certificates");
     }
     check.list("listen.tls.certificates", certificates);
-    let pairs: Vec<_> = items(certificates).iter().map(|pair| one(check, pair)).collect();
+    let pairs: Vec<_> = items(certificates).iter().map(|pair| one(check, pair, "listen.tls.certificates")).collect();
     let minimum = minimum.as_ref().map(|word| check.one_of("version of TLS", word, &["1.2", "1.3"]));
     let asks = client_certificates.as_ref().map(|word| check.one_of("word for client_certificates", word, &ASKS));
     let clients = match (client_ca, client_certificates) {
@@ -44,23 +44,34 @@ pub(super) fn check(check: &mut Check<'_>, written: &Spanned<file::Tls>) -> Opti
 /// # Errors
 /// When a file cannot be used; the text names it, and says what to do.
 pub(crate) fn reread(settings: &TlsSettings, around: &dyn Surroundings) -> Result<TlsSettings, String> {
-    let told = |(_, Wrong { what, help }): (Which, Wrong)| format!("{what}; {help}");
-    let read = |files: &CertificateFiles| read(around, files).map_err(told);
-    let certificates = settings.files.iter().map(read).collect::<Result<_, _>>()?;
+    let certificates = settings.files.iter().map(|files| reread_one(files, around)).collect::<Result<_, _>>()?;
     let again = |clients: &ClientCertificates| {
-        let authorities = authorities(around, &clients.file).map_err(|wrong| told((Which::Chain, wrong)))?;
+        let told = |Wrong { what, help }: Wrong| format!("{what}; {help}");
+        let authorities = authorities(around, &clients.file).map_err(told)?;
         Ok::<_, String>(ClientCertificates { authorities, ..clients.clone() })
     };
     let clients = settings.clients.as_ref().map(again).transpose()?;
     Ok(TlsSettings { certificates, clients, ..settings.clone() })
 }
 
-/// One certificate, with the files it came from.
-fn one(check: &mut Check<'_>, written: &Spanned<file::Certificate>) -> Option<(CertificateFiles, Certificate)> {
+/// One certificate as its files are now.
+///
+/// # Errors
+/// When they cannot be used.
+pub(super) fn reread_one(files: &CertificateFiles, around: &dyn Surroundings) -> Result<Certificate, String> {
+    read(around, files).map_err(|(_, Wrong { what, help })| format!("{what}; {help}"))
+}
+
+/// One certificate, with the files it came from; `path` is that of its table.
+pub(super) fn one(
+    check: &mut Check<'_>,
+    written: &Spanned<file::Certificate>,
+    path: &str,
+) -> Option<(CertificateFiles, Certificate)> {
     let file::Certificate { chain, key } = written.get_ref();
-    for (part, path) in [(chain, "listen.tls.certificates.chain"), (key, "listen.tls.certificates.key")] {
+    for (part, name) in [(chain, "chain"), (key, "key")] {
         if part.is_none() {
-            check.missing(written.span(), "this certificate", path);
+            check.missing(written.span(), "this certificate", &format!("{path}.{name}"));
         }
     }
     let (chain, key) = (chain.as_ref()?, key.as_ref()?);
@@ -107,7 +118,7 @@ fn read(around: &dyn Surroundings, files: &CertificateFiles) -> Result<Certifica
     })
 }
 
-fn authorities(around: &dyn Surroundings, file: &Path) -> Result<Arc<rustls::RootCertStore>, Wrong> {
+pub(super) fn authorities(around: &dyn Surroundings, file: &Path) -> Result<Arc<rustls::RootCertStore>, Wrong> {
     let read = certificate::authorities(&text(around, file)?);
     read.map(Arc::new).map_err(|flaw| wrong(file, flaw, file))
 }

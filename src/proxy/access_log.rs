@@ -33,7 +33,7 @@ use settings::AccessLogSettings;
 use trail::{Ended, Steps};
 use writer::{Ends, PIECE, Piece, Writer};
 
-pub(crate) use trail::{Told, Trail};
+pub(crate) use trail::{Told, Trail, TunnelEnd};
 
 /// The way to the thread that writes. There is one for as long as the proxy runs, whatever becomes of its settings.
 pub struct AccessLog {

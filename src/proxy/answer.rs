@@ -108,10 +108,9 @@ impl Answers {
     }
 
     /// `class` is what the request was, when that was known: a bet whose answer was lost may have been
-    /// placed, and must not be called failed.
+    /// placed, and must not be called failed; one that was never sent was not.
     pub(crate) fn fault(&self, fault: Fault, class: Option<Class>, reader: Reader) -> Response<AnswerBody> {
-        let lost_bet = class == Some(Class::Commit) && fault.leaves_outcome_unknown();
-        let telling = if lost_bet { Telling::UnknownOutcome } else { Telling::Fault(fault) };
+        let telling = if class == Some(Class::Commit) { Telling::of_bet(fault) } else { Telling::Fault(fault) };
         let seconds = if matches!(fault, Fault::Unreachable | Fault::OutOfDescriptors) { 2 } else { 0 };
         let mut response = self.tell(telling, 0, seconds, reader);
         if reader.form != Form::Grpc {

@@ -69,7 +69,10 @@ struct Condition {
 
 /// A request under way at a backend.
 #[derive(Debug)]
-pub(crate) struct Outstanding(Arc<Backend>);
+pub(crate) struct Outstanding {
+    backend: Arc<Backend>,
+    counts: bool,
+}
 
 /// What a look at a backend shows.
 #[derive(Clone, Copy, Debug)]
@@ -419,17 +422,24 @@ impl Condition {
 impl Outstanding {
     pub(crate) fn at(backend: &Arc<Backend>) -> Outstanding {
         backend.load.fetch_add(1, Ordering::Relaxed);
-        Outstanding(backend.clone())
+        Outstanding { backend: backend.clone(), counts: true }
+    }
+
+    /// It goes on, and is no work for the backend any more.
+    pub(crate) fn counts_no_more(&mut self) {
+        if std::mem::replace(&mut self.counts, false) {
+            self.backend.load.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Where.
     pub(crate) fn backend(&self) -> &Arc<Backend> {
-        &self.0
+        &self.backend
     }
 }
 
 impl Drop for Outstanding {
     fn drop(&mut self) {
-        self.0.load.fetch_sub(1, Ordering::Relaxed);
+        self.counts_no_more();
     }
 }

@@ -14,6 +14,9 @@ use tokio::time::Instant;
 use super::access_log::{Told, Trail};
 use super::exchange::Exchange;
 use super::patience::{BodyError, Patience, poll_watched};
+use super::settings::StreamSettings;
+use super::streams::Seated;
+use super::tunnel::Tunnel;
 use super::watch::Resting;
 
 /// What a client gets. Its connection rests when this is dropped.
@@ -30,6 +33,8 @@ enum AnswerKind {
     Full(Option<Bytes>),
     /// A backend's, as it comes. Boxed, for an answer is moved a dozen times on its way.
     Relay(Box<Relay>),
+    /// None: the connection goes on as this.
+    Tunnel(Box<Tunnel>),
 }
 
 /// A backend's answer on its way to the client. It holds the seat to its end.
@@ -39,6 +44,10 @@ struct Relay {
     rest: Option<Bytes>,
     exchange: Option<Exchange>,
     patience: Patience,
+    /// Of a stream that still has its seat.
+    seated: Option<Seated>,
+    /// Nobody carries it any further when its client has gone.
+    end: Instant,
 }
 
 impl AnswerBody {
@@ -50,7 +59,7 @@ impl AnswerBody {
     pub(crate) fn as_full(&self) -> Option<&Bytes> {
         match &self.kind {
             AnswerKind::Full(bytes) => bytes.as_ref(),
-            AnswerKind::Relay(_) => None,
+            AnswerKind::Relay(_) | AnswerKind::Tunnel(_) => None,
         }
     }
 
@@ -66,7 +75,28 @@ impl AnswerBody {
             return AnswerKind::Full(None).into();
         }
         let patience = Patience::new(idle, Some(end));
-        AnswerKind::Relay(Box::new(Relay { incoming, rest: None, exchange: Some(exchange), patience })).into()
+        let (rest, exchange, seated) = (None, Some(exchange), None);
+        AnswerKind::Relay(Box::new(Relay { incoming, rest, exchange, patience, seated, end })).into()
+    }
+
+    /// The same for an answer without an end in sight. Who has nobody to give it to carries it until `end`.
+    pub(crate) fn stream(
+        incoming: Incoming,
+        exchange: Exchange,
+        settings: &StreamSettings,
+        end: Instant,
+    ) -> AnswerBody {
+        let mut body = AnswerBody::relay(incoming, exchange, settings.idle, end);
+        if let AnswerKind::Relay(relay) = &mut body.kind {
+            relay.patience = Patience::new(settings.idle, settings.end());
+            relay.seated = Some(Seated::new(settings));
+        }
+        body
+    }
+
+    /// Nothing, and then the connection goes on as this.
+    pub(crate) fn tunnel(tunnel: Tunnel) -> AnswerBody {
+        AnswerKind::Tunnel(Box::new(tunnel)).into()
     }
 
     /// It is not a backend's answer but this.
@@ -83,6 +113,10 @@ impl AnswerBody {
     pub(crate) fn belongs_to(&mut self, resting: Resting, trail: Trail, status: StatusCode) {
         trail.is_answered(status, self.told);
         resting.gives(0);
+        match std::mem::replace(&mut self.kind, AnswerKind::Full(None)) {
+            AnswerKind::Tunnel(tunnel) => return resting.goes_on_as(tunnel),
+            kind => self.kind = kind,
+        }
         self.resting = Some(resting);
         self.trail = trail;
     }
@@ -110,6 +144,7 @@ impl Drop for AnswerBody {
         }
         let AnswerKind::Relay(relay) = &mut self.kind else { return };
         if let Some(pool) = relay.exchange.as_mut().and_then(Exchange::carry_on) {
+            relay.patience.ends_by(relay.end);
             let kind = std::mem::replace(&mut self.kind, AnswerKind::Full(None));
             pool.carry(AnswerBody::from(kind).read_out());
         }
@@ -126,6 +161,7 @@ impl Body for AnswerBody {
         let polled = match &mut body.kind {
             AnswerKind::Full(bytes) => Poll::Ready(piece_of(bytes, most).map(|piece| Ok(Frame::data(piece)))),
             AnswerKind::Relay(relay) => relay.poll_piece(most, context),
+            AnswerKind::Tunnel(_) => Poll::Ready(None),
         };
         match (&polled, &body.resting) {
             (Poll::Pending, Some(resting)) => resting.awaits(),
@@ -146,6 +182,7 @@ impl Body for AnswerBody {
         match &self.kind {
             AnswerKind::Full(bytes) => bytes.is_none(),
             AnswerKind::Relay(relay) => relay.exchange.is_none() && relay.rest.is_none(),
+            AnswerKind::Tunnel(_) => true,
         }
     }
 
@@ -153,6 +190,7 @@ impl Body for AnswerBody {
         match &self.kind {
             AnswerKind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             AnswerKind::Relay(relay) => relay.size_hint(),
+            AnswerKind::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }
@@ -189,6 +227,11 @@ impl Relay {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let (Some(seated), Some(exchange)) = (&mut self.seated, &mut self.exchange)
+            && seated.poll(exchange, context).is_ready()
+        {
+            self.seated = None;
+        }
         let polled = poll_watched(&mut self.incoming, &mut self.patience, context);
         if let (Poll::Ready(Some(Ok(frame))), Some(exchange)) = (&polled, &mut self.exchange) {
             exchange.hears(frame);

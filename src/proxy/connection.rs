@@ -6,9 +6,11 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use super::headers::Peer;
@@ -69,11 +71,17 @@ async fn in_time<T>(worker: &Worker, watch: &Watch, timer: &mut Timer, doing: im
     .await
 }
 
-async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, timer: Timer) {
+async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, mut timer: Timer) {
     let service = service_fn(|request| serve(worker.now(), peer.clone(), watch.clone(), request));
-    let conversation =
+    let mut conversation =
         http1_with(&worker.settings.listen.limits).serve_connection(Watched::new(transport, watch.clone()), service);
-    attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, timer).await;
+    let finish = |conversation: Pin<&mut http1::Connection<_, _>>| conversation.graceful_shutdown();
+    let ended = attend(Pin::new(&mut conversation), finish, watch, worker, &mut timer).await;
+    if let Some(Ok(())) = ended {
+        let http1::Parts { io, read_buf, .. } = conversation.into_parts();
+        // Boxed, or every connection would be as large.
+        Box::pin(after_http(io.into_inner(), read_buf, watch, worker, timer)).await;
+    }
 }
 
 /// How HTTP/1 is read, within these limits.
@@ -92,20 +100,37 @@ pub(super) fn http1_with(limits: &Limits) -> http1::Builder {
     builder
 }
 
-/// Let a conversation go on to its end, or until its client takes too long; `finish` asks it to end by itself.
+/// What becomes of a connection that HTTP has left.
+async fn after_http(mut io: Watched, early: Bytes, watch: &Watch, worker: &Worker, mut timer: Timer) {
+    match watch.tunnel() {
+        Some(tunnel) => tunnel.carry(io, early, watch, worker, &mut timer).await,
+        // Whoever has offered an upgrade is left by hyper as if it had been taken, and not even told that this is the end.
+        None if !io.is_shut() => {
+            let shut = poll_fn(|context| Pin::new(&mut io).poll_shutdown(context));
+            attend(pin!(shut), |_| {}, watch, worker, &mut timer).await;
+        }
+        None => {}
+    }
+}
+
+/// Let a conversation go on to its end, which comes back, or until its client takes too long; `finish` asks it to end by
+/// itself.
 pub(super) async fn attend<C: Future>(
     mut conversation: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
     watch: &Watch,
     worker: &Worker,
-    mut timer: Timer,
-) {
+    timer: &mut Timer,
+) -> Option<C::Output> {
     let timeouts = &worker.settings.listen.timeouts;
     let mut told = false;
     poll_fn(|context| {
         loop {
-            if conversation.as_mut().poll(context).is_ready() || watch.is_leaving() {
-                return Poll::Ready(());
+            if let Poll::Ready(ended) = conversation.as_mut().poll(context) {
+                return Poll::Ready(Some(ended));
+            }
+            if watch.is_leaving() {
+                return Poll::Ready(None);
             }
             let asked_to_close = watch.is_closing(context.waker());
             // A connection that has not asked anything yet may have its question on the way: it is answered,
@@ -117,7 +142,7 @@ pub(super) async fn attend<C: Future>(
                 // One word, and no time to go on meanwhile.
                 finish(conversation.as_mut());
                 let _ = conversation.as_mut().poll(context);
-                return Poll::Ready(());
+                return Poll::Ready(None);
             } else {
                 if timer.poll_overdue(watch, timeouts, context).is_pending() {
                     return Poll::Pending;
@@ -126,7 +151,7 @@ pub(super) async fn attend<C: Future>(
                     worker.metrics.too_slow.increment(1);
                 }
                 if told || !watch.can_be_told() {
-                    return Poll::Ready(());
+                    return Poll::Ready(None);
                 }
                 told = true;
             }
@@ -134,5 +159,5 @@ pub(super) async fn attend<C: Future>(
             finish(conversation.as_mut());
         }
     })
-    .await;
+    .await
 }

@@ -6,8 +6,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Version};
-use http_body::Frame;
+use http::header::{CONTENT_LENGTH, UPGRADE};
+use http::response::Parts;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -18,7 +20,11 @@ use super::fault::{Fault, Unanswered};
 use super::headers;
 use super::once::First;
 use super::patience::BodyError;
-use super::upload::RequestBody;
+use super::settings::StreamSettings;
+use super::streams::Seatless;
+use super::tunnel::Tunnel;
+use super::upgrade;
+use super::upload::{Fate, RequestBody};
 use super::upstream::{Borrowed, Pool};
 use crate::admission::{Outcome, Timestamp};
 
@@ -32,12 +38,18 @@ pub(crate) struct Exchange {
     /// Others wait for what this hears. Boxed: few requests have any.
     first: Option<Box<First>>,
     trail: Trail,
+    /// It is a stream that has given its seat back.
+    seatless: Option<Seatless>,
 }
 
 /// The head of a backend's answer, and what is still under way.
 pub(crate) struct Answered {
     pub(crate) response: Response<Incoming>,
     pub(crate) exchange: Exchange,
+    /// After how long it came.
+    took: Duration,
+    /// How the body of the request fares.
+    upload: Fate,
     /// When the whole answer must have been relayed.
     pub(crate) end: Instant,
 }
@@ -52,7 +64,8 @@ impl Exchange {
     ) -> Exchange {
         let carried = is_carried(request.method(), first.as_deref());
         let trail = request.body().trail().clone();
-        Exchange { pool, admitted: Some(admitted), connection: None, outcome: Outcome::Failed, carried, first, trail }
+        let (admitted, outcome) = (Some(admitted), Outcome::Failed);
+        Exchange { pool, admitted, connection: None, outcome, carried, first, trail, seatless: None }
     }
 
     /// What is heard instead when it must not be sent after all, because betting on what it is for has stopped since it was let
@@ -88,9 +101,10 @@ impl Exchange {
         mut response: Response<Incoming>,
         started: Timestamp,
         end: Instant,
+        upload: Fate,
     ) -> Result<Answered, Fault> {
         let status = response.status();
-        if !headers::is_relayable(status, response.headers()) {
+        if !headers::is_relayable(status, response.headers()) && !self.switches(&response) {
             self.broke();
             return Err(self.failed(Fault::BrokenAnswer));
         }
@@ -108,7 +122,42 @@ impl Exchange {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;
         }
-        Ok(Answered { response, exchange: self, end })
+        Ok(Answered { response, exchange: self, took, upload, end })
+    }
+
+    /// Whether the backend takes what was offered to it.
+    fn switches(&self, response: &Response<Incoming>) -> bool {
+        let lease = self.connection.as_ref().and_then(|connection| connection.lease.as_ref());
+        response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && !headers::has_two_lengths(response.headers())
+            && lease.is_some_and(|lease| lease.offer.is_taken(response.headers()))
+    }
+
+    /// It goes on for as long as it pleases, and its backend was as fast as it was to begin.
+    fn is_stream(&mut self, took: Duration) {
+        if self.outcome == Outcome::Answered {
+            self.outcome = Outcome::Streams(took);
+        }
+    }
+
+    /// What becomes of it as a stream.
+    pub(super) fn streams(&self) -> &StreamSettings {
+        self.pool.streams()
+    }
+
+    /// Its seat is given back and it goes on, unless too many do so already.
+    pub(super) fn goes_on_without_seat(&mut self) -> bool {
+        let Some(seatless) = self.pool.without_seat() else { return false };
+        self.seatless = Some(seatless);
+        // Nobody needs what has no end, but who waits for what this hears.
+        self.carried &= self.first.is_some();
+        if let Some(connection) = &mut self.connection {
+            connection.outstanding.counts_no_more();
+        }
+        if let Some(admitted) = self.admitted.take() {
+            admitted.finish(self.outcome, self.pool.clock.now());
+        }
+        true
     }
 
     /// The answer has ended as it should.
@@ -206,16 +255,42 @@ pub(crate) fn is_carried(method: &Method, first: Option<&First>) -> bool {
 impl Answered {
     /// The answer, as the client gets it.
     pub(crate) fn relay(self) -> Response<AnswerBody> {
-        let Answered { response, mut exchange, end } = self;
-        let idle = exchange.pool.timeouts().idle;
+        let Answered { response, mut exchange, took, upload, end } = self;
         let (mut head, incoming) = response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return switched(head, exchange, took);
+        }
+        let unending = incoming.size_hint().exact().is_none() && exchange.streams().is_stream(&head.headers);
         headers::to_client(&mut head.headers, head.version);
         head.version = Version::HTTP_11;
         if let Some(first) = &mut exchange.first {
             first.answered(&head);
         }
-        Response::from_parts(head, AnswerBody::relay(incoming, exchange, idle, end))
+        let pool = exchange.pool.clone();
+        if unending {
+            exchange.is_stream(took);
+            upload.may_take_its_time();
+            return Response::from_parts(head, AnswerBody::stream(incoming, exchange, pool.streams(), end));
+        }
+        Response::from_parts(head, AnswerBody::relay(incoming, exchange, pool.timeouts().idle, end))
     }
+}
+
+/// The answer of a backend that goes on in another protocol.
+fn switched(mut head: Parts, mut exchange: Exchange, took: Duration) -> Response<AnswerBody> {
+    exchange.is_stream(took);
+    let lease = exchange.connection.as_mut().and_then(|connection| connection.lease.take());
+    let protocol = head.headers.get(UPGRADE).cloned();
+    headers::to_client(&mut head.headers, head.version);
+    head.headers.remove(CONTENT_LENGTH);
+    head.version = Version::HTTP_11;
+    upgrade::switches(&mut head.headers, protocol);
+    let trail = exchange.trail.clone();
+    let body = match lease {
+        Some(lease) => AnswerBody::tunnel(Tunnel::new(exchange, lease.freed, trail)),
+        None => AnswerBody::empty(),
+    };
+    Response::from_parts(head, body)
 }
 
 /// An exchange that goes on when whoever waits for it has gone: its answer is then read to the end and

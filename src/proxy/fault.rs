@@ -59,7 +59,7 @@ pub enum BadRequest {
     ManyHeaders,
     /// A body larger than `body_bytes`.
     LargeBody,
-    /// An upgrade or tunnel, which this proxy does not carry.
+    /// A tunnel to anywhere (`CONNECT`), which this proxy does not carry.
     Upgrade,
     /// A transfer coding other than chunked.
     Coding,
@@ -155,7 +155,7 @@ impl Fault {
             Fault::BadRequest(BadRequest::LongTarget) => "The request target is too long.",
             Fault::BadRequest(BadRequest::ManyHeaders) => "The request has too many header lines.",
             Fault::BadRequest(BadRequest::LargeBody) => "The request body is too large.",
-            Fault::BadRequest(BadRequest::Upgrade) => "This proxy does not carry upgrades or tunnels.",
+            Fault::BadRequest(BadRequest::Upgrade) => "This proxy does not carry tunnels (CONNECT).",
             Fault::BadRequest(BadRequest::Coding) => "The only transfer coding understood here is chunked.",
             Fault::BadRequest(BadRequest::Body) => "The request body broke off, or breaks HTTP.",
             Fault::NoProduct => "Nothing is served at this address.",

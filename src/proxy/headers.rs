@@ -13,11 +13,12 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderValue, StatusCode, Version};
+use http::{HeaderValue, Response, StatusCode, Version};
 use ipnet::IpNet;
 
 use super::answer::Wishes;
 
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -126,6 +127,13 @@ pub(crate) fn to_client(headers: &mut HeaderMap, version: Version) {
     via(headers, version);
 }
 
+/// The last answer on its connection, unless that becomes another one.
+pub(crate) fn part<B>(answer: &mut Response<B>) {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(CONNECTION, CLOSE);
+    }
+}
+
 /// Whether an answer can be relayed: not one that switches to a protocol nobody asked for, nor one in a
 /// transfer coding that we never offered to take and would pass on without its name.
 pub(crate) fn is_relayable(status: StatusCode, headers: &HeaderMap) -> bool {
@@ -154,6 +162,8 @@ pub(crate) struct Seen {
     pub(crate) forwarding: bool,
     /// There are cookies.
     pub(crate) cookie: bool,
+    /// Another protocol is offered, or taken.
+    pub(crate) upgrade: bool,
     /// What is said of whoever reads the answer.
     pub(crate) wishes: Wishes,
 }
@@ -169,9 +179,8 @@ impl Seen {
             "transfer-encoding" => self.transfer_encoding = true,
             "te" => self.te = true,
             "trailer" => self.trailer = true,
-            "keep-alive" | "proxy-connection" | "upgrade" | "proxy-authenticate" | "proxy-authorization" => {
-                self.other_hop = true
-            }
+            "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authorization" => self.other_hop = true,
+            "upgrade" => (self.other_hop, self.upgrade) = (true, true),
             // With an underscore: applications behind CGI or WSGI take `x_customer` for `x-customer`.
             name if is_claim(name) || name.contains('_') => self.forwarding = true,
             "cookie" => self.cookie = true,

@@ -11,12 +11,12 @@ use http::{Request, StatusCode, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::backend::Backend;
 use super::settings::HealthSettings;
 use super::standing::Standing;
+use super::stream::BackendIo;
 use crate::admission::random::Random;
 
 /// Check one backend until it is removed.
@@ -44,7 +44,7 @@ async fn check(standing: &Standing, backend: &Backend, settings: &HealthSettings
     if expected { Ok(()) } else { Err(format!("it answered {status}")) }
 }
 
-async fn ask(stream: TcpStream, backend: &Backend, settings: &HealthSettings) -> hyper::Result<StatusCode> {
+async fn ask(stream: BackendIo, backend: &Backend, settings: &HealthSettings) -> hyper::Result<StatusCode> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.method_mut() = settings.method.clone();

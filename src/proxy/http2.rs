@@ -42,7 +42,7 @@ pub(super) async fn converse(
     peer: &Rc<Peer>,
     watch: &Rc<Watch>,
     worker: &Rc<Worker>,
-    timer: Timer,
+    mut timer: Timer,
 ) {
     let listen = &worker.settings.listen;
     let Some(Http2Settings { streams }) = listen.http2 else { return };
@@ -63,7 +63,7 @@ pub(super) async fn converse(
         .keep_alive_interval(listen.timeouts.idle / 4)
         .keep_alive_timeout(listen.timeouts.header)
         .serve_connection(Watched::new(transport, watch.clone()), service);
-    attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, timer).await;
+    attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, &mut timer).await;
 }
 
 /// Bytes of an answer that are given at once: what a client must have taken within `send_timeout`, if not so little that it

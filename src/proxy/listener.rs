@@ -4,15 +4,16 @@
 //! address (`SO_REUSEPORT`), so that nothing on the way of a request crosses threads but admission's lock.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
@@ -26,11 +27,25 @@ use super::watch::Watch;
 /// How many connections the kernel holds for us until we accept them.
 const BACKLOG: i32 = 4096;
 
-/// One listening socket per worker on the same address.
+/// One listening socket per worker on the same address; some are there already when they were inherited. There may be more
+/// then: in none of them may anybody be forgotten.
 ///
 /// # Errors
 /// When the address is in use, by another Sluss too, or may not be bound.
-pub fn bind(settings: &ListenSettings) -> io::Result<Vec<StdListener>> {
+pub fn sockets(settings: &ListenSettings, mut inherited: Vec<StdListener>) -> io::Result<Vec<StdListener>> {
+    let Some(first) = inherited.first() else { return bind(settings) };
+    let (address, shared) = (first.local_addr()?, SockRef::from(first).reuse_port()?);
+    let (given, workers) = (inherited.len(), settings.workers.get() as usize);
+    for index in given..workers {
+        // One that was opened for itself alone, or that we may not open, is listened at by several.
+        let another = if shared { socket(address, true).map(StdListener::from).ok() } else { None };
+        let another = another.map_or_else(|| inherited[index % given].try_clone(), Ok)?;
+        inherited.push(another);
+    }
+    Ok(inherited)
+}
+
+fn bind(settings: &ListenSettings) -> io::Result<Vec<StdListener>> {
     // Sockets with SO_REUSEPORT would share the address with another proxy without a word, so the first
     // question is asked without it.
     let mut address = settings.address;
@@ -79,16 +94,52 @@ impl Connections {
         self.open.borrow().is_empty()
     }
 
-    /// Ask every connection to finish what it has begun and close.
-    pub(crate) fn close(&self) {
-        for watch in self.open.borrow().values() {
-            watch.close();
+    /// Ask every connection to finish what it has begun and close, one after the other, the last when `spread` has passed:
+    /// all who leave at once come back at once, wherever they go.
+    pub(crate) async fn part(&self, spread: Duration) {
+        let (watches, begun) = (self.watches(), Instant::now());
+        let mut resting = VecDeque::new();
+        let mut told = 0;
+        loop {
+            let now = Instant::now();
+            // All of them when nothing is left of the time.
+            let share = (now - begun).as_secs_f64() / spread.as_secs_f64();
+            let due = ((share * watches.len() as f64) as usize).min(watches.len());
+            for watch in &watches[told..due] {
+                watch.part();
+                resting.push_back((now, watch));
+            }
+            told = due;
+            // Who asks again is told with the answer. Who does not has nothing under way by now.
+            while let Some((_, watch)) = resting.pop_front_if(|(since, _)| now - *since >= spread.min(ASKS_AGAIN)) {
+                watch.close();
+            }
+            if told == watches.len() && resting.is_empty() {
+                return;
+            }
+            tokio::time::sleep(spread.min(LOOK_EVERY)).await;
         }
     }
 }
 
-/// Accept until dropped.
-pub(crate) async fn accept(listener: &TcpListener, worker: &Rc<Worker>) {
+/// Who has asked nothing for so long is not about to.
+const ASKS_AGAIN: Duration = Duration::from_secs(1);
+/// How often those are told whose turn to leave has come.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Accept at all of them until dropped.
+pub(crate) async fn accept(listeners: &[TcpListener], worker: &Rc<Worker>) {
+    let mut doors: Vec<_> = listeners.iter().map(|listener| Box::pin(accept_at(listener, worker))).collect();
+    std::future::poll_fn(|context| {
+        for door in &mut doors {
+            let _never = door.as_mut().poll(context);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+async fn accept_at(listener: &TcpListener, worker: &Rc<Worker>) {
     let mut complained = None;
     loop {
         for _ in 0..A_TURN {

@@ -40,6 +40,9 @@ mod upload;
 mod upstream;
 mod hints;
 mod stream;
+mod streams;
+mod upgrade;
+mod tunnel;
 mod exchange;
 mod body;
 mod patience;
@@ -66,10 +69,10 @@ use exchange::Answered;
 use fault::{Fault, Unanswered};
 use headers::{Peer, Seen};
 use once::{First, Keyed, Turn};
-use upload::RequestBody;
+use upload::{ReadFirst, RequestBody};
 use watch::Watch;
 
-use crate::admission::Refused;
+use crate::admission::{Class, Refused};
 
 pub use settings::Settings;
 pub(crate) use worker::Worker;
@@ -110,6 +113,9 @@ async fn serve(
         }
     };
     worker.tell_name(&mut answer, id);
+    if watch.is_parting() {
+        headers::part(&mut answer);
+    }
     let status = answer.status();
     answer.body_mut().belongs_to(resting, trail, status);
     Ok(answer)
@@ -157,7 +163,7 @@ async fn go_on(
             return refuse(worker, what, refused);
         }
         let most = worker.settings.listen.limits.waiting_body_bytes;
-        match body.read_first(most, || worker.strain.keeps(what.class)).await {
+        match body.read_first(most, first_read(&what, keyed), || worker.strain.keeps(what.class)).await {
             Ok(None) => {}
             Ok(Some(_)) if once::is_known(worker, keyed) => {}
             Ok(Some(refused)) => return overloaded(worker, what, refused),
@@ -201,6 +207,12 @@ async fn go_on(
     }
 }
 
+/// A call of gRPC may go on for as long as both sides please, and begins with its first message. A bet is looked at whole.
+fn first_read(what: &Classified, keyed: Option<&Keyed>) -> ReadFirst {
+    let may_stream = what.reader.is_grpc() && what.class != Class::Commit && keyed.is_none();
+    if may_stream { ReadFirst::OneMessage } else { ReadFirst::All }
+}
+
 /// The no of a proxy that must look after itself, before admission is asked.
 fn overloaded(worker: &Worker, what: Classified, refused: Refused) -> Response<AnswerBody> {
     refused_at_once(worker, what, refused);
@@ -239,7 +251,11 @@ async fn forward(
     first: Option<Box<First>>,
 ) -> Result<Answered, Unanswered> {
     let pool = worker.pool(what.product).clone();
-    let request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
+    let offer = worker.offer(&what, &parts, &body, first.as_deref());
+    let mut request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
+    if let Some(offer) = offer {
+        offer.put_on(&mut request);
+    }
     if exchange::is_carried(request.method(), first.as_deref()) {
         exchange::Carried::new(pool, request, admitted, first).await
     } else {

@@ -52,6 +52,16 @@ impl Patience {
         Patience { each, end: None, sleep: None, pace: Some(Pace::new(least_rate)) }
     }
 
+    /// From now on it never ends.
+    pub(crate) fn has_no_end(&mut self) {
+        (self.each, self.end, self.sleep, self.pace) = (FOR_EVER, None, None, None);
+    }
+
+    /// From now on there is an end to it, whatever there was before.
+    pub(crate) fn ends_by(&mut self, end: Instant) {
+        (self.end, self.sleep) = (Some(end), None);
+    }
+
     /// Ready when the other side has taken too long.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| {
@@ -62,6 +72,9 @@ impl Patience {
         sleep.as_mut().poll(context)
     }
 }
+
+/// As long as nobody looks.
+const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
 impl Pace {
     /// No slower than so many bytes a second.

@@ -46,7 +46,6 @@ pub(crate) fn check(parts: &mut Parts, body: &impl Body, limits: &Limits, peer: 
                 return Err(BadRequest::Coding);
             }
             "transfer-encoding" => chunked = true,
-            "upgrade" if !offers_only_h2c(value) => return Err(BadRequest::Upgrade),
             _ => {}
         }
     }
@@ -125,11 +124,6 @@ fn join_cookies(parts: &mut Parts) {
     if let Ok(line) = HeaderValue::from_maybe_shared(Bytes::from(crumbs.join(&b"; "[..]))) {
         parts.headers.insert(COOKIE, line);
     }
-}
-
-/// `h2c` may be ignored (RFC 9110, section 7.8), and curl offers it with every request; a WebSocket may not.
-fn offers_only_h2c(upgrade: &HeaderValue) -> bool {
-    upgrade.as_bytes().split(|byte| *byte == b',').all(|offer| offer.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
 fn is_host(host: &HeaderValue) -> bool {

@@ -14,6 +14,8 @@ use super::event::pointer::Pointer;
 use super::ledger;
 pub use super::lookup::Lookup;
 use super::names::Resolver;
+pub use super::streams::StreamSettings;
+pub use super::tls::backends::BackendTlsSettings;
 use crate::admission::reads::Terms;
 use crate::admission::{self, Class, ProductId};
 
@@ -89,8 +91,14 @@ pub struct ListenSettings {
     pub limits: Limits,
     /// How long a client may take.
     pub timeouts: ClientTimeouts,
+    /// How long everybody is still let in after readiness is off.
+    pub notice: Duration,
+    /// Over how long clients that stay connected are told to leave.
+    pub spread: Duration,
     /// How long requests in flight have to finish after SIGTERM.
     pub drain: Duration,
+    /// How the next binary takes over.
+    pub upgrade: UpgradeSettings,
     /// What clients are spoken to with in secret; `None` speaks in the clear.
     pub tls: Option<TlsSettings>,
     /// How clients may speak HTTP/2; `None` lets none.
@@ -109,6 +117,15 @@ impl ListenSettings {
         let wanted = (self.connections.get() as usize).saturating_mul(ledger::CLIENT);
         (wanted > self.memory).then_some(wanted)
     }
+}
+
+/// How long a change to the next binary may take.
+#[derive(Clone, Copy, Debug)]
+pub struct UpgradeSettings {
+    /// Until the new process takes requests; else all stays as it was.
+    pub ready_within: Duration,
+    /// Until the old one has finished what it had.
+    pub drain: Duration,
 }
 
 /// Bounds on what a client may send.
@@ -184,6 +201,8 @@ pub struct ProductSettings {
     pub honours_idempotency_key: bool,
     /// Where its customers look up what became of a bet whose answer was lost.
     pub lookup: Option<Lookup>,
+    /// Protocols that its requests may go on in, such as `websocket`.
+    pub upgrade: Vec<HeaderValue>,
     /// Index of its backend pool.
     pub pool: usize,
     /// Index of its domain.
@@ -296,6 +315,10 @@ pub struct PoolSettings {
     pub resolve: Duration,
     /// What looks them up.
     pub resolver: Resolver,
+    /// What they are spoken to with in secret; `None` speaks in the clear.
+    pub tls: Option<BackendTlsSettings>,
+    /// What becomes of answers without an end in sight.
+    pub streams: StreamSettings,
 }
 
 /// How backends are asked how they are.

@@ -15,7 +15,7 @@ mod succession;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::net::TcpStream;
@@ -30,6 +30,8 @@ use super::descriptors;
 use super::health;
 use super::names;
 use super::settings::{BackendSettings, HealthSettings, PoolSettings};
+use super::stream::BackendIo;
+use super::tls::backends::{BackendTls, TlsFailure};
 use crate::admission::{Domain, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
 
@@ -41,6 +43,7 @@ pub(crate) struct Standing {
     members: Arc<Members>,
     /// What admission and the log were told last.
     told: Mutex<Told>,
+    pub(crate) tls: Option<BackendTls>,
     /// What looks after them, so that it ends when other settings count.
     tasks: Mutex<Vec<AbortHandle>>,
     /// Who speaks for the pool since other settings count; nobody when it has left.
@@ -63,6 +66,8 @@ struct Members {
     dismissed: Mutex<BTreeSet<SocketAddr>>,
     /// Names of those that have left, for whoever shows what is.
     departed: Mutex<Vec<String>>,
+    /// Streams that go on without a seat, under whichever settings they began.
+    seatless: AtomicU32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +92,7 @@ impl Standing {
         Arc::new(Standing {
             members: Arc::new(Members { roll: Mutex::new(backends), ..Members::default() }),
             told: Mutex::new(Told { part: (whole, whole), there: (all, all), pardoned: false }),
+            tls: pool.tls.as_ref().map(BackendTls::new),
             tasks: Mutex::default(),
             heir: OnceLock::new(),
             configured: all,
@@ -102,6 +108,11 @@ impl Standing {
         self.members.generation.load(Ordering::Acquire)
     }
 
+    /// Streams that go on without a seat.
+    pub(super) fn seatless(&self) -> &AtomicU32 {
+        &self.members.seatless
+    }
+
     /// All that belong to the pool now.
     pub(crate) fn backends(&self) -> Arc<[Arc<Backend>]> {
         self.members.roll.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -111,9 +122,16 @@ impl Standing {
     ///
     /// # Errors
     /// When it does not accept, or not in time.
-    pub(crate) async fn connect(&self, backend: &Backend) -> io::Result<TcpStream> {
+    pub(crate) async fn connect(&self, backend: &Backend) -> io::Result<BackendIo> {
         let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-        let connecting = TcpStream::connect(backend.settings.address);
+        let connecting = async {
+            let tcp = TcpStream::connect(backend.settings.address).await?;
+            match &self.tls {
+                None => Ok(BackendIo::Clear(tcp)),
+                // Boxed: a handshake is large and soon over.
+                Some(tls) => Box::pin(self.secure(tls, tcp, backend)).await,
+            }
+        };
         let connected = timeout(self.settings.timeouts.connect, connecting).await.unwrap_or_else(|_| late());
         match &connected {
             Ok(_) => self.accepted(backend),
@@ -125,6 +143,18 @@ impl Standing {
             }
         }
         connected
+    }
+
+    async fn secure(&self, tls: &BackendTls, tcp: TcpStream, backend: &Backend) -> io::Result<BackendIo> {
+        // What is dropped unfinished took too long.
+        let mut counted = Unfinished { standing: self, failure: Some(TlsFailure::BrokeOff) };
+        let stream = tls.secure(tcp, &backend.settings).await;
+        counted.failure = stream.as_ref().err().map(TlsFailure::of);
+        let named = |error: io::Error| {
+            let (why, kind) = (TlsFailure::of(&error).name(), error.kind());
+            io::Error::new(kind, format!("TLS: {why} ({error})"))
+        };
+        stream.map(|stream| BackendIo::Secure(Box::new(stream))).map_err(named)
     }
 
     /// Look after all backends, for ever, from the runtime this is called on.
@@ -285,6 +315,20 @@ impl Standing {
 
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A handshake that counts as failed when it is dropped, if it has.
+struct Unfinished<'a> {
+    standing: &'a Standing,
+    failure: Option<TlsFailure>,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(failure) = self.failure {
+            self.standing.metrics.tls_failed(failure);
+        }
     }
 }
 

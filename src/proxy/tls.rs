@@ -4,6 +4,7 @@
 //! it as it is at that time; a new one counts for those who come after.
 
 pub mod certificate;
+pub mod backends;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

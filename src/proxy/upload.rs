@@ -44,7 +44,14 @@ struct Upload {
 /// How a request's body fared, for whoever has given the body away: hyper's error does not tell whether the
 /// client or the backend broke off.
 #[derive(Clone, Default)]
-pub(crate) struct Fate(Option<Rc<Cell<Progress>>>);
+pub(crate) struct Fate(Option<Rc<Course>>);
+
+#[derive(Default)]
+struct Course {
+    progress: Cell<Progress>,
+    /// Its answer is a stream: the client says something when it has something to say.
+    unhurried: Cell<bool>,
+}
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Progress {
@@ -130,6 +137,7 @@ impl RequestBody {
     pub(crate) async fn read_first(
         &mut self,
         most: usize,
+        how: ReadFirst,
         keeps: impl Fn() -> Keep,
     ) -> Result<Option<Refused>, BodyError> {
         let Some(upload) = &mut self.0 else { return Ok(None) };
@@ -146,6 +154,9 @@ impl RequestBody {
                 Some(Err(error)) => return Err(error),
                 None => break,
             }
+            if how == ReadFirst::OneMessage && upload.has_a_message() {
+                break;
+            }
             match keeps() {
                 Keep::On => {}
                 Keep::PassOn => break,
@@ -156,16 +167,36 @@ impl RequestBody {
     }
 }
 
+/// What of a body is waited for before a seat is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadFirst {
+    /// All of it, as far as it may be kept.
+    All,
+    /// A message of gRPC: its client may want to hear something before it says more.
+    OneMessage,
+}
+
 /// A piece of one byte takes a place in memory as large as any.
 fn taken_by(frame: &Frame<Bytes>) -> usize {
     frame.data_ref().map_or(0, Bytes::len) + size_of::<Frame<Bytes>>()
 }
 
 impl Upload {
+    /// Whether a whole message of gRPC has been read: a flag, four bytes of length, and so many bytes.
+    fn has_a_message(&self) -> bool {
+        let pieces = || self.read.iter().filter_map(Frame::data_ref);
+        let mut head = pieces().flat_map(|piece| piece.iter().copied()).skip(1).take(4);
+        let length = (0..4).try_fold(0, |length, _| Some(length << 8 | usize::from(head.next()?)));
+        length.is_some_and(|length| pieces().map(Bytes::len).sum::<usize>() >= 5 + length)
+    }
+
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = &mut self.rest else { return Poll::Ready(None) };
         // hyper tells the client to send it when it is first asked for.
         self.unasked = false;
+        if self.fate.becomes_unhurried() {
+            self.patience.has_no_end();
+        }
         let polled = ready!(poll_watched(incoming, &mut self.patience, context));
         let bytes = match &polled {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
@@ -260,9 +291,21 @@ impl Body for RequestBody {
 }
 
 impl Fate {
+    /// Its answer is a stream, and how long that may be silent is another's to watch.
+    pub(crate) fn may_take_its_time(&self) {
+        if let Some(course) = &self.0 {
+            course.unhurried.set(true);
+        }
+    }
+
+    /// Whether that has just been said.
+    fn becomes_unhurried(&self) -> bool {
+        self.0.as_ref().is_some_and(|course| course.unhurried.take())
+    }
+
     /// Why the body broke off, if it did.
     pub(crate) fn error(&self) -> Option<BodyError> {
-        match self.0.as_ref()?.get() {
+        match self.0.as_ref()?.progress.get() {
             Progress::Broken(error) => Some(error),
             Progress::Coming | Progress::Whole => None,
         }
@@ -270,12 +313,12 @@ impl Fate {
 
     /// Whether there is a body of which some has still to come.
     pub(crate) fn is_unfinished(&self) -> bool {
-        self.0.as_ref().is_some_and(|fate| fate.get() == Progress::Coming)
+        self.0.as_ref().is_some_and(|course| course.progress.get() == Progress::Coming)
     }
 
     fn is(&self, progress: Progress) {
-        if let Some(fate) = &self.0 {
-            fate.set(progress);
+        if let Some(course) = &self.0 {
+            course.progress.set(progress);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request};
 use hyper::client::conn::http1::{self, SendRequest};
-use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::admit::Admitted;
@@ -25,9 +25,12 @@ use super::fault::{Fault, Unanswered};
 use super::hints::Hints;
 use super::ledger::{self, Account};
 use super::once::First;
-use super::settings::BackendTimeouts;
+use super::settings::{BackendTimeouts, StreamSettings};
 use super::standing::Standing;
-use super::stream::BackendStream;
+use super::stream::{BackendIo, BackendStream};
+use super::streams::Seatless;
+use super::tunnel::Freed;
+use super::upgrade::Offer;
 use super::upload::RequestBody;
 use crate::admission::random::Random;
 use crate::admission::retry_budget::RetryBudget;
@@ -61,8 +64,10 @@ struct Roll {
 /// Idle connections to one backend, newest last.
 pub(super) type Shelf = Rc<RefCell<Vec<Idle>>>;
 
+type Sender = SendRequest<RequestBody>;
+
 pub(super) struct Idle {
-    sender: SendRequest<RequestBody>,
+    sender: Sender,
     since: Timestamp,
 }
 
@@ -73,6 +78,15 @@ pub(super) struct Borrowed {
     pub(super) outstanding: Outstanding,
     /// Nothing has been sent over it before.
     fresh: bool,
+    /// It may be asked to go on in another protocol.
+    pub(super) lease: Option<Box<Lease>>,
+}
+
+/// A connection on which another protocol is offered.
+pub(super) struct Lease {
+    pub(super) offer: Offer,
+    /// The connection, once HTTP has left it.
+    pub(super) freed: oneshot::Receiver<Freed>,
 }
 
 /// What has been tried for one request.
@@ -82,6 +96,8 @@ struct Tries {
     failed_at: Vec<Arc<Backend>>,
     /// Each further connection is one out of the budget.
     begun: bool,
+    /// What is offered to go on with: then the connection must be a new one, for it may never come back.
+    offer: Option<Offer>,
 }
 
 /// New connections tried for one request before it is given up.
@@ -118,6 +134,8 @@ impl Pool {
         seed: u64,
     ) -> Rc<Pool> {
         let (settings, clock) = (&standing.settings, standing.clock);
+        // A connection to somebody who would not be believed now is not used on.
+        let before = before.filter(|before| before.standing.settings.tls == settings.tls);
         let before = before.map(|before| before.roll.borrow().clone());
         let roll = Roll::call(&standing, before.as_deref());
         let host = standing.settings.backends.first().and_then(|backend| HeaderValue::from_str(&backend.name).ok());
@@ -156,6 +174,16 @@ impl Pool {
         &self.host
     }
 
+    /// What becomes of streams.
+    pub(super) fn streams(&self) -> &StreamSettings {
+        &self.standing.settings.streams
+    }
+
+    /// A stream goes on without a seat, if it may.
+    pub(super) fn without_seat(&self) -> Option<Seatless> {
+        Seatless::one_more(&self.standing)
+    }
+
     /// How long a backend may be silent within an answer.
     pub(crate) fn timeouts(&self) -> &BackendTimeouts {
         &self.timeouts
@@ -176,7 +204,7 @@ impl Pool {
         let head_by = by(self.timeouts.first_byte.min(self.timeouts.total));
         let upload = request.body().fate();
         let mut exchange = Exchange::new(self.clone(), admitted, &request, first);
-        let mut tries = Tries::default();
+        let mut tries = Tries { offer: request.extensions().get().cloned(), ..Tries::default() };
         let mut sent_before = false;
         loop {
             let mut connection = match self.connect(started, &mut tries).await {
@@ -197,7 +225,7 @@ impl Pool {
             let sent = connection.sender.try_send_request(request);
             exchange.over(Some(connection));
             match timeout_at(head_by, sent).await {
-                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end)?),
+                Ok(Ok(response)) => return Ok(exchange.answered(response, started, end, upload)?),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here, or a backend
                     // that closes what it has just accepted.
@@ -231,14 +259,16 @@ impl Pool {
             let index = roll.table.choose(&tries.failed_at, now, &self.random);
             let (backend, shelf) = (&backends[index], &roll.shelves[index]);
             let outstanding = Outstanding::at(backend);
-            if let Some(sender) = self.reuse(shelf, now) {
-                return Ok(Borrowed { sender, shelf: shelf.clone(), outstanding, fresh: false });
+            if tries.offer.is_none()
+                && let Some(sender) = self.reuse(shelf, now)
+            {
+                return Ok(Borrowed { sender, shelf: shelf.clone(), outstanding, fresh: false, lease: None });
             }
             match self.standing.connect(backend).await {
                 Ok(stream) => {
-                    if let Ok(sender) = self.open(stream).await {
+                    if let Ok((sender, lease)) = self.open(stream, tries.offer.as_ref()).await {
                         self.metrics.opened.increment(1);
-                        return Ok(Borrowed { sender, shelf: shelf.clone(), outstanding, fresh: true });
+                        return Ok(Borrowed { sender, shelf: shelf.clone(), outstanding, fresh: true, lease });
                     }
                 }
                 // Not the backend's fault: it has not been asked. Those that lie idle at others may have one.
@@ -339,8 +369,8 @@ impl Pool {
         }
     }
 
-    async fn open(&self, stream: TcpStream) -> std::io::Result<SendRequest<RequestBody>> {
-        stream.set_nodelay(true)?;
+    async fn open(&self, stream: BackendIo, offer: Option<&Offer>) -> std::io::Result<(Sender, Option<Box<Lease>>)> {
+        stream.tcp().set_nodelay(true)?;
         let mut builder = http1::Builder::new();
         // A request is nearly always a head and nothing else: a plain send of one buffer costs less than a vectored
         // one, and a body worth sending in pieces is copied once on its way.
@@ -348,12 +378,22 @@ impl Pool {
         let (sender, connection) =
             builder.handshake(BackendStream::new(stream)).await.map_err(std::io::Error::other)?;
         let held = self.account.hold(ledger::BACKEND);
+        let Some(offer) = offer else {
+            tokio::task::spawn_local(async move {
+                // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
+                let _ = connection.await;
+                drop(held);
+            });
+            return Ok((sender, None));
+        };
+        let (free, freed) = oneshot::channel();
         tokio::task::spawn_local(async move {
-            // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
-            let _ = connection.await;
-            drop(held);
+            if let Ok(parts) = connection.without_shutdown().await {
+                // Nobody waits for it when the backend has answered instead.
+                let _ = free.send(Freed { io: parts.io.into_io(), early: parts.read_buf, held });
+            }
         });
-        Ok(sender)
+        Ok((sender, Some(Box::new(Lease { offer: offer.clone(), freed }))))
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 use super::settings::ClientTimeouts;
 use super::sharing::{Bounds, Sharing, Stream};
 use super::transport::Transport;
+use super::tunnel::Tunnel;
 
 /// What a connection is doing. Flags only; the times are noted when the timer looks.
 pub(crate) struct Watch {
@@ -32,6 +33,8 @@ pub(crate) struct Watch {
     /// The connection's task, to be woken when the proxy goes down.
     waker: Cell<Option<Waker>>,
     closing: Cell<bool>,
+    /// The next answer is the last.
+    parting: Cell<bool>,
     /// Somebody else needs its place.
     leaving: Cell<bool>,
     /// The client may go on sending what nobody will read.
@@ -42,6 +45,8 @@ pub(crate) struct Watch {
     sharing: OnceCell<Box<Sharing>>,
     /// The client has taken too long over something.
     overdue: Cell<bool>,
+    /// What the connection goes on with when HTTP has left it.
+    tunnel: Cell<Option<Box<Tunnel>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +67,8 @@ pub(crate) enum Phase {
 pub(crate) struct Watched {
     transport: Transport,
     watch: Rc<Watch>,
+    /// The client has been told that there will be no more.
+    shut: bool,
 }
 
 /// Marks the connection as resting when the answer is done with, and tells how the client takes it.
@@ -81,11 +88,13 @@ impl Watch {
             behind: Cell::new(Duration::ZERO),
             waker: Cell::new(None),
             closing: Cell::new(false),
+            parting: Cell::new(false),
             leaving: Cell::new(false),
             unread: Cell::new(false),
             busy: Cell::new(0),
             sharing: OnceCell::new(),
             overdue: Cell::new(false),
+            tunnel: Cell::new(None),
         })
     }
 
@@ -103,6 +112,16 @@ impl Watch {
         self.unread.set(true);
     }
 
+    /// The answer that is being given is the last: the connection goes on as this.
+    fn becomes(&self, tunnel: Box<Tunnel>) {
+        self.tunnel.set(Some(tunnel));
+    }
+
+    /// What the connection goes on as, asked when HTTP has left it.
+    pub(crate) fn tunnel(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.take()
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         self.phase.get()
     }
@@ -113,6 +132,20 @@ impl Watch {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// The proxy goes down, and there is time: the client hears it with the next answer, so that it asks nothing on a
+    /// connection that is just being closed. HTTP/2 has a word of its own.
+    pub(crate) fn part(&self) {
+        self.parting.set(true);
+        if self.sharing().is_some() {
+            self.close();
+        }
+    }
+
+    /// Whether the answer to a request of HTTP/1.1 is the last.
+    pub(crate) fn is_parting(&self) -> bool {
+        self.parting.get() && self.sharing().is_none()
     }
 
     /// Somebody else needs its place: close, unless a request has come meanwhile.
@@ -226,6 +259,13 @@ impl Watch {
 }
 
 impl Resting {
+    /// The connection goes on as a tunnel, and is busy until that ends.
+    pub(crate) fn goes_on_as(self, mut tunnel: Box<Tunnel>) {
+        let watch = self.watch.clone();
+        tunnel.belongs_to(self);
+        watch.becomes(tunnel);
+    }
+
     /// The answer has been made, or a piece of so many bytes of it.
     pub(crate) fn gives(&self, bytes: u64) {
         if let Some(stream) = &self.stream {
@@ -299,7 +339,12 @@ impl Timer {
 impl Watched {
     /// What hyper reads and writes.
     pub(crate) fn new(transport: Transport, watch: Rc<Watch>) -> TokioIo<Watched> {
-        TokioIo::new(Watched { transport, watch })
+        TokioIo::new(Watched { transport, watch, shut: false })
+    }
+
+    /// Whether the client has been told that there will be no more.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.shut
     }
 
     /// Read what nobody wants until the client closes. Closing on a client that still sends resets its
@@ -377,6 +422,7 @@ impl AsyncWrite for Watched {
         if self.watch.phase() != Phase::Lingering {
             let polled = Pin::new(&mut self.transport).poll_shutdown(context);
             self.wrote(&polled);
+            self.shut = true;
             ready!(polled)?;
             // A head that broke off ends here too, and more of it may come.
             if !self.watch.unread.get() && self.watch.phase() != Phase::Head {
@@ -432,7 +478,8 @@ mod tests {
         runtime.block_on(async {
             let (stream, mut client) = secure().await;
             let watch = Watch::new();
-            let mut watched = Watched { transport: Transport::Secure(Box::new(stream)), watch: watch.clone() };
+            let transport = Transport::Secure(Box::new(stream));
+            let mut watched = Watched { transport, watch: watch.clone(), shut: false };
             let mut given = 0;
             loop {
                 let written = at_once(|context| Pin::new(&mut watched).poll_write(context, &[7; 16 << 10])).await;

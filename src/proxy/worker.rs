@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
+use tokio::time::Instant;
 
 use super::access_log::{AccessLog, Book, Trail};
 use super::admit::Gate;
@@ -29,7 +30,7 @@ use super::ledger::{Account, Ledger};
 use super::listener::{self, Connections};
 use super::lookup;
 use super::neighbours::Neighbours;
-use super::once::{Bets, Keyed};
+use super::once::{Bets, First, Keyed};
 use super::reads::Memory;
 use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
@@ -37,6 +38,8 @@ use super::standing::Standing;
 use super::strain::Strain;
 use super::tls::Tls;
 use super::trace::Tracer;
+use super::upgrade::Offer;
+use super::upload::RequestBody;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
@@ -120,7 +123,18 @@ pub struct Workers {
     /// Where they listen.
     pub address: SocketAddr,
     threads: Vec<JoinHandle<()>>,
-    stop: watch::Sender<bool>,
+    leave: watch::Sender<Option<Leaving>>,
+}
+
+/// How workers are to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaving {
+    /// Whether the sockets are somebody else's now, who lets people in; else those who wait in them are let in first.
+    pub handed_over: bool,
+    /// Over how long those who are connected are told.
+    pub spread: Duration,
+    /// When they are cut.
+    pub deadline: Instant,
 }
 
 /// How often idle connections to backends are looked through.
@@ -241,26 +255,34 @@ fn hints(settings: &Settings, gates: &[Arc<Gate>], registry: &Registry) -> Vec<A
 }
 
 impl Workers {
-    /// Start a thread for each socket.
+    /// Start the workers, and divide the sockets among them. There are at least as many.
     ///
     /// # Errors
     /// When a thread or its runtime cannot be had.
     pub fn start(published: &watch::Receiver<Published>, sockets: Vec<StdListener>) -> io::Result<Workers> {
         let address = sockets[0].local_addr()?;
-        let (stop, stopped) = watch::channel(false);
-        let start = |(number, socket): (usize, StdListener)| {
-            let (published, stopped) = (published.clone(), stopped.clone());
+        let mut shares: Vec<Vec<StdListener>> = Vec::new();
+        let workers = published.borrow().shared.settings.listen.workers.get() as usize;
+        shares.resize_with(workers, Vec::new);
+        sockets.into_iter().enumerate().for_each(|(index, socket)| shares[index % workers].push(socket));
+        let (leave, left) = watch::channel(None);
+        let start = |(number, sockets): (usize, Vec<StdListener>)| {
+            let (published, left) = (published.clone(), left.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let run = move || LocalSet::new().block_on(&runtime, run(published, socket, stopped, number as u64));
+            let run = move || LocalSet::new().block_on(&runtime, run(published, sockets, left, number as u64));
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(run)
         };
-        let threads = sockets.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
-        Ok(Workers { address, threads, stop })
+        let threads = shares.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        Ok(Workers { address, threads, leave })
     }
 
-    /// Stop accepting, let what is in flight finish within the configured time, and end.
-    pub fn stop(self) {
-        let _ = self.stop.send(true);
+    /// What tells them to end, and once they do, by when.
+    pub fn door(&self) -> watch::Sender<Option<Leaving>> {
+        self.leave.clone()
+    }
+
+    /// Wait until they have ended; they have been told.
+    pub fn join(self) {
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a worker thread panicked");
@@ -271,21 +293,22 @@ impl Workers {
 
 async fn run(
     mut published: watch::Receiver<Published>,
-    socket: StdListener,
-    mut stopped: watch::Receiver<bool>,
+    sockets: Vec<StdListener>,
+    mut told: watch::Receiver<Option<Leaving>>,
     seed: u64,
 ) {
-    let listener = TcpListener::from_std(socket).expect("a listening socket of our own making");
+    let listen = |socket| TcpListener::from_std(socket).expect("a listening socket of our own making");
+    let listeners: Vec<TcpListener> = sockets.into_iter().map(listen).collect();
     let first = Worker::new(published.borrow_and_update().shared.clone(), seed);
     let latest = first.latest.clone();
     tokio::task::spawn_local(watch_strain(first.clone()));
     tokio::task::spawn_local(follow(latest.clone(), published));
-    tokio::select! {
-        () = listener::accept(&listener, &first) => {}
-        () = expire_idle(&first) => {}
-        _ = stopped.wait_for(|stop| *stop) => {}
-    }
-    go_down(listener, &first.now()).await;
+    let leaving = tokio::select! {
+        () = listener::accept(&listeners, &first) => return,
+        () = expire_idle(&first) => return,
+        leaving = leaving(&mut told) => leaving,
+    };
+    go_down(listeners, &first, leaving, &mut told).await;
     // They know each other.
     latest.take();
 }
@@ -301,21 +324,40 @@ async fn follow(latest: Rc<Latest>, mut published: watch::Receiver<Published>) {
     }
 }
 
-async fn go_down(listener: TcpListener, worker: &Rc<Worker>) {
+async fn go_down(
+    listeners: Vec<TcpListener>,
+    worker: &Rc<Worker>,
+    leaving: Leaving,
+    told: &mut watch::Receiver<Option<Leaving>>,
+) {
     worker.draining.set(true);
-    listener::accept_rest(listener, worker).await;
-    worker.connections.close();
-    let drained = async {
-        while !worker.connections.is_empty() || worker.carried.get() > 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+    for listener in listeners.into_iter().filter(|_| !leaving.handed_over) {
+        listener::accept_rest(listener, &worker.now()).await;
+    }
+    tokio::select! {
+        () = worker.drained(leaving.spread) => {}
+        () = expire_idle(worker) => {}
+        () = overdue(told) => worker.now().cut(),
+    }
+}
+
+/// Comes back when it is time to end.
+async fn leaving(told: &mut watch::Receiver<Option<Leaving>>) -> Leaving {
+    match told.wait_for(Option::is_some).await.map(|leaving| *leaving) {
+        Ok(Some(leaving)) => leaving,
+        // Nobody is there any more who could say so.
+        Ok(None) | Err(_) => Leaving { handed_over: false, spread: Duration::from_millis(1), deadline: Instant::now() },
+    }
+}
+
+/// Comes back when the time to finish is over, which may be made shorter meanwhile.
+async fn overdue(told: &mut watch::Receiver<Option<Leaving>>) {
+    loop {
+        let deadline = told.borrow_and_update().map_or_else(Instant::now, |leaving| leaving.deadline);
+        tokio::select! {
+            () = tokio::time::sleep_until(deadline) => return,
+            Ok(()) = told.changed() => {}
         }
-    };
-    if tokio::time::timeout(worker.settings.listen.drain, drained).await.is_err() {
-        let connections = worker.connections.len();
-        if let Some(book) = &worker.book {
-            book.cut();
-        }
-        tracing::error!(connections, "the drain time is over: cutting what is still under way");
     }
 }
 
@@ -452,6 +494,20 @@ impl Worker {
         &self.pools[self.settings.products[product].pool]
     }
 
+    /// What of another protocol is offered to the backend. What others wait for is an answer.
+    pub(super) fn offer(
+        &self,
+        what: &Classified,
+        parts: &Parts,
+        body: &RequestBody,
+        first: Option<&First>,
+    ) -> Option<Offer> {
+        if !what.seen.upgrade || first.is_some() {
+            return None;
+        }
+        Offer::of(parts, body, &self.settings.products[what.product].upgrade)
+    }
+
     pub(crate) fn answers(&self) -> &Answers {
         &self.answers
     }
@@ -490,6 +546,24 @@ impl Worker {
         for pool in &self.pools {
             pool.drop_idle();
         }
+    }
+}
+
+impl Worker {
+    /// Everybody is told to leave, and has left, and nothing is carried on for anybody.
+    async fn drained(&self, spread: Duration) {
+        self.connections.part(spread).await;
+        while !self.connections.is_empty() || self.carried.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn cut(&self) {
+        let connections = self.connections.len();
+        if let Some(book) = &self.book {
+            book.cut();
+        }
+        tracing::error!(connections, "the drain time is over: cutting what is still under way");
     }
 }
 

@@ -135,6 +135,8 @@ table! {
         "When the configuration that counts was taken up, as seconds since 1970: the start, or the last reload.";
     NEXT_STOP = "sluss_schedule_next_stop_seconds", Gauge, ["product"],
         "Time to the next betting stop of an open event of a product; absent when there is none (NaN).";
+    UPGRADES_FAILED = "sluss_proxy_upgrades_failed_total", Counter, [],
+        "Upgrades of the binary that came to nothing: this process went on. One that succeeds is another process.";
     ALARMS = "sluss_admission_alarms", Gauge, [],
         "Matters that a person should look at: events parked on an implausible signal, products without a backend, frozen ramps.";
     UPSTREAM_SECONDS = "sluss_upstream_answer_seconds", Histogram, ["pool"],
@@ -171,6 +173,12 @@ table! {
         "Further connections tried for requests that were never sent.";
     UPSTREAM_RETRIES_WITHHELD = "sluss_upstream_retries_withheld_total", Counter, ["pool"],
         "Requests that were never sent and not tried again, because the retry budget was used up.";
+    UPSTREAM_SEATLESS = "sluss_upstream_streams_without_seat", Gauge, ["pool"],
+        "Streams (tunnels, and bodies without an end in sight) that have given their seats back and go on.";
+    UPSTREAM_KEPT_SEATS = "sluss_upstream_stream_seats_kept_total", Counter, ["pool"],
+        "Times that a stream kept its seat for a while longer, because as many go on without one as may.";
+    UPSTREAM_TLS_FAILURES = "sluss_upstream_tls_failures_total", Counter, ["pool", "reason"],
+        "Handshakes with backends that failed: unknown_issuer, wrong_name, expired, not_yet_valid, bad_certificate, turned_away, no_tls or broke_off.";
     ONCE_DUPLICATES = "sluss_once_duplicates_total", Counter, ["product", "verdict"],
         "Requests with the idempotency key of an earlier one: in_flight (it waits for the same answer), answered, unknown, or reused for another request.";
     ONCE_BETS = "sluss_once_bets", Gauge, [],

@@ -16,6 +16,7 @@ use crate::proxy::event::{Unread, Wanted};
 use crate::proxy::fault::Fault;
 use crate::proxy::identity::tokens::Flaw;
 use crate::proxy::names::LookedUp;
+use crate::proxy::tls::backends::TlsFailure;
 
 /// Everything the proxy counts, apart from backends.
 pub struct ProxyMetrics {
@@ -105,6 +106,9 @@ pub struct UpstreamMetrics {
     left_out: [Counter; LeftOut::ALL.len()],
     kept_in: Counter,
     lookups: [Counter; LookedUp::ALL.len()],
+    seatless: Gauge,
+    kept_seats: Counter,
+    tls_failed: [Counter; TlsFailure::ALL.len()],
 }
 
 /// Why a backend is left out for its answers.
@@ -471,8 +475,26 @@ impl UpstreamMetrics {
             checks: ["passed", "failed"].map(|verdict| registry.counter(names::UPSTREAM_CHECKS, &[pool, verdict])),
             left_out: LeftOut::ALL.map(|why| registry.counter(names::UPSTREAM_EJECTIONS, &[pool, why.name()])),
             kept_in: counter(names::UPSTREAM_EJECTIONS_WITHHELD),
+            seatless: registry.gauge(names::UPSTREAM_SEATLESS, &[pool]),
+            kept_seats: counter(names::UPSTREAM_KEPT_SEATS),
+            tls_failed: TlsFailure::ALL.map(|why| registry.counter(names::UPSTREAM_TLS_FAILURES, &[pool, why.name()])),
             lookups: LookedUp::ALL.map(|what| registry.counter(names::UPSTREAM_LOOKUPS, &[pool, what.name()])),
         }
+    }
+
+    /// It is time for a stream to give its seat back: it does, or keeps it because too many have.
+    pub fn stream_gives_seat_back(&self, given: bool) {
+        if given { self.seatless.increment(1.0) } else { self.kept_seats.increment(1) }
+    }
+
+    /// A handshake with a backend has failed.
+    pub fn tls_failed(&self, why: TlsFailure) {
+        self.tls_failed[why as usize].increment(1);
+    }
+
+    /// A stream without a seat has ended.
+    pub fn stream_without_seat_ends(&self) {
+        self.seatless.decrement(1.0);
     }
 
     /// The name of backends was looked up.

@@ -6,6 +6,7 @@ mod privacy;
 mod process;
 mod reload;
 mod simulate;
+mod upgrade;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
-/// A running `sluss`.
+/// A running `sluss`, and those that followed it.
 pub(crate) struct Sluss {
     child: Child,
+    followers: Arc<Mutex<Vec<u32>>>,
     pub(crate) address: String,
     pub(crate) admin: String,
     log: Arc<Mutex<String>>,
@@ -17,7 +18,7 @@ pub(crate) struct Sluss {
 pub(crate) fn config(folder: &Path, backend: &str, keys: &str) -> PathBuf {
     let path = folder.join("sluss.toml");
     let text = format!(
-        "log = \"json\"\n[listen]\naddress = \"127.0.0.1:0\"\ndrain = \"10s\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
+        "log = \"json\"\n[listen]\naddress = \"127.0.0.1:0\"\nspread = \"500ms\"\ndrain = \"10s\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
          [[product]]\nname = \"horse-racing\"\nmatch = [{{ path = \"/\" }}]\nbackends = [\"http://{backend}\"]\n{keys}\n\
          [[product.class]]\nclass = \"commit\"\nmatch = [{{ method = \"POST\", path = \"/horse/bets\" }}]\n"
     );
@@ -51,6 +52,14 @@ impl Sluss {
         )
     }
 
+    /// The same, from a link in this folder, which can be made to lead somewhere else.
+    #[track_caller]
+    pub(crate) fn start_from(folder: &Path, config: &Path) -> Sluss {
+        lay(folder, Path::new(env!("CARGO_BIN_EXE_sluss")));
+        let mut command = Command::new(folder.join("sluss"));
+        Sluss::ready(command.args(["run", "--config"]).arg(config).env_remove("RUST_LOG"))
+    }
+
     /// The same, with every line in its log that there is.
     #[track_caller]
     pub(crate) fn start_talkative(config: &Path) -> Sluss {
@@ -78,21 +87,27 @@ impl Sluss {
     }
 
     #[track_caller]
-    fn ready(command: &mut Command) -> Sluss {
+    pub(crate) fn ready(command: &mut Command) -> Sluss {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the executable");
         let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let ready = log.by_ref().map_while(Result::ok).find(|line| line.contains("sluss takes requests"));
         let ready: serde_json::Value = serde_json::from_str(&ready.expect("it starts")).expect("a line of JSON");
         // It must be able to write, whether anybody looks or not.
         let said = Arc::<Mutex<String>>::default();
-        let heard = said.clone();
+        let followers = Arc::<Mutex<Vec<u32>>>::default();
+        let (heard, seen) = (said.clone(), followers.clone());
         std::thread::spawn(move || {
             for line in log.map_while(Result::ok) {
+                if let Ok(line) = serde_json::from_str::<serde_json::Value>(&line)
+                    && line["message"] == "sluss takes requests"
+                {
+                    seen.lock().expect("no reader panics").push(line["process"].as_u64().expect("a number") as u32);
+                }
                 *heard.lock().expect("no reader panics") += &(line + "\n");
             }
         });
         let field = |name: &str| ready[name].as_str().expect("an address").to_owned();
-        Sluss { address: field("address"), admin: field("admin"), child, log: said }
+        Sluss { address: field("address"), admin: field("admin"), child, followers, log: said }
     }
 
     /// What it has written into its log since it was ready.
@@ -107,19 +122,29 @@ impl Sluss {
         assert!(told.expect("prlimit, of util-linux").success());
     }
 
-    /// SIGHUP.
-    pub(crate) fn hang_up(&self) {
-        self.signal("-HUP");
+    /// The processes that took over, in their order.
+    pub(crate) fn followers(&self) -> Vec<u32> {
+        self.followers.lock().expect("no reader panics").clone()
     }
 
-    fn signal(&self, signal: &str) {
-        let told = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
-        assert!(told.expect("kill").success());
+    /// Send a signal to the process that was started first.
+    pub(crate) fn signal(&self, signal: &str) {
+        tell(self.child.id(), signal);
+    }
+
+    /// Whether the process that was started first has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("our own child").is_some()
+    }
+
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.signal("HUP");
     }
 
     /// SIGTERM, and wait.
     pub(crate) fn terminate(mut self) -> ExitStatus {
-        self.signal("-TERM");
+        self.signal("TERM");
         self.child.wait().expect("our own child")
     }
 
@@ -134,5 +159,28 @@ impl Drop for Sluss {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // What is written into the log says who came later; nobody who has ended is meant.
+        for process in self.followers().into_iter().filter(|process| is_sluss(*process)) {
+            tell(process, "KILL");
+        }
     }
+}
+
+/// Let what is called `sluss` in this folder be this file from now on.
+pub(crate) fn lay(folder: &Path, program: &Path) {
+    let next = folder.join("sluss.next");
+    std::os::unix::fs::symlink(program, &next).expect("a disk");
+    std::fs::rename(next, folder.join("sluss")).expect("a disk");
+}
+
+/// Send a signal.
+pub(crate) fn tell(process: u32, signal: &str) {
+    let told = Command::new("kill").arg(format!("-{signal}")).arg(process.to_string()).status();
+    assert!(told.expect("kill").success());
+}
+
+/// Whether there is a process of this number, and it is ours.
+pub(crate) fn is_sluss(process: u32) -> bool {
+    let running = std::fs::read_link(format!("/proc/{process}/exe"));
+    running.is_ok_and(|path| path.to_string_lossy().contains("sluss"))
 }

@@ -3,11 +3,13 @@
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tempfile::TempDir;
 
 use super::client::Client;
@@ -27,6 +29,10 @@ impl Authority {
     pub fn new() -> Authority {
         let mut asked = CertificateParams::new([]).unwrap();
         asked.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Two of one name would be taken for the same, with a signature that is wrong.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("authority {}", MADE.fetch_add(1, Ordering::Relaxed));
+        asked.distinguished_name.push(DnType::CommonName, name);
         let issuer = CertifiedIssuer::self_signed(asked, KeyPair::generate().unwrap()).unwrap();
         Authority { issuer, folder: tempfile::tempdir().unwrap() }
     }
@@ -61,6 +67,37 @@ impl Authority {
         let path = self.path("authority.pem");
         std::fs::write(&path, self.issuer.pem()).unwrap();
         format!("client_ca = {:?}\n", path.display().to_string())
+    }
+
+    /// Write down who vouches; the path.
+    pub fn ca(&self) -> String {
+        self.client_ca();
+        self.path("authority.pem").display().to_string()
+    }
+
+    /// A server with a certificate for these names, which has run out if it is to, and that asks for one if it is to.
+    pub fn server(&self, names: &[&str], over: bool, asks: bool) -> Arc<ServerConfig> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let (mut asked, key) = (CertificateParams::new(names).unwrap(), KeyPair::generate().unwrap());
+        if over {
+            asked.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
+        let certificate = asked.signed_by(&key, &self.issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let config = match asks {
+            true => config.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
+            ),
+            false => config.with_no_client_auth(),
+        };
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let mut config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(config)
     }
 
     /// A client that trusts this authority, and speaks these protocols.

@@ -46,6 +46,50 @@ fn what_is_in_flight_gets_its_whole_answer_and_those_who_wait_are_told() {
 }
 
 #[test]
+fn during_the_notice_everybody_is_let_in_and_readiness_says_no() {
+    let backend = Backend::answering(OK);
+    let proxy = Setup::new().listen("notice = \"2s\"").horse(&backend, "").start();
+    let (mut resting, mut admin, address) = (proxy.client(), proxy.admin(), proxy.address());
+    let stopping = stop(proxy);
+    until("it is not ready", || admin.get("/readyz").status() == 503);
+    let answer = resting.get("/horse/odds");
+    assert_eq!((answer.status(), answer.header("connection")), (200, None));
+    assert_eq!(Client::to(address).get("/horse/odds").status(), 200);
+    stopping.join().unwrap();
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn who_stays_connected_is_told_one_after_the_other_and_served_until_then() {
+    let backend = Backend::answering(OK);
+    let proxy = Setup::new().listen("spread = \"3s\"\nworkers = 1").horse(&backend, "").start();
+    let mut clients: Vec<Client> = (0..6).map(|_| proxy.client()).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.get("/horse/odds").status(), 200));
+    let address = proxy.address();
+    let begun = Instant::now();
+    let stopping = stop(proxy);
+    until("new connections are refused", || std::net::TcpStream::connect(address).is_err());
+    let asks_on = |mut client: Client| {
+        std::thread::spawn(move || {
+            loop {
+                let answer = client.get("/horse/odds");
+                assert_eq!(answer.status(), 200, "{}", answer.text());
+                if answer.header("connection") == Some("close") {
+                    client.is_closed();
+                    return begun.elapsed();
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        })
+    };
+    let asking: Vec<_> = clients.into_iter().map(asks_on).collect();
+    let mut told: Vec<_> = asking.into_iter().map(|one| one.join().unwrap()).collect();
+    told.sort();
+    assert!(told[5] - told[0] >= Duration::from_secs(1), "{told:?}");
+    stopping.join().unwrap();
+}
+
+#[test]
 fn a_bet_whose_client_has_gone_is_waited_for_too() {
     let door = Door::default();
     let backend = Backend::behind(&door);

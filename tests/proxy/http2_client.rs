@@ -31,6 +31,13 @@ pub struct Asked {
     handle: Handle,
 }
 
+/// A request whose answer has begun before it ended.
+pub struct Talk {
+    body: SendStream<Bytes>,
+    answer: RecvStream,
+    handle: Handle,
+}
+
 impl Http2 {
     /// In the clear, by prior knowledge.
     #[track_caller]
@@ -121,6 +128,16 @@ impl Asked {
         self.body.send_trailers(trailers).expect("an open stream");
     }
 
+    /// Wait for the head of the answer, and go on.
+    #[track_caller]
+    pub fn talk(self) -> Talk {
+        let Asked { response, body, handle } = self;
+        let response = handle.block_on(async { tokio::time::timeout(GUARD, response).await });
+        let response = response.expect("an answer does not take so long").expect("an answer");
+        assert_eq!(response.status(), 200);
+        Talk { body, answer: response.into_body(), handle }
+    }
+
     /// Take the request back.
     pub fn take_back(mut self) {
         self.body.send_reset(Reason::CANCEL);
@@ -156,6 +173,31 @@ impl Asked {
         let response = handle.block_on(async { tokio::time::timeout(GUARD, response).await });
         let (head, body) = response.expect("an answer does not take so long").expect("an answer").into_parts();
         (head.status, body, handle)
+    }
+}
+
+impl Talk {
+    pub fn say(&mut self, piece: &str, last: bool) {
+        self.body.send_data(Bytes::copy_from_slice(piece.as_bytes()), last).expect("an open stream");
+    }
+
+    /// The next piece of the answer.
+    #[track_caller]
+    pub fn hear(&mut self) -> String {
+        let answer = &mut self.answer;
+        let piece = self.handle.block_on(async { tokio::time::timeout(GUARD, answer.data()).await });
+        let piece = piece.expect("it does not take so long").expect("not the end").expect("a piece");
+        String::from_utf8(piece.to_vec()).expect("text")
+    }
+
+    /// The end of the answer, and its trailers.
+    #[track_caller]
+    pub fn end(mut self) -> Vec<String> {
+        let answer = &mut self.answer;
+        let rest = self.handle.block_on(async { tokio::time::timeout(GUARD, read(answer)).await });
+        let (rest, trailers) = rest.expect("it does not take so long").expect("it ends as it should");
+        assert!(rest.is_empty());
+        trailers
     }
 }
 

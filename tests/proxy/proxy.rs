@@ -125,7 +125,8 @@ impl Setup {
         let Setup { top, listen, admin, rest, names } = self;
         // A test that fails with a request in flight should not take half a minute to say so.
         let drain = if listen.contains("drain") { "" } else { "drain = \"5s\"" };
-        let text = format!("{top}[listen]\n{address}\n{drain}\n{listen}[admin]\n{address}\n{admin}{rest}");
+        let spread = if listen.contains("spread") { "" } else { "spread = \"1ms\"" };
+        let text = format!("{top}[listen]\n{address}\n{drain}\n{spread}\n{listen}[admin]\n{address}\n{admin}{rest}");
         let around = Here(names.clone().unwrap_or_else(Resolver::of_this_machine));
         let config = config::parse(&text, Path::new("test.toml"), &around);
         config.map_err(|error| format!("{error}\n\nin\n{text}"))

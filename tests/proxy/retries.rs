@@ -51,7 +51,8 @@ fn without_a_budget_nothing_is_tried_again() {
     let proxy = before(&away.each_ref().map(Refusing::address), "retry_budget = 0");
     let answer = proxy.client().ask(bet("one"));
     assert_eq!((answer.status(), answer.json()["fault"].as_str()), (502, Some("backend_unreachable")));
-    assert_eq!(answer.json().get("bet"), None, "it was never sent, so nothing about it is unknown");
+    assert_eq!(answer.json()["bet"], "not_placed", "it was never sent, so nothing about it is unknown");
+    assert!(answer.text().contains("was not placed"), "{}", answer.text());
     assert_eq!((proxy.metric(RETRIES), proxy.metric(WITHHELD)), (0.0, 1.0));
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use rustls::{ClientConnection, Stream};
+use rustls::{ClientConnection, HandshakeKind, ServerConnection, Stream};
 
 /// Nothing in these tests takes so long unless it hangs.
 pub const GUARD: Duration = Duration::from_secs(30);
@@ -24,8 +24,15 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
-    tls: Option<Box<ClientConnection>>,
+    tls: Option<Tls>,
     held: Vec<u8>,
+}
+
+/// What a connection goes through, from this end.
+#[derive(Debug)]
+enum Tls {
+    Client(Box<ClientConnection>),
+    Server(Box<ServerConnection>),
 }
 
 impl Message {
@@ -92,24 +99,41 @@ impl Wire {
         while tls.is_handshaking() {
             tls.complete_io(&mut self.stream)?;
         }
-        self.tls = Some(Box::new(tls));
+        self.tls = Some(Tls::Client(Box::new(tls)));
+        Ok(())
+    }
+
+    /// Go on through TLS, as the server.
+    pub fn serve_secure(&mut self, mut tls: ServerConnection) -> io::Result<()> {
+        while tls.is_handshaking() {
+            tls.complete_io(&mut self.stream)?;
+        }
+        self.tls = Some(Tls::Server(Box::new(tls)));
         Ok(())
     }
 
     /// What is known of TLS, where this goes through it.
     #[track_caller]
     pub fn tls(&self) -> &ClientConnection {
-        self.tls.as_ref().expect("it goes through TLS")
+        match &self.tls {
+            Some(Tls::Client(tls)) => tls,
+            other => panic!("it goes through no TLS of a client: {other:?}"),
+        }
+    }
+
+    /// How the handshake went, seen from the server.
+    pub fn handshake(&self) -> Option<HandshakeKind> {
+        match &self.tls {
+            Some(Tls::Server(tls)) => tls.handshake_kind(),
+            _ => None,
+        }
     }
 
     pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.tls {
             None => self.stream.write_all(bytes),
-            Some(tls) => {
-                let mut stream = Stream::new(&mut **tls, &mut self.stream);
-                stream.write_all(bytes)?;
-                stream.flush()
-            }
+            Some(Tls::Client(tls)) => say_all(&mut Stream::new(&mut **tls, &mut self.stream), bytes),
+            Some(Tls::Server(tls)) => say_all(&mut Stream::new(&mut **tls, &mut self.stream), bytes),
         }
     }
 
@@ -252,9 +276,15 @@ impl Wire {
         let mut piece = [0; 16 * 1024];
         let read = match &mut self.tls {
             None => self.stream.read(&mut piece)?,
-            Some(tls) => Stream::new(&mut **tls, &mut self.stream).read(&mut piece)?,
+            Some(Tls::Client(tls)) => Stream::new(&mut **tls, &mut self.stream).read(&mut piece)?,
+            Some(Tls::Server(tls)) => Stream::new(&mut **tls, &mut self.stream).read(&mut piece)?,
         };
         self.held.extend_from_slice(&piece[..read]);
         Ok(read)
     }
+}
+
+fn say_all(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes)?;
+    to.flush()
 }

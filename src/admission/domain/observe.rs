@@ -50,6 +50,7 @@ impl Domain {
     /// A request that went on has ended. What it holds, a seat or a place, is given back apart.
     pub fn is_over(&mut self, underway: Underway, outcome: Outcome, now: Timestamp) {
         let now = self.tick(now);
+        let (outcome, _) = outcome.told(now, now);
         for need in underway.needs.iter() {
             self.resources[need].ends(outcome, now);
         }

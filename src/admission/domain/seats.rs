@@ -7,12 +7,23 @@ use super::super::{Arrival, Event, ONE_SEAT, Outcome, Output, Refusal, Seat, Tim
 use super::Domain;
 
 impl Domain {
+    /// The no to whoever waits.
     pub(super) fn forbids(&self, arrival: &Arrival, now: Timestamp) -> Option<Refusal> {
+        if self.lets_nobody_wait() {
+            return Some(Refusal::ShuttingDown);
+        }
+        self.shuts_out(arrival, now)
+    }
+
+    /// Whoever waited for a turn here would wait in vain: the proxy goes down.
+    pub(super) fn lets_nobody_wait(&self) -> bool {
+        self.shutting_down && !self.observe_only && !self.bypass
+    }
+
+    /// The no to whoever comes, whatever is free.
+    pub(super) fn shuts_out(&self, arrival: &Arrival, now: Timestamp) -> Option<Refusal> {
         if self.bypass {
             return None;
-        }
-        if self.shutting_down && !self.observe_only {
-            return Some(Refusal::ShuttingDown);
         }
         let refuses = self.products[arrival.product.index()].state.refuses();
         match refuses.filter(|_| !arrival.class.passes_in_every_state()) {

@@ -103,6 +103,29 @@ pub(super) enum Ended {
     TimedOut,
     /// The proxy went down, and its drain time was over.
     CutOnDrain,
+    /// A tunnel that its client ended.
+    ClientClosed,
+    /// A tunnel that its backend ended.
+    BackendClosed,
+    /// A tunnel in which nothing moved for too long, or that had been there for as long as one may.
+    TunnelIdle,
+}
+
+/// How a tunnel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TunnelEnd {
+    /// The client said its last first.
+    ByClient,
+    /// The backend did.
+    ByBackend,
+    /// The client's connection broke, or all of it was cut.
+    ClientGone,
+    /// The client did not read.
+    ClientSlow,
+    /// The backend's connection broke.
+    BackendReset,
+    /// Nothing moved for too long, or it had been there for as long as one may.
+    Idle,
 }
 
 /// No more of a path is written down.
@@ -218,6 +241,18 @@ impl Trail {
             BodyError::Stalled => Ended::TimedOut,
             BodyError::Short => Ended::ShortBody,
             BodyError::Broken | BodyError::TooLarge => Ended::BackendReset,
+        });
+    }
+
+    /// The connection went on as a tunnel, which has ended.
+    pub(crate) fn tunnel_ends(&self, how: TunnelEnd) {
+        self.ends(match how {
+            TunnelEnd::ByClient => Ended::ClientClosed,
+            TunnelEnd::ByBackend => Ended::BackendClosed,
+            TunnelEnd::ClientGone => Ended::ClientGone,
+            TunnelEnd::ClientSlow => Ended::ClientSlow,
+            TunnelEnd::BackendReset => Ended::BackendReset,
+            TunnelEnd::Idle => Ended::TunnelIdle,
         });
     }
 
@@ -365,6 +400,9 @@ impl Ended {
             Ended::ShortBody => "short_body",
             Ended::TimedOut => "timed_out",
             Ended::CutOnDrain => "cut_on_drain",
+            Ended::ClientClosed => "client_closed",
+            Ended::BackendClosed => "backend_closed",
+            Ended::TunnelIdle => "tunnel_idle",
         }
     }
 }

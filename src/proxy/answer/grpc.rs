@@ -58,7 +58,7 @@ const fn code(telling: Telling) -> u8 {
     match telling {
         Telling::Refusal { refusal, .. } => code_of_refusal(refusal),
         Telling::UnknownOutcome => UNKNOWN,
-        Telling::Fault(fault) => match fault {
+        Telling::Fault(fault) | Telling::NotSent(fault) => match fault {
             Fault::BadRequest(BadRequest::LargeBody | BadRequest::LongTarget | BadRequest::ManyHeaders) => {
                 RESOURCE_EXHAUSTED
             }
@@ -102,7 +102,7 @@ mod tests {
         for telling in Telling::all() {
             let sent = match telling {
                 Telling::Refusal { .. } => false,
-                Telling::Fault(fault) => fault.leaves_outcome_unknown(),
+                Telling::Fault(fault) | Telling::NotSent(fault) => fault.leaves_outcome_unknown(),
                 Telling::UnknownOutcome => true,
             };
             assert!(!sent || code(telling) == UNKNOWN, "{telling:?}");

@@ -48,7 +48,9 @@ impl Problems {
     pub(super) fn answer(&self, telling: Telling, product: usize) -> Response<AnswerBody> {
         let canned = match telling {
             Telling::Refusal { .. } => &self.refusals[product][telling.index()],
-            Telling::Fault(_) | Telling::UnknownOutcome => &self.others[telling.index() - 2 * Refusal::COUNT],
+            Telling::Fault(_) | Telling::UnknownOutcome | Telling::NotSent(_) => {
+                &self.others[telling.index() - 2 * Refusal::COUNT]
+            }
         };
         let mut response = Response::new(AnswerBody::full(canned.body.clone()));
         *response.status_mut() = canned.status;
@@ -77,7 +79,7 @@ impl Canned {
 pub(super) fn problem(telling: Telling, product: Option<&str>, language: Language) -> Value {
     let (kind, name) = match telling {
         Telling::Refusal { .. } => ("refusal", telling.name()),
-        Telling::Fault(_) | Telling::UnknownOutcome => ("fault", telling.name()),
+        Telling::Fault(_) | Telling::UnknownOutcome | Telling::NotSent(_) => ("fault", telling.name()),
     };
     let title = telling.words(language).title;
     let mut problem = json!({

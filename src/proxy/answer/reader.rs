@@ -118,6 +118,11 @@ impl Wishes {
 }
 
 impl Reader {
+    /// Whether they call gRPC.
+    pub(crate) fn is_grpc(self) -> bool {
+        self.form == Form::Grpc
+    }
+
     /// Somebody of whom nothing is known.
     #[cfg(test)]
     pub(crate) const PROGRAM: Reader = Reader { form: Form::Problem, origin: Allowed::Silent };

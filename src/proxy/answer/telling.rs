@@ -20,7 +20,12 @@ pub(super) enum Telling {
     Fault(Fault),
     /// A bet was sent and its answer was lost.
     UnknownOutcome,
+    /// A bet was never sent, for this fault.
+    NotSent(Fault),
 }
+
+/// Faults after which it is certain that nothing was sent.
+const NOT_SENT: [Fault; 2] = [Fault::Unreachable, Fault::OutOfDescriptors];
 
 const FAULTS: usize = 2 * Refusal::COUNT;
 const UNKNOWN_OUTCOME: usize = FAULTS + Fault::NAMES.len();
@@ -30,7 +35,17 @@ impl Telling {
     pub(super) fn all() -> impl Iterator<Item = Telling> {
         let refusals = |bet| Refusal::ALL.into_iter().map(move |refusal| Telling::Refusal { refusal, bet });
         let faults = every_fault().into_iter().map(Telling::Fault);
-        refusals(false).chain(refusals(true)).chain(faults).chain([Telling::UnknownOutcome])
+        let not_sent = NOT_SENT.into_iter().map(Telling::NotSent);
+        refusals(false).chain(refusals(true)).chain(faults).chain([Telling::UnknownOutcome]).chain(not_sent)
+    }
+
+    /// What is told of a fault that a bet met: it may have been placed, or is known not to have been.
+    pub(super) const fn of_bet(fault: Fault) -> Telling {
+        match fault {
+            fault if fault.leaves_outcome_unknown() => Telling::UnknownOutcome,
+            Fault::Unreachable | Fault::OutOfDescriptors => Telling::NotSent(fault),
+            fault => Telling::Fault(fault),
+        }
     }
 
     pub(super) const fn index(self) -> usize {
@@ -39,6 +54,8 @@ impl Telling {
             Telling::Refusal { refusal, bet: true } => Refusal::COUNT + refusal.index(),
             Telling::Fault(fault) => FAULTS + fault.index(),
             Telling::UnknownOutcome => UNKNOWN_OUTCOME,
+            Telling::NotSent(Fault::OutOfDescriptors) => UNKNOWN_OUTCOME + 2,
+            Telling::NotSent(_) => UNKNOWN_OUTCOME + 1,
         }
     }
 
@@ -46,7 +63,7 @@ impl Telling {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Telling::Refusal { refusal, .. } => refusal.name(),
-            Telling::Fault(fault) => fault.name(),
+            Telling::Fault(fault) | Telling::NotSent(fault) => fault.name(),
             Telling::UnknownOutcome => "outcome_unknown",
         }
     }
@@ -54,7 +71,7 @@ impl Telling {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Telling::Refusal { refusal, .. } => status_of(refusal),
-            Telling::Fault(fault) => fault.status(),
+            Telling::Fault(fault) | Telling::NotSent(fault) => fault.status(),
             Telling::UnknownOutcome => StatusCode::BAD_GATEWAY,
         }
     }
@@ -63,7 +80,7 @@ impl Telling {
     pub(super) fn proxy_status(self) -> HeaderValue {
         let error = match self {
             Telling::Refusal { .. } => "http_request_denied",
-            Telling::Fault(fault) => fault.proxy_status(),
+            Telling::Fault(fault) | Telling::NotSent(fault) => fault.proxy_status(),
             Telling::UnknownOutcome => "http_response_incomplete",
         };
         let said = format!("sluss; error={error}; details=\"{}\"", self.name());
@@ -73,14 +90,14 @@ impl Telling {
     pub(super) const fn words(self, language: Language) -> Words {
         match self {
             Telling::Refusal { refusal, .. } => words::of_refusal(refusal, language),
-            Telling::Fault(fault) => words::of_fault(fault, language),
+            Telling::Fault(fault) | Telling::NotSent(fault) => words::of_fault(fault, language),
             Telling::UnknownOutcome => words::of_unknown_outcome(language),
         }
     }
 
     /// It was a bet, and nothing came of it.
     pub(super) const fn is_bet_not_placed(self) -> bool {
-        matches!(self, Telling::Refusal { bet: true, .. })
+        matches!(self, Telling::Refusal { bet: true, .. } | Telling::NotSent(_))
     }
 }
 
@@ -131,7 +148,7 @@ mod tests {
 
     #[test]
     fn everything_that_can_be_told_stands_at_its_own_place() {
-        assert_eq!(Telling::all().count(), UNKNOWN_OUTCOME + 1);
+        assert_eq!(Telling::all().count(), UNKNOWN_OUTCOME + 1 + NOT_SENT.len());
         for (index, telling) in Telling::all().enumerate() {
             assert_eq!(telling.index(), index, "{telling:?}");
         }

@@ -16,7 +16,7 @@ const fn words(title: &'static str, what: &'static str) -> Words {
     Words { title, what }
 }
 
-/// Said of a bet that was refused.
+/// Said of a bet that was refused, or never sent.
 pub(super) const fn not_placed(language: Language) -> &'static str {
     match language {
         Swedish => "Ditt spel lades inte och inga pengar har dragits.",
@@ -31,7 +31,7 @@ pub(super) fn come_back(telling: Telling, language: Language) -> Option<&'static
         Telling::Refusal { refusal, .. } => {
             matches!(refusal, QueueFull | NotYourTurn | WaitedTooLong | ProxyOverloaded)
         }
-        Telling::Fault(fault) => fault == Fault::OutOfDescriptors,
+        Telling::Fault(fault) | Telling::NotSent(fault) => fault == Fault::OutOfDescriptors,
         Telling::UnknownOutcome => false,
     };
     told.then_some(match language {
@@ -174,7 +174,7 @@ const fn bad_request_in_swedish(bad: BadRequest) -> &'static str {
         BadRequest::LongTarget => "Adressen är för lång.",
         BadRequest::ManyHeaders => "Förfrågan har för många huvudrader.",
         BadRequest::LargeBody => "Förfrågans innehåll är för stort.",
-        BadRequest::Upgrade => "Uppgraderingar och tunnlar går inte igenom här.",
+        BadRequest::Upgrade => "Tunnlar (CONNECT) går inte igenom här.",
         BadRequest::Coding => "Den enda överföringskodning som förstås här är chunked.",
         BadRequest::Body => "Förfrågans innehåll bröts av, eller följer inte HTTP.",
     }

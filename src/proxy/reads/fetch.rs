@@ -124,7 +124,7 @@ struct Taken {
 impl Taken {
     /// The whole answer; nothing when it is larger than may be kept.
     async fn whole(self, answered: Answered, memory: &Memory, idle: Duration) -> Result<Option<Answer>, BodyError> {
-        let Answered { response, exchange, end } = answered;
+        let Answered { response, exchange, end, .. } = answered;
         let (mut parts, incoming) = response.into_parts();
         headers::to_client(&mut parts.headers, parts.version);
         complete(&mut parts.headers);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::super::backend::Backend;
 use super::super::settings::{BackendSettings, PoolSettings};
+use super::super::tls::backends::BackendTls;
 use super::members::is_of;
 use super::{Standing, checks};
 
@@ -16,6 +17,7 @@ impl Standing {
         let heir = Arc::new(Standing {
             members: self.members.clone(),
             told: Mutex::new(*self.told()),
+            tls: settings.tls.as_ref().map(BackendTls::new),
             tasks: Mutex::default(),
             heir: OnceLock::new(),
             // With fewer the limit is less; with more it is found out.

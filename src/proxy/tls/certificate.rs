@@ -77,6 +77,13 @@ pub fn authorities(text: &str) -> Result<RootCertStore, Flaw> {
     Ok(roots)
 }
 
+/// Those of the certificates in a list that can be read: the list of a platform has some that are unlike others.
+pub fn some_authorities(text: &str) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(text.as_bytes()).filter_map(Result::ok));
+    roots
+}
+
 fn chain_in(text: &str) -> Result<Vec<CertificateDer<'static>>, Flaw> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     let chain = chain.map_err(|_| Flaw::ChainNotPem)?;

@@ -221,14 +221,16 @@ fn bypass_lets_everybody_through_and_counts_them_so_that_it_can_be_taken_back() 
 }
 
 #[test]
-fn going_down_tells_everybody_and_cuts_nothing() {
+fn going_down_tells_everybody_who_waits_or_would_have_to_and_serves_the_others() {
     let mut story = Story::horses_on(1);
     let seat = story.passes(HORSE, Class::Commit, 0);
     let waiter = story.waits(HORSE, Class::Commit, 1);
     story.domain.shut_down(at(2));
     assert_eq!(story.told().refused, [(waiter, Refusal::ShuttingDown)]);
-    assert_eq!(story.is_refused(HORSE, Class::Protected, 3), Refusal::ShuttingDown);
+    assert_eq!(story.is_refused(HORSE, Class::Commit, 3), Refusal::ShuttingDown);
     story.ends(seat, 4);
+    let seat = story.passes(HORSE, Class::Commit, 5);
+    story.ends(seat, 6);
     assert!(story.is_empty());
 }
 

@@ -90,3 +90,13 @@ fn a_pool_still_learns_from_what_does_not_need_the_budget() {
     let found = story.domain.resources()[0].limit();
     assert!(found >= 12, "{found}");
 }
+
+#[test]
+fn a_stream_was_as_fast_as_its_head_however_long_it_kept_its_seat() {
+    let mut story = Story::new(vec![climbing(8)], vec![product(50, &[0])]);
+    let seat = story.passes(HORSE, Class::Commit, 0);
+    story.domain.finish(seat, Outcome::Streams(Duration::from_millis(20)), at(5000));
+    let took = story.domain.products[0].bet_time.bound();
+    assert!((Duration::from_millis(20)..Duration::from_millis(100)).contains(&took), "{took:?}");
+    assert_eq!(story.domain.resources()[0].in_use(), 0);
+}

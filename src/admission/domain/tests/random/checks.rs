@@ -6,13 +6,16 @@ use super::model::Model;
 use super::*;
 
 impl Model {
-    /// Why `arrival` may not reach a backend now, from what operators and signals said.
+    /// Why `arrival` may not wait now, from what operators and signals said.
     pub(super) fn forbidden(&self, arrival: &Arrival) -> Option<Refusal> {
+        let goes_down = self.shutting_down && !self.observe_only && !self.bypass;
+        if goes_down { Some(Refusal::ShuttingDown) } else { self.forbidden_at_once(arrival) }
+    }
+
+    /// Why it may not reach a backend now, if it need not wait.
+    fn forbidden_at_once(&self, arrival: &Arrival) -> Option<Refusal> {
         if self.bypass {
             return None;
-        }
-        if self.shutting_down && !self.observe_only {
-            return Some(Refusal::ShuttingDown);
         }
         if !matches!(arrival.class, Class::Protected | Class::Settle) {
             match self.shut[arrival.product.index()] {
@@ -75,7 +78,8 @@ impl Model {
     /// Somebody starts now; `from_line` says whether they waited for it. Called before the seat is counted.
     pub(super) fn may_start(&mut self, domain: &Domain, arrival: &Arrival, rank: Rank, from_line: bool) {
         let product = arrival.product.index();
-        assert_eq!(self.forbidden(arrival), None, "{arrival:?} starts though it is forbidden");
+        let forbidden = if from_line { self.forbidden(arrival) } else { self.forbidden_at_once(arrival) };
+        assert_eq!(forbidden, None, "{arrival:?} starts though it is forbidden");
         assert!(self.could_start(domain, arrival), "{arrival:?} starts without all that it needs");
         if self.bypass && !from_line {
             self.seen.bypassed += 1;
@@ -121,7 +125,7 @@ impl Model {
         let near = line < 16 && self.in_line(product, rank).all(|before| self.has_enough(before));
         let first = line == 0 || near && self.takes_reserve(arrival);
         let at_once = first && !put_off && self.could_start(domain, arrival);
-        let forbidden = self.forbidden(arrival);
+        let forbidden = self.forbidden_at_once(arrival);
         assert!(forbidden.is_none() || forbidden == Some(refusal), "{refusal:?}, and not {forbidden:?}");
         match refusal {
             Refusal::OverCustomerShare => {
@@ -149,6 +153,9 @@ impl Model {
                 let full = self.waiters(product) >= self.settings.products[product].queue.length.get();
                 let newest_first = self.is_newest_first(product, rank);
                 assert!(!at_once && !newest_first && (long || full && lowest), "no reason to call the queue full");
+            }
+            Refusal::ShuttingDown => {
+                assert!(self.shutting_down && !self.observe_only && !at_once, "it could have been served");
             }
             other => assert_eq!(forbidden, Some(other)),
         }

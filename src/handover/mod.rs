@@ -1,0 +1,128 @@
+//! From one process to the next: the sockets are handed over, and nobody is turned away.
+//!
+//! ```text
+//!  running process                                    the program that now lies at its path
+//!    starts it, with its listening sockets  ────────▶  reads and checks the configuration, takes what it needs
+//!    refuses orders for a moment            ◀── sound
+//!    writes its last word into the journal
+//!    gives the journal away                 go ────▶   reads it, starts its workers: both accept
+//!    accepts no more                        ◀── ready
+//!    finishes what it has, and ends                    is the proxy
+//! ```
+//!
+//! Until `ready` the running process goes on as if nothing had happened, and after a failure for good. A listening socket
+//! is shared by both and closed by neither while somebody waits in it, so that no connection is reset.
+//!
+//! As long as the old one finishes what it has, the new one [passes orders on](passed_on) to it: who waits there for a product
+//! that is parked hears so at once.
+//!
+//! The sockets come as systemd hands them over (`LISTEN_FDS`, `LISTEN_FDNAMES`), so that activation by a systemd socket
+//! is the same code. `LISTEN_PID` alone is missing: nobody knows the number of a process before it is there.
+
+mod inherited;
+mod successor;
+mod passed_on;
+mod words;
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::Method;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
+
+use passed_on::Before;
+
+pub use inherited::{Inherited, Predecessor};
+pub use passed_on::serve_successor;
+pub use successor::{Program, Sockets, Successor, Trial};
+
+/// What the operators' side of a proxy knows of handing over.
+pub struct Handover {
+    /// Held by each order while it is carried out, and by whoever hands the journal over.
+    orders: Arc<RwLock<()>>,
+    asks: mpsc::Sender<Ask>,
+    bell: Mutex<Option<mpsc::Receiver<Ask>>>,
+    before: Before,
+}
+
+/// Somebody wants the binary upgraded.
+pub(crate) struct Ask {
+    /// Who.
+    pub(crate) who: String,
+    /// Why.
+    pub(crate) reason: String,
+    /// Where they hear what came of it: the number of the new process, or why there is none.
+    pub(crate) answer: oneshot::Sender<Result<u32, String>>,
+}
+
+/// Nobody gives orders, as long as this is held.
+pub(crate) type NoOrders = OwnedRwLockWriteGuard<()>;
+/// An order is being carried out, as long as this is held.
+pub(crate) struct UnderWay {
+    /// What the process that follows has ordered waits for nobody: it takes no orders that are not for both.
+    _own: Option<OwnedRwLockReadGuard<()>>,
+}
+
+impl Default for Handover {
+    fn default() -> Handover {
+        let (asks, bell) = mpsc::channel(1);
+        Handover { orders: Arc::default(), asks, bell: Mutex::new(Some(bell)), before: Before::default() }
+    }
+}
+
+impl Handover {
+    /// Hear who asks for an upgrade. For whoever runs the process, once.
+    pub(crate) fn bell(&self) -> Option<mpsc::Receiver<Ask>> {
+        self.bell.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Have the binary upgraded: the number of the new process, which takes requests.
+    ///
+    /// # Errors
+    /// Why everything is as it was.
+    pub(crate) async fn upgrade(&self, who: &str, reason: &str) -> Result<u32, String> {
+        let (answer, heard) = oneshot::channel();
+        let ask = Ask { who: who.to_owned(), reason: reason.to_owned(), answer };
+        if self.bell.lock().unwrap_or_else(PoisonError::into_inner).is_some() || self.asks.try_send(ask).is_err() {
+            return Err("this proxy takes no upgrades now: it is going down, or does not run as `sluss run`".into());
+        }
+        heard.await.unwrap_or_else(|_| Err("this proxy is going down".into()))
+    }
+
+    /// An order is about to be carried out; nothing while the journal is being handed over, or has been.
+    pub(crate) fn order(&self) -> Option<UnderWay> {
+        if passed_on::is_passed_on() {
+            return Some(UnderWay { _own: None });
+        }
+        self.orders.clone().try_read_owned().ok().map(|own| UnderWay { _own: Some(own) })
+    }
+
+    /// The same for whoever holds nothing yet, and has just begun.
+    pub(crate) fn no_orders_yet(&self) -> Option<NoOrders> {
+        self.orders.clone().try_write_owned().ok()
+    }
+
+    /// Pass orders on to the process before this one from now on, where this runtime goes on.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) async fn follow(&self, predecessor: Predecessor) -> io::Result<()> {
+        self.before.is(predecessor).await
+    }
+
+    /// Whether the process before this one still finishes what it had.
+    pub(crate) async fn is_following(&self) -> bool {
+        self.before.is_here().await
+    }
+
+    /// Pass on what was ordered here to the process before this one.
+    pub(crate) async fn pass_on(&self, method: Method, path: &str, body: Bytes) {
+        self.before.tell(method, path, body).await;
+    }
+
+    /// Wait for orders that are being carried out, and take no others.
+    pub(crate) async fn no_orders(&self) -> NoOrders {
+        self.orders.clone().write_owned().await
+    }
+}

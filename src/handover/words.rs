@@ -1,0 +1,39 @@
+//! What two processes say to each other: one JSON object a line.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+/// A word of the new process to the running one.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "word", rename_all = "snake_case")]
+pub(super) enum News {
+    /// The configuration is sound, and everything is there that can be had beside the running process.
+    Sound,
+    /// It will not start.
+    Failed {
+        /// A sentence that says what to do.
+        why: String,
+    },
+    /// It takes requests.
+    Ready {
+        /// Through the clients' sockets that it was handed, or through others: its configuration names another address.
+        clients: bool,
+        /// The same of the operators' socket.
+        admin: bool,
+    },
+}
+
+/// The word of the running process to the new one: the journal is yours.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "word", rename_all = "snake_case")]
+pub(super) enum Leave {
+    /// Read the journal, and take requests.
+    Go,
+}
+
+pub(super) fn line(word: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(word)?;
+    line.push(b'\n');
+    Ok(line)
+}

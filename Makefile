@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit outside fuzz need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd known-rows flow-control compare-limits live-and-simulated picture demo drill
+.PHONY: test fmt clippy unit outside fuzz fuzz-drill need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd known-rows flow-control compare-limits live-and-simulated picture demo drill
 
 test: need fmt clippy unit outside
 	@echo "make test: everything passed"
@@ -35,6 +35,10 @@ outside:
 fuzz:
 	mkdir -p fuzz/found/$(TARGET)
 	$(CARGO) +nightly fuzz run -s none $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- -max_total_time=$(or $(SECONDS),600) -max_len=4096 -timeout=10
+
+# Would it find anything? Plants a fault into each target's code, and looks: docs/fuzzing.md. SECONDS for each.
+fuzz-drill:
+	scripts/fuzz_drill.py $(or $(SECONDS),60)
 
 bench:
 	$(CARGO) bench --bench decide

@@ -13,6 +13,7 @@ use metrics::Counter;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::control::Control;
+use crate::admin::shift::ShiftNotes;
 use crate::admin::wall::Wall;
 use crate::admin::{door, server};
 use crate::admission::{Domain, Event, ProductId, State};
@@ -80,7 +81,8 @@ pub fn start_by(wall: Wall, config: Config) -> Result<Running, StartError> {
     let product_names: Vec<String> = settings.products.iter().map(|product| product.name.clone()).collect();
     let gate = |domain: &DomainSettings| {
         let names = domain.products.iter().map(|index| product_names[*index].clone()).collect();
-        let notes = Notes::new(names, journal.clone(), log.clone(), &registry);
+        let shifts = ShiftNotes::new(&settings.products, &registry);
+        let notes = Notes::new(names, shifts, journal.clone(), log.clone(), &registry);
         let seed = RandomState::new().hash_one("seed");
         let decide = Domain::new(domain.admission.clone(), seed, clock.now());
         Gate::new(decide, clock, Box::new(move |event, _| notes.take(event)))
@@ -198,6 +200,7 @@ async fn watch_schedule(control: Arc<Control>) {
 /// may block, and is written by the office.
 struct Notes {
     products: Vec<String>,
+    shifts: ShiftNotes,
     journal: Journal,
     log: mpsc::UnboundedSender<Sentence>,
     transitions: Vec<[Counter; State::COUNT]>,
@@ -206,12 +209,13 @@ struct Notes {
 impl Notes {
     fn new(
         products: Vec<String>,
+        shifts: ShiftNotes,
         journal: Journal,
         log: mpsc::UnboundedSender<Sentence>,
         registry: &Registry,
     ) -> Notes {
         let transitions = |name: &String| State::NAMES.map(|to| registry.counter(names::TRANSITIONS, &[name, to]));
-        Notes { transitions: products.iter().map(transitions).collect(), products, journal, log }
+        Notes { transitions: products.iter().map(transitions).collect(), products, shifts, journal, log }
     }
 
     fn take(&self, event: Event) {
@@ -228,6 +232,11 @@ impl Notes {
             Event::RampThawed { product } => {
                 let product = self.products[usize::from(product.0)].clone();
                 self.say(Sentence::RampThawed { product });
+            }
+            Event::ShareMoved { product, .. } | Event::ShiftEnded { product, .. } => {
+                let product = self.products[usize::from(product.0)].clone();
+                self.shifts.note(&product, event, &self.journal);
+                self.say(Sentence::Shift { product, event });
             }
             // Whoever caused it knows its name and has written it down.
             Event::EventChanged { .. } => {}
@@ -255,6 +264,7 @@ enum Sentence {
     RampMoved { product: String, from: u32, to: u32 },
     RampFroze { product: String, seats: u32 },
     RampThawed { product: String },
+    Shift { product: String, event: Event },
 }
 
 async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>, control: Arc<Control>) {
@@ -267,6 +277,7 @@ async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>, control: Ar
                 tracing::info!(product, "the ramp goes on");
                 control.settle(&matter(&product));
             }
+            Sentence::Shift { product, event } => control.tell_shift(&product, event),
         }
     }
 }

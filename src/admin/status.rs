@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::Calendar;
 use super::control::Control;
 use super::orders::state_word;
+use super::shift::{ShiftStatus, SiteStatus};
 use crate::admission::Class;
 use crate::config::ScheduledEvent;
 use crate::proxy::backend::Backend;
@@ -56,6 +57,12 @@ pub struct ProductStatus {
     pub guarantee: u32,
     /// The last order about it, with who and why.
     pub last_order: Option<String>,
+    /// Where it is served, where there is a choice.
+    #[serde(default)]
+    pub sites: Vec<SiteStatus>,
+    /// The share that is on its way from one site to another.
+    #[serde(default)]
+    pub shift: Option<ShiftStatus>,
 }
 
 /// One pool or budget.
@@ -163,6 +170,8 @@ impl Control {
                 ramp_frozen: product.ramp_is_frozen(),
                 guarantee: product.guarantee(),
                 last_order,
+                sites: self.site_statuses(index, domain),
+                shift: self.shift_status(index, domain),
             }
         })
     }

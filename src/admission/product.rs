@@ -15,6 +15,8 @@ use super::rate::Rate;
 use super::reserve::Reserve;
 use super::retry_after::Calendar;
 use super::settings::{Needs, ProductSettings};
+use super::shift::Shift;
+use super::sites::Sites;
 use super::{Class, Customer, Refusal, Refused, State, Timestamp};
 
 /// A line that has been waited in for longer stands, and is kept short.
@@ -35,6 +37,9 @@ pub struct Product {
     pub(crate) waiting: u32,
     pub(crate) in_flight: u32,
     pub(crate) reserve: Reserve,
+    /// Where it is served, where there is a choice, and what moves between them.
+    pub(crate) sites: Option<Box<Sites>>,
+    pub(crate) shift: Option<Box<Shift>>,
     pub(crate) ramp: Option<Ramp>,
     pub(crate) floor: Floor,
     /// Who holds a pass and who has been promised a turn, where that counts.
@@ -65,6 +70,8 @@ impl Product {
             standing_wait_s: standing.as_secs_f64(),
             calendars: std::array::from_fn(|_| Calendar::new(settings.queue.retry_after)),
             reserve: Reserve::new(settings.reserve, settings.reserve_per_customer),
+            sites: Sites::of(&settings.sites).map(Box::new),
+            shift: None,
             always_needed,
             also_needed: settings.needs.map(|needs| needs.without(&always_needed)),
             settings,

@@ -5,6 +5,7 @@
 mod serve;
 mod operate;
 mod event;
+mod shift;
 mod simulate;
 mod table;
 
@@ -64,6 +65,8 @@ enum Command {
     /// Backends: another weight, out of use and back, one more, one less
     #[command(subcommand)]
     Backend(BackendCommand),
+    /// Move a product's share from one of its sites to another, by watched steps; without a product, show what is under way
+    Shift(Box<shift::ShiftArgs>),
     /// Switch everything but plain proxying off, or on again
     Bypass {
         /// Whether everything but plain proxying is to be off
@@ -268,6 +271,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Event(command) => event::run(command),
         Command::Schedule(ScheduleCommand::Reload { who, to }) => event::reload(who, &to),
         Command::Backend(command) => operate::backend(command),
+        Command::Shift(args) => shift::run(*args),
         Command::Bypass { state, why, to } => operate::switch(OrderName::Bypass, state == "on", why, &to),
         Command::Observe { state, why, to } => operate::switch(OrderName::Observe, state == "on", why, &to),
     };

@@ -28,6 +28,7 @@ pub(crate) mod products;
 pub(crate) mod names;
 pub(crate) mod limits;
 pub(crate) mod backends;
+mod sites;
 mod standing;
 pub(crate) mod budgets;
 pub(crate) mod passes;

@@ -236,7 +236,7 @@ async fn forward(
     admitted: Admitted,
     first: Option<Box<First>>,
 ) -> Result<Answered, Unanswered> {
-    let pool = worker.pool(what.product).clone();
+    let pool = worker.pool(what.product, admitted.site()).clone();
     let request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if exchange::is_carried(request.method(), first.as_deref()) {
         exchange::Carried::new(pool, request, admitted, first).await

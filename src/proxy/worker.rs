@@ -291,8 +291,9 @@ impl Worker {
         (&self.shared.gates[product.domain], product.id)
     }
 
-    pub(crate) fn pool(&self, product: usize) -> &Rc<Pool> {
-        &self.pools[self.settings.products[product].pool]
+    /// The pool of a product, at that site of it.
+    pub(crate) fn pool(&self, product: usize, site: usize) -> &Rc<Pool> {
+        &self.pools[self.settings.products[product].pool_at(site)]
     }
 
     pub(crate) fn answers(&self) -> &Answers {

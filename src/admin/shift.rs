@@ -206,7 +206,10 @@ impl Control {
         }))
     }
 
-    fn product_by_settings(&self, settings: &ProductSettings) -> (&std::sync::Arc<crate::proxy::admit::Gate>, ProductId) {
+    fn product_by_settings(
+        &self,
+        settings: &ProductSettings,
+    ) -> (&std::sync::Arc<crate::proxy::admit::Gate>, ProductId) {
         (&self.shared.gates[settings.domain], settings.id)
     }
 
@@ -229,12 +232,13 @@ impl Control {
     pub(super) fn site_statuses(&self, index: usize, domain: &Domain) -> Vec<SiteStatus> {
         let settings = &self.shared.settings.products[index];
         let sites = settings.sites.iter().zip(domain.shares(settings.id));
-        let site = |(site, share): (&crate::proxy::settings::SiteSettings, crate::admission::domain::Share)| SiteStatus {
-            name: site.name.clone(),
-            pool: self.shared.settings.pools[site.pool].name.clone(),
-            share: share.share,
-            bounded: share.bounded,
-        };
+        let site =
+            |(site, share): (&crate::proxy::settings::SiteSettings, crate::admission::domain::Share)| SiteStatus {
+                name: site.name.clone(),
+                pool: self.shared.settings.pools[site.pool].name.clone(),
+                share: share.share,
+                bounded: share.bounded,
+            };
         sites.map(site).collect()
     }
 

@@ -10,7 +10,8 @@
 //!   is what finds the share that it can serve;
 //! - it takes its share and fewer of all are served: what both have in common suffers.
 //!
-//! If it is well the next step follows. If there are too few answers to say, or its limit is still being found, the shift holds and says so. If it
+//! If it is well the next step follows. If there are too few answers to say, if its limit is still being found, or some of its
+//! answers are late as a cold site's are, which only work can warm, the shift holds for some paces and says so. If it
 //! suffers the share goes back to the last that was good and the step is halved; so the shift ends as near to its target as the
 //! site can serve. After three steps back it gives up where it was good, and a person is told. Where half of the answers
 //! fail it does not wait for the pace to be over; and where that is so at a share that was good before, the site has broken,
@@ -105,7 +106,7 @@ pub enum Hold {
     Watching,
     /// The receiving site has answered too little to tell.
     TooFewAnswers,
-    /// The limit of the receiving site is still growing.
+    /// The limit of the receiving site is still growing, or its answers are late as those of a cold site are.
     Warming,
     /// It has stepped back, and sees whether all is well there.
     SteppedBack(Ill),
@@ -117,8 +118,7 @@ pub enum Hold {
 
 impl Hold {
     /// Every word there is.
-    pub const NAMES: [&str; 6] =
-        ["watching", "too_few_answers", "warming", "stepped_back", "giver_gone", "both_fail"];
+    pub const NAMES: [&str; 6] = ["watching", "too_few_answers", "warming", "stepped_back", "giver_gone", "both_fail"];
 
     /// The word in the status and the metrics.
     pub const fn name(self) -> &'static str {
@@ -142,6 +142,14 @@ pub(crate) struct Watch {
     /// What its share of all came to, and what of that it had no seat for; in hundredths of a seat.
     due: i64,
     lost: i64,
+    lately: Lately,
+}
+
+/// The last answers, the older ones counting less.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lately {
+    done: u32,
+    failed: u32,
 }
 
 /// What the sites did while a step was watched.
@@ -179,6 +187,8 @@ pub struct Shift {
     step: u32,
     backs: u32,
     hold: Hold,
+    /// So many looks have found it warming at this share.
+    warming: u32,
     /// Since when is counted, and when it is looked at next.
     since: Timestamp,
     settles: Option<Timestamp>,
@@ -199,6 +209,8 @@ const LATE: u32 = 10;
 const UNTAKEN: i64 = 20;
 /// A limit that has grown by so many per cent while it was watched is still growing, and one that is so much less was cut.
 const GROWN: u32 = 10;
+/// A site that is late and not yet warm after so many looks is late by nature.
+const WARMED: u32 = 6;
 /// Of all that was served, in per cent.
 const FEWER: f64 = 10.0;
 /// So many steps back are enough.
@@ -206,6 +218,7 @@ pub(crate) const STEP_BACKS: u32 = 3;
 
 impl Watch {
     pub(crate) fn answered(&mut self, outcome: Outcome, slow: bool) {
+        self.lately.answered(outcome);
         match outcome {
             Outcome::Abandoned => {}
             Outcome::Failed => self.failed += 1,
@@ -237,6 +250,23 @@ impl Watch {
     }
 }
 
+impl Lately {
+    fn answered(&mut self, outcome: Outcome) {
+        if outcome == Outcome::Abandoned {
+            return;
+        }
+        self.done += 1;
+        self.failed += u32::from(outcome == Outcome::Failed);
+        if self.done >= 2 * FEWEST {
+            (self.done, self.failed) = (self.done / 2, self.failed / 2);
+        }
+    }
+
+    fn mostly_fails(&self) -> bool {
+        self.failed >= FEWEST / 2 && self.failed * 2 > self.done
+    }
+}
+
 impl Shift {
     /// From the share that the receiving site has. The first step is made at once: see [`share`](Self::share).
     pub(crate) fn new(plan: Plan, start: u32, limit: u32, now: Timestamp) -> Shift {
@@ -249,6 +279,7 @@ impl Shift {
             step: plan.step,
             backs: 0,
             hold: Hold::Watching,
+            warming: 0,
             since: now,
             settles: None,
             looks: now,
@@ -299,12 +330,12 @@ impl Shift {
     fn watch_anew(&mut self, now: Timestamp) {
         self.settles = Some(now + self.plan.every / 3);
         self.looks = now + self.plan.every;
-        self.since = now;
+        (self.since, self.warming) = (now, 0);
     }
 
     /// Whether what the receiving site did since the step was made is so bad that nobody need wait for more.
     pub(crate) fn is_plainly_ill(from: &Watch, to: &Watch) -> bool {
-        to.failed >= FEWEST / 2 && to.mostly_fails() && !from.mostly_fails()
+        to.lately.mostly_fails() && !from.lately.mostly_fails()
     }
 
     /// The receiving site is plainly ill, or gone.
@@ -335,7 +366,6 @@ impl Shift {
         }
         let full = seen.to.takes_too_little();
         if full && self.grew(seen.limit) {
-            self.limit = seen.limit;
             return self.holds(Hold::Warming, now);
         }
         if seen.to.done() < FEWEST && !full {
@@ -348,6 +378,10 @@ impl Shift {
         }
         let per_s = f64::from(seen.from.good + seen.to.good) / now.since(self.since).as_secs_f64().max(1e-3);
         match self.illness(seen, full, per_s) {
+            Some(Ill::Late) if self.warming < WARMED && seen.to.late < seen.to.good => {
+                self.warming += 1;
+                self.holds(Hold::Warming, now)
+            }
             Some(ill) => self.back(ill, now),
             None => self.forward(seen.surge.then_some(per_s), now),
         }

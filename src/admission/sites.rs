@@ -69,7 +69,8 @@ impl Sites {
             passed_over: false,
             watch: Watch::default(),
         };
-        let mut sites = Sites { all: settings.iter().map(site).collect(), homes: [0; PER_CENT], giving: None, before: None };
+        let mut sites =
+            Sites { all: settings.iter().map(site).collect(), homes: [0; PER_CENT], giving: None, before: None };
         sites.settle_homes();
         Some(sites)
     }

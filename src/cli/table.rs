@@ -79,7 +79,8 @@ pub(super) fn status(status: &Status) -> String {
 
 /// The shares of a product's sites.
 pub(super) fn shares(sites: &[SiteStatus]) -> String {
-    let one = |site: &SiteStatus| format!("{} {} %{}", site.name, site.share, if site.bounded { " at most" } else { "" });
+    let one =
+        |site: &SiteStatus| format!("{} {} %{}", site.name, site.share, if site.bounded { " at most" } else { "" });
     sites.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 

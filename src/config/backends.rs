@@ -16,8 +16,8 @@ use super::check::{Check, Span};
 use super::error::shown;
 use super::file::{self, List, Opt, Product, TextOr};
 use super::products::{Draft, FIRST_BYTE_TIMEOUT, who};
-use super::sites::Site;
 use super::settings::AdminSettings;
+use super::sites::Site;
 use super::{limits, standing};
 
 /// A backend and where it is written.

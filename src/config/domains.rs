@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 
 use crate::admission::settings::{Needs, ProductSettings as Admitted, ResourceSettings, SiteSettings as Place};
 use crate::admission::{self, Class, ProductId};
-use crate::proxy::settings::{ClassRules, DomainSettings, HintSettings, PoolSettings, ProductSettings, Rule, SiteSettings};
+use crate::proxy::settings::{
+    ClassRules, DomainSettings, HintSettings, PoolSettings, ProductSettings, Rule, SiteSettings,
+};
 
 use super::backends::Pool;
 use super::budgets::Budget;

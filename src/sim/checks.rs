@@ -62,8 +62,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use passes::Kept;
-pub use sites::WatchedSites;
 pub use shown::{Shown, ShownProduct, ShownResource, Transparent};
+pub use sites::WatchedSites;
 
 use super::law::{Knock, Law, Look, Notice, Ours, RequestId, Said, Word};
 use crate::admission::{Arrival, Class, Order, Outcome, Settings, Timestamp};

@@ -94,7 +94,9 @@ impl Domain {
         let needs = &self.products[index].settings.needs[arrival.class.index()];
         let mut before = self.ranks(index).into_iter().take_while(|other| *other != rank);
         let site_kept = || self.usable_sites(&self.products[index]).any(|resource| self.kept[resource] < turn);
-        needs.iter().any(|need| self.kept[need] < turn) || site_kept() || before.any(|other| self.keeps(index, other, needs, now))
+        needs.iter().any(|need| self.kept[need] < turn)
+            || site_kept()
+            || before.any(|other| self.keeps(index, other, needs, now))
     }
 
     /// Whether a waiter is in the way of others without a hope: forbidden by now, or too late. Only of who wants several

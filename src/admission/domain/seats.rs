@@ -153,8 +153,7 @@ impl Domain {
         self.products.iter().filter(|product| product.waiting > 0).any(|product| {
             let mut waited_in = Rank::ALL.into_iter().filter(|rank| product.waiting_as(*rank) > 0);
             if product.sites.as_ref().is_some_and(|sites| sites.may_use(resource)) {
-                return waited_in
-                    .any(|rank| !self.needs_full_budget(product.settings.needs[rank.class().index()]));
+                return waited_in.any(|rank| !self.needs_full_budget(product.settings.needs[rank.class().index()]));
             }
             waited_in.map(|rank| &product.settings.needs[rank.class().index()]).any(held_up)
         })

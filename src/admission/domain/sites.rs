@@ -288,7 +288,8 @@ impl Domain {
     }
 
     fn nearest_of(&self, sites: &Sites, index: usize, seats: u32, now: Timestamp) -> Option<f64> {
-        let usable = sites.usable().filter_map(|site| self.resources[site.resource].distance_if_free(index, seats, now));
+        let usable =
+            sites.usable().filter_map(|site| self.resources[site.resource].distance_if_free(index, seats, now));
         usable.min_by(f64::total_cmp)
     }
 

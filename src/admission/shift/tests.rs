@@ -15,7 +15,7 @@ fn begun(start: u32) -> Shift {
 
 /// So many answers in time, late and failed; everything due was taken.
 fn did(good: u32, late: u32, failed: u32) -> Watch {
-    Watch { good, late, failed, due: 10_000, lost: 0 }
+    Watch { good, late, failed, due: 10_000, ..Watch::default() }
 }
 
 fn seen(from: Watch, to: Watch) -> Seen {
@@ -73,7 +73,7 @@ fn each_thing_that_the_receiving_side_may_suffer_from_brings_it_back() {
     let full = Watch { lost: 2_500, ..did(200, 0, 0) };
     for (to, limit, ill) in [
         (did(40, 0, 10), 8, Ill::Faults),
-        (did(40, 10, 0), 8, Ill::Late),
+        (did(20, 30, 0), 8, Ill::Late),
         (full, 8, Ill::Full),
         (full, 5, Ill::LimitCut),
     ] {
@@ -130,8 +130,25 @@ fn a_limit_that_still_grows_is_waited_for() {
     for limit in [12, 18, 27] {
         assert_eq!(look(&mut shift, Seen { limit, ..seen(did(900, 0, 0), full) }), Step::Stay);
         assert_eq!(shift.hold(), Hold::Warming);
+        // It counts anew from what was found.
+        assert!(shift.settled(limit, shift.looks()));
     }
     assert!(matches!(look(&mut shift, Seen { limit: 27, ..seen(did(900, 0, 0), full) }), Step::Back(0, Ill::Full)));
+}
+
+#[test]
+fn a_cold_site_is_given_time_to_be_warmed_by_its_share_and_not_for_ever() {
+    let late = seen(did(950, 0, 0), did(40, 10, 0));
+    let mut shift = begun(0);
+    for _ in 0..3 {
+        assert_eq!(look(&mut shift, late), Step::Stay);
+        assert_eq!(shift.hold(), Hold::Warming);
+    }
+    assert_eq!(look(&mut shift, well()), Step::Forward(10));
+    for _ in 0..WARMED {
+        assert_eq!(look(&mut shift, late), Step::Stay);
+    }
+    assert_eq!(look(&mut shift, late), Step::Back(5, Ill::Late));
 }
 
 #[test]
@@ -187,10 +204,17 @@ fn trouble_that_has_passed_is_forgiven() {
 
 #[test]
 fn where_half_of_the_answers_fail_nobody_waits_for_the_pace() {
-    let (from, to) = (did(100, 0, 0), did(5, 0, 10));
-    assert!(Shift::is_plainly_ill(&from, &to));
-    assert!(!Shift::is_plainly_ill(&from, &did(5, 0, 5)), "too few to tell");
-    assert!(!Shift::is_plainly_ill(&did(10, 0, 20), &to), "that is so of both");
+    let answered = |good, failed| {
+        let mut watch = Watch::default();
+        (0..good).for_each(|_| watch.answered(Outcome::Answered, false));
+        (0..failed).for_each(|_| watch.answered(Outcome::Failed, false));
+        watch
+    };
+    let (from, to) = (answered(1000, 0), answered(1000, 25));
+    assert!(Shift::is_plainly_ill(&from, &to), "however well it was before");
+    assert!(!Shift::is_plainly_ill(&from, &answered(1000, 10)));
+    assert!(!Shift::is_plainly_ill(&from, &answered(0, 5)), "too few to tell");
+    assert!(!Shift::is_plainly_ill(&answered(0, 30), &to), "that is so of both");
     let mut shift = begun(0);
     look(&mut shift, well());
     look(&mut shift, well());

@@ -110,7 +110,10 @@ impl<L: Transparent> WatchedSites<L> {
         let most = warming.of * warming.share / 100 + BURST;
         if warming.got > most {
             let Warming { share, got, of, .. } = warming;
-            self.finds("share", format!("site {site} of product {product} got {got} of {of} with a share of {share} %"));
+            self.finds(
+                "share",
+                format!("site {site} of product {product} got {got} of {of} with a share of {share} %"),
+            );
         }
     }
 
@@ -128,7 +131,10 @@ impl<L: Transparent> WatchedSites<L> {
                 let Some(pool) = self.pool(product, site) else { continue };
                 let (shown, (sure, unsure)) = (self.shown.resources[pool].in_use, self.held[pool]);
                 if !(sure..=sure + unsure).contains(&shown) {
-                    self.finds("seats", format!("it counts {shown} at site {site} of product {product}, {sure} run there"));
+                    self.finds(
+                        "seats",
+                        format!("it counts {shown} at site {site} of product {product}, {sure} run there"),
+                    );
                 }
             }
         }
@@ -153,7 +159,10 @@ impl<L: Transparent> WatchedSites<L> {
         });
         if let Some(Arrival { product, class, .. }) = idle.copied() {
             let (product, class) = (product.index(), class.name());
-            self.finds("work conservation", format!("{class} of product {product} waits while the giving site has a seat"));
+            self.finds(
+                "work conservation",
+                format!("{class} of product {product} waits while the giving site has a seat"),
+            );
         }
     }
 

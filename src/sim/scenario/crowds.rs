@@ -134,7 +134,10 @@ fn step(
         class,
         seats,
         route: plant.route([vec![leg], behind.clone()].concat()),
-        routes: sites.iter().map(|at| plant.route([vec![Leg { station: *at, ..leg }], behind.clone()].concat())).collect(),
+        routes: sites
+            .iter()
+            .map(|at| plant.route([vec![Leg { station: *at, ..leg }], behind.clone()].concat()))
+            .collect(),
         event: event.map_or(Some(None), |event| event.map(Some))?,
         stops,
         object,

@@ -89,7 +89,12 @@ impl Figure {
     pub const fn of_any_window(self) -> bool {
         !matches!(
             self,
-            Figure::JourneyP50 | Figure::JourneyP95 | Figure::LastJourney | Figure::LimitAtEnd | Figure::ShareAtEnd | Figure::Duplicates
+            Figure::JourneyP50
+                | Figure::JourneyP95
+                | Figure::LastJourney
+                | Figure::LimitAtEnd
+                | Figure::ShareAtEnd
+                | Figure::Duplicates
         )
     }
 
@@ -110,7 +115,16 @@ impl Figure {
 
     /// Whether it is a share, which is never above a hundred.
     pub const fn is_share(self) -> bool {
-        matches!(self, Figure::Served | Figure::Unserved | Figure::StepsServed | Figure::JourneysShare | Figure::Wasted | Figure::ShareAtEnd | Figure::ShareMost)
+        matches!(
+            self,
+            Figure::Served
+                | Figure::Unserved
+                | Figure::StepsServed
+                | Figure::JourneysShare
+                | Figure::Wasted
+                | Figure::ShareAtEnd
+                | Figure::ShareMost
+        )
     }
 }
 

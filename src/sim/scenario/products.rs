@@ -13,8 +13,8 @@ use crate::admission::settings::{
     SiteSettings,
 };
 use crate::admission::{Class, ProductId};
-use crate::config::budgets::{self, Budget, Sharer};
 use crate::config;
+use crate::config::budgets::{self, Budget, Sharer};
 use crate::config::check::{Check, Span};
 use crate::config::file::Opt;
 use crate::config::limits::{self, Seats};
@@ -97,11 +97,7 @@ pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<
         let (name, first_byte_timeout, cache) = (draft.name.clone(), draft.first_byte_timeout, draft.cache);
         Product { name, station, first_byte_timeout, cache, pool, sites }
     };
-    Checked {
-        products: drafts.iter().map(product).collect(),
-        admission,
-        carried: carried(check, &drafts, &pools),
-    }
+    Checked { products: drafts.iter().map(product).collect(), admission, carried: carried(check, &drafts, &pools) }
 }
 
 /// The knee that each pool begins with, where one was carried to it.
@@ -149,11 +145,8 @@ impl Draft {
 
     /// Its places, where there is a choice.
     fn sites(&self, pools: &[Pool]) -> Vec<Site> {
-        let site = |place: &Place| Site {
-            station: place.station,
-            pool: pool_of(pools, place.station),
-            share: place.share,
-        };
+        let site =
+            |place: &Place| Site { station: place.station, pool: pool_of(pools, place.station), share: place.share };
         let several = self.places.len() > 1;
         self.places.iter().filter(|_| several).map(site).collect()
     }

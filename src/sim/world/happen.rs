@@ -2,10 +2,10 @@
 
 use super::World;
 use crate::admission::schedule::{Entry, EventState};
+use crate::admission::shift::Plan;
 use crate::admission::{EventKey, Order, ParkReason, Timestamp};
 use crate::sim::backend::Fault;
 use crate::sim::law::Notice;
-use crate::admission::shift::Plan;
 use crate::sim::scenario::{Event, Product, What};
 
 /// The key of the event at a place in the scenario.

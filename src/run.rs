@@ -1,7 +1,6 @@
 //! Wiring: from a configuration to a running proxy, and down again.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::Path;
@@ -9,25 +8,26 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use metrics::Counter;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::control::Control;
-use crate::admin::shift::ShiftNotes;
+use crate::admin::reload::{self, Kept, Reloading, Source};
 use crate::admin::wall::Wall;
 use crate::admin::{door, server};
-use crate::admission::{Domain, Event, ProductId, State};
 use crate::config::Config;
-use crate::journal::{Journal, Memory, Record};
+use crate::journal::{Journal, Memory};
 use crate::proxy::access_log::{AccessLog, Writing};
-use crate::proxy::admit::Gate;
 use crate::proxy::classify::Hashes;
 use crate::proxy::clock::Clock;
 use crate::proxy::listener;
-use crate::proxy::settings::{DomainSettings, Settings, Target};
-use crate::proxy::worker::{Shared, Workers};
+use crate::proxy::settings::{Settings, Target};
+use crate::proxy::worker::{Published, Shared, Workers};
 use crate::telemetry::export::Registry;
-use crate::telemetry::names;
+
+mod notes;
+
+pub(crate) use notes::Gates;
+use notes::{Sentence, write_log};
 
 /// A running proxy.
 pub struct Running {
@@ -59,14 +59,23 @@ const KNEES_EVERY: Duration = Duration::from_secs(60);
 /// # Errors
 /// When an address is in use or may not be had, or the journal cannot be opened.
 pub fn start(config: Config) -> Result<Running, StartError> {
-    start_by(Wall::machine(), config)
+    start_by(Wall::machine(), config, None)
 }
 
-/// Start a proxy whose betting stops follow this clock.
+/// Start a proxy that can read its configuration again.
 ///
 /// # Errors
 /// As for [`start`].
-pub fn start_by(wall: Wall, config: Config) -> Result<Running, StartError> {
+pub fn start_from(config: Config, again: Source) -> Result<Running, StartError> {
+    start_by(Wall::machine(), config, Some(again))
+}
+
+/// Start a proxy whose betting stops follow this clock, and which reads its configuration again `again`, if it can.
+///
+/// # Errors
+/// As for [`start`].
+pub fn start_by(wall: Wall, config: Config, again: Option<Source>) -> Result<Running, StartError> {
+    let kept = Kept::of(&config);
     let Config { proxy: settings, admin, events, schedule, journal, .. } = config;
     // Addresses first: a second proxy started by mistake must not get as far as the first one's journal.
     let sockets = listener::bind(&settings.listen)
@@ -78,23 +87,17 @@ pub fn start_by(wall: Wall, config: Config) -> Result<Running, StartError> {
     let registry = Registry::new();
     let clock = Clock::start();
     let (log, to_log) = mpsc::unbounded_channel();
-    let product_names: Vec<String> = settings.products.iter().map(|product| product.name.clone()).collect();
-    let gate = |domain: &DomainSettings| {
-        let names = domain.products.iter().map(|index| product_names[*index].clone()).collect();
-        let shifts = ShiftNotes::new(&settings.products, &registry);
-        let notes = Notes::new(names, shifts, journal.clone(), log.clone(), &registry);
-        let seed = RandomState::new().hash_one("seed");
-        let decide = Domain::new(domain.admission.clone(), seed, clock.now());
-        Gate::new(decide, clock, Box::new(move |event, _| notes.take(event)))
-    };
-    let gates = settings.domains.iter().map(gate).collect();
-    drop(log);
+    let gates = Gates::new(clock, journal.clone(), log, registry.clone());
+    let of_domains = gates.of(&settings.domains, &[]);
     let (access_log, writing) =
         AccessLog::open(&settings, &registry).map_err(|e| StartError::access_log(&settings, &e))?.unzip();
     let admin_address = office_socket.local_addr().unwrap_or(admin.address);
-    let shared = Arc::new(Shared::new(settings, gates, clock, Hashes::default(), access_log, &registry));
-    let control = Control::new(shared.clone(), registry, journal, wall, (schedule, &events), &memory);
-    let workers = Workers::start(&shared, sockets).map_err(|error| StartError::thread(&error))?;
+    let shared = Arc::new(Shared::new(settings, of_domains, clock, Hashes::default(), access_log, &registry));
+    let (taken_up, hears) = mpsc::unbounded_channel();
+    let (publish, published) = watch::channel(Published { shared: shared.clone(), taken_up });
+    let reloading = Reloading::new(again, gates, (publish, hears), kept, &registry);
+    let control = Control::new(shared, registry, journal, wall, (schedule, &events), &memory, reloading);
+    let workers = Workers::start(&published, sockets).map_err(|error| StartError::thread(&error))?;
     let (stop, stopped) = watch::channel(false);
     let office =
         office(control.clone(), office_socket, admin.token, to_log, stopped).map_err(|e| StartError::thread(&e))?;
@@ -115,19 +118,20 @@ impl Running {
     /// Go down: not ready any more, those who wait are told, what is in flight finishes within `[listen] drain`.
     pub fn stop(self) {
         self.control.set_ready(false);
-        for gate in &self.control.shared.gates {
+        for gate in &self.control.shared().gates {
             gate.with(|domain, now| domain.shut_down(now));
         }
         self.workers.stop();
         self.control.journal_knees();
         let _ = self.stop.send(true);
         let _ = self.office.join();
+        let replaced = self.control.reloading.take_replaced();
         // Gates and the control hold the journal; its thread ends with the last of them.
         drop(self.control);
         if let Some(journal) = self.journal {
             let _ = journal.join();
         }
-        if let Some(writing) = self.writing {
+        for writing in self.writing.into_iter().chain(replaced) {
             writing.wait();
         }
     }
@@ -160,15 +164,16 @@ fn office(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("office".into()).spawn(move || {
         runtime.block_on(async move {
-            for gate in &control.shared.gates {
+            for gate in &control.shared().gates {
                 tokio::spawn(gate.clone().keep_awake());
             }
-            control.shared.look_after_backends();
+            control.shared().look_after_backends();
             tokio::spawn(write_log(to_log, control.clone()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::follow_the_wall_clock));
             tokio::spawn(watch_schedule(control.clone()));
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::watch_certificates));
+            tokio::spawn(reload::keep_reloading(control.clone()));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
             let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
             tokio::select! {
@@ -193,123 +198,6 @@ async fn watch_schedule(control: Arc<Control>) {
         tokio::time::sleep(LOOK_EVERY).await;
         control.watch_schedule().await;
     }
-}
-
-/// What becomes of the events of one domain: a count, a line in the journal, a sentence in the log. It is told
-/// under the domain's lock, so that the journal's last word is the last state, and waits for nothing: the log
-/// may block, and is written by the office.
-struct Notes {
-    products: Vec<String>,
-    shifts: ShiftNotes,
-    journal: Journal,
-    log: mpsc::UnboundedSender<Sentence>,
-    transitions: Vec<[Counter; State::COUNT]>,
-}
-
-impl Notes {
-    fn new(
-        products: Vec<String>,
-        shifts: ShiftNotes,
-        journal: Journal,
-        log: mpsc::UnboundedSender<Sentence>,
-        registry: &Registry,
-    ) -> Notes {
-        let transitions = |name: &String| State::NAMES.map(|to| registry.counter(names::TRANSITIONS, &[name, to]));
-        Notes { transitions: products.iter().map(transitions).collect(), products, shifts, journal, log }
-    }
-
-    fn take(&self, event: Event) {
-        match event {
-            Event::StateChanged { product, from, to } => self.state_changed(product, from, to),
-            Event::RampMoved { product, from, to } => {
-                let product = self.products[usize::from(product.0)].clone();
-                self.say(Sentence::RampMoved { product, from, to });
-            }
-            Event::RampFroze { product, seats } => {
-                let product = self.products[usize::from(product.0)].clone();
-                self.say(Sentence::RampFroze { product, seats });
-            }
-            Event::RampThawed { product } => {
-                let product = self.products[usize::from(product.0)].clone();
-                self.say(Sentence::RampThawed { product });
-            }
-            Event::ShareMoved { product, .. } | Event::ShiftEnded { product, .. } => {
-                let product = self.products[usize::from(product.0)].clone();
-                self.shifts.note(&product, event, &self.journal);
-                self.say(Sentence::Shift { product, event });
-            }
-            // Whoever caused it knows its name and has written it down.
-            Event::EventChanged { .. } => {}
-        }
-    }
-
-    fn state_changed(&self, product: ProductId, from: State, to: State) {
-        let index = usize::from(product.0);
-        let name = &self.products[index];
-        self.say(Sentence::StateChanged { product: name.clone(), from, to });
-        self.transitions[index][to.index()].increment(1);
-        let reason = to.shut().map(|reason| reason.name().to_owned());
-        self.journal.note(Record::State { product: name.clone(), state: to.name().into(), reason });
-    }
-
-    fn say(&self, sentence: Sentence) {
-        // Fails only when the office has closed, and then nobody reads the log either.
-        let _ = self.log.send(sentence);
-    }
-}
-
-/// Something for the log.
-enum Sentence {
-    StateChanged { product: String, from: State, to: State },
-    RampMoved { product: String, from: u32, to: u32 },
-    RampFroze { product: String, seats: u32 },
-    RampThawed { product: String },
-    Shift { product: String, event: Event },
-}
-
-async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>, control: Arc<Control>) {
-    while let Some(sentence) = sentences.recv().await {
-        match sentence {
-            Sentence::StateChanged { product, from, to } => tell_state(&control, &product, from, to),
-            Sentence::RampMoved { product, from, to } => tracing::info!(product, from, to, "the ramp moved"),
-            Sentence::RampFroze { product, seats } => tell_frozen(&control, &product, seats),
-            Sentence::RampThawed { product } => {
-                tracing::info!(product, "the ramp goes on");
-                control.settle(&matter(&product));
-            }
-            Sentence::Shift { product, event } => control.tell_shift(&product, event),
-        }
-    }
-}
-
-fn tell_state(control: &Control, product: &str, from: State, to: State) {
-    let (was, is) = (from.name(), to.name());
-    match (from, to) {
-        (_, State::Down) => {
-            let text = format!("no backend of {product} is there (`sluss status` says why): it is down until one is");
-            tracing::error!("ALARM: {text}");
-            return control.raise(&matter(product), text);
-        }
-        (State::Down, State::Ramping) => {
-            tracing::warn!(product, from = was, to = is, "backends are back: a reopening that was found, not ordered");
-        }
-        _ => tracing::info!(product, from = was, to = is, "state changed"),
-    }
-    control.settle(&matter(product));
-}
-
-fn tell_frozen(control: &Control, product: &str, seats: u32) {
-    let text = format!(
-        "{product} stepped back three times within a minute of its ramp and serves on with {seats} seats: look at its \
-         backends, then let it go on (`sluss reopen {product}`) or open it (`sluss open {product}`)"
-    );
-    tracing::error!("ALARM: {text}");
-    control.raise(&matter(product), text);
-}
-
-/// What an alarm about a product is filed under; events have names of their own.
-fn matter(product: &str) -> String {
-    format!("product {product}")
 }
 
 impl StartError {

@@ -117,7 +117,7 @@ impl Control {
             true => format!("{}, weight {}", standing.presence(&backend).name(), backend.weight()),
             false => "removed".to_owned(),
         };
-        self.journal.note(Record::Backend { backend: name.clone(), word: word(standing, &backend, member) });
+        self.journal.note(Record::Backend { backend: name.clone(), word: word(&standing, &backend, member) });
         let BackendRequest { order, who, reason, .. } = request;
         let said =
             Said { order: order.word().into(), who: who.clone(), reason: reason.clone(), at: jiff::Timestamp::now() };
@@ -129,12 +129,12 @@ impl Control {
         &self,
         request: &BackendRequest,
         weight: Option<u32>,
-    ) -> Result<(&Arc<Standing>, Arc<Backend>, bool), Mistake> {
+    ) -> Result<(Arc<Standing>, Arc<Backend>, bool), Mistake> {
         if request.product.is_some() {
             return Err(Mistake::Unclear("only `add` needs a product: a backend belongs to one pool".into()));
         }
-        let known =
-            self.shared.standings.iter().find_map(|standing| Some((standing, standing.named(&request.backend)?)));
+        let named = |standing: &Arc<Standing>| Some((standing.clone(), standing.named(&request.backend)?));
+        let known = self.shared().standings.iter().find_map(named);
         let (standing, backend) = known.ok_or_else(|| self.unknown_backend(&request.backend))?;
         let changed = match request.order {
             BackendOrder::Drain => standing.drain(&backend, true),
@@ -158,15 +158,16 @@ impl Control {
         &self,
         product: Option<&str>,
         settings: BackendSettings,
-    ) -> Result<(&Arc<Standing>, Arc<Backend>, bool), Mistake> {
+    ) -> Result<(Arc<Standing>, Arc<Backend>, bool), Mistake> {
         let unclear = |text: String| Err(Mistake::Unclear(text));
         let Some(product) = product else { return unclear("say to which product's pool it is added".into()) };
         let Some(index) = self.product_named(product) else {
             return Err(Mistake::Unknown(self.unknown_product(product)));
         };
         let (name, address) = (settings.name.clone(), settings.address);
-        let standing = &self.shared.standings[self.shared.settings.products[index].pool];
-        for other in &self.shared.standings {
+        let shared = self.shared();
+        let standing = shared.standings[shared.settings.products[index].pool].clone();
+        for other in &shared.standings {
             if other.at(address).or_else(|| other.named(&name)).is_some() {
                 let pool = other.pool();
                 return unclear(format!("{name} is a backend of the pool `{pool}` already; nothing was changed"));
@@ -175,7 +176,7 @@ impl Control {
         if standing.backends().len() >= MOST_BACKENDS {
             return unclear(format!("a pool takes at most {MOST_BACKENDS} backends; remove one first"));
         }
-        if is_own(self.shared.settings.listen.address, address) {
+        if is_own(self.shared().settings.listen.address, address) {
             return unclear(format!("{name} is Sluss itself, where it listens for clients; nothing was changed"));
         }
         standing.add(settings);
@@ -184,17 +185,18 @@ impl Control {
     }
 
     fn unknown_backend(&self, name: &str) -> Mistake {
-        let all: Vec<_> = self.shared.standings.iter().flat_map(|standing| standing.backends().to_vec()).collect();
+        let all: Vec<_> = self.shared().standings.iter().flat_map(|standing| standing.backends().to_vec()).collect();
         let names: Vec<&str> = all.iter().map(|backend| backend.settings.name.as_str()).collect();
         Mistake::Unknown(unknown("backend", name, &names))
     }
 
     /// What was ordered before the restart, as far as the configuration has said nothing else since.
     pub(super) fn restore_backends(&self, memory: &Memory) {
+        let shared = self.shared();
         // Those that came first: the last of a pool is never taken out, and was not the last when it was.
         let (came, left): (Vec<_>, Vec<_>) = memory.backends.iter().partition(|(_, word)| word.member);
         for (name, word) in came.into_iter().chain(left) {
-            let Some(standing) = self.shared.standings.iter().find(|standing| standing.pool() == word.pool) else {
+            let Some(standing) = shared.standings.iter().find(|standing| standing.pool() == word.pool) else {
                 continue;
             };
             if configured(standing, word.address) != word.configured {

@@ -86,6 +86,29 @@ impl Calendar {
         self.words.get(id)
     }
 
+    /// Products have other places now: `place` tells which an event's has, if it is still there. Events of others are gone,
+    /// and come back.
+    pub(super) fn renumber(&mut self, place: impl Fn(&ScheduledEvent) -> Option<usize>) -> Vec<Scheduled> {
+        let place = |event: &mut ScheduledEvent| match place(event) {
+            Some(place) => {
+                event.product = place;
+                true
+            }
+            None => false,
+        };
+        self.file.retain(|_, event| place(event));
+        self.words.retain(|_, word| word.entry.as_mut().is_none_or(place));
+        let (kept, gone) = std::mem::take(&mut self.events).into_iter().partition::<BTreeMap<_, _>, _>(|(_, known)| {
+            let mut event = known.event.clone();
+            place(&mut event)
+        });
+        self.events = kept;
+        self.events.values_mut().for_each(|known| {
+            place(&mut known.event);
+        });
+        gone.into_values().collect()
+    }
+
     /// Whether what counts of this event is what the file says.
     pub(super) fn is_as_in_file(&self, id: &str) -> bool {
         !self.words.contains_key(id)

@@ -32,9 +32,17 @@ impl Certificates {
 }
 
 impl Control {
+    /// The files of these settings have been read.
+    pub(super) fn certificates_are_read(&self, settings: Option<&TlsSettings>) {
+        let Some(settings) = settings else { return };
+        self.certificates.files.lock().unwrap_or_else(PoisonError::into_inner).are_read(&paths(settings));
+        warn(settings);
+    }
+
     /// Take over certificates whose files have changed. With one of them wrong, all stays as it was.
     pub fn watch_certificates(&self) {
-        let (Some(settings), Some(tls)) = (&self.shared.settings.listen.tls, &self.shared.tls) else { return };
+        let shared = self.shared();
+        let (Some(settings), Some(tls)) = (&shared.settings.listen.tls, &shared.tls) else { return };
         let mut files = self.certificates.files.lock().unwrap_or_else(PoisonError::into_inner);
         if !files.has_changed(&paths(settings)) {
             return;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use metrics::{Counter, Gauge};
 
 use super::calendar::Calendar;
 use super::certificates::Certificates;
 use super::orders::state_word;
+use super::reload::Reloading;
 use super::wall::Wall;
 use super::watched::Watched;
 use crate::admission::{ParkReason, ProductId, State};
@@ -21,17 +22,18 @@ use crate::telemetry::names;
 
 /// Everything an operator can reach.
 pub struct Control {
-    /// The proxy.
-    pub shared: Arc<Shared>,
+    /// The proxy, under what counts now.
+    shared: RwLock<Arc<Shared>>,
     /// Its metrics.
     pub registry: Registry,
     pub(crate) journal: Journal,
     pub(super) wall: Wall,
-    pub(super) schedule: ScheduleSettings,
+    pub(super) schedule: Mutex<ScheduleSettings>,
     pub(super) calendar: Mutex<Calendar>,
     pub(super) watched: Mutex<Watched>,
     pub(super) changes: ScheduleChanges,
     pub(super) certificates: Certificates,
+    pub(crate) reloading: Reloading,
     pub(crate) matters: Mutex<Matters>,
     pub(crate) signals: [Counter; 3],
     alarms: Gauge,
@@ -82,6 +84,7 @@ impl Control {
         wall: Wall,
         (schedule, events): (ScheduleSettings, &[ScheduledEvent]),
         memory: &Memory,
+        reloading: Reloading,
     ) -> Arc<Control> {
         let signal = |verdict| registry.counter(names::SIGNALS, &[verdict]);
         let change = |change| registry.counter(names::SCHEDULE_CHANGES, &[change]);
@@ -99,17 +102,28 @@ impl Control {
             watched: Mutex::default(),
             certificates: Certificates::new(shared.settings.listen.tls.as_ref(), &registry),
             wall,
-            schedule,
+            reloading,
+            schedule: Mutex::new(schedule),
             matters: Mutex::default(),
             ready: AtomicBool::new(false),
             started: jiff::Timestamp::now(),
-            shared,
+            shared: RwLock::new(shared),
             registry,
             journal,
         };
         control.start_schedule(events, memory);
         control.restore(memory);
         Arc::new(control)
+    }
+
+    /// The proxy, under the configuration that counts now. Whoever needs two things of it that belong together takes them of one.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// This counts from now on.
+    pub(super) fn counts(&self, shared: Arc<Shared>) {
+        *self.shared.write().unwrap_or_else(PoisonError::into_inner) = shared;
     }
 
     /// Whether new requests are welcome.
@@ -126,13 +140,18 @@ impl Control {
         self.matters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn product(&self, index: usize) -> (&Arc<Gate>, ProductId) {
-        let product = &self.shared.settings.products[index];
-        (&self.shared.gates[product.domain], product.id)
+    pub(crate) fn product(&self, index: usize) -> (Arc<Gate>, ProductId) {
+        let shared = self.shared();
+        let product = &shared.settings.products[index];
+        (shared.gates[product.domain].clone(), product.id)
     }
 
     pub(crate) fn product_named(&self, name: &str) -> Option<usize> {
-        self.shared.settings.products.iter().position(|product| product.name == name)
+        self.shared().settings.products.iter().position(|product| product.name == name)
+    }
+
+    pub(super) fn schedule(&self) -> ScheduleSettings {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn raise(&self, event: &str, text: String) {
@@ -151,7 +170,7 @@ impl Control {
     /// Refuse nothing from now on, or act on what is decided. Whether that is a change.
     pub(crate) fn observe_only(&self, on: bool) -> bool {
         let mut changed = false;
-        for gate in &self.shared.gates {
+        for gate in &self.shared().gates {
             changed |= gate.observe_only(on);
         }
         changed
@@ -159,21 +178,23 @@ impl Control {
 
     /// Write the levels that were found into the journal.
     pub fn journal_knees(&self) {
-        for (gate, domain) in self.shared.gates.iter().zip(&self.shared.settings.domains) {
+        let shared = self.shared();
+        for (gate, domain) in shared.gates.iter().zip(&shared.settings.domains) {
             let knees = gate.with(|domain, _| domain.resources().iter().map(|r| r.whole_knee()).collect::<Vec<_>>());
-            for (resource, seats) in domain.resources.iter().zip(knees) {
+            for (resource, seats) in domain.resources.iter().zip(knees).filter(|(resource, _)| !resource.gone) {
                 if let Some(seats) = seats {
-                    self.journal.note(Record::Knee { resource: resource.clone(), seats });
+                    self.journal.note(Record::Knee { resource: resource.name.clone(), seats });
                 }
             }
         }
     }
 
     fn restore(&self, memory: &Memory) {
-        for (gate, settings) in self.shared.gates.iter().zip(&self.shared.settings.domains) {
+        let shared = self.shared();
+        for (gate, settings) in shared.gates.iter().zip(&shared.settings.domains) {
             gate.with(|domain, now| {
-                for (index, name) in settings.resources.iter().enumerate() {
-                    if let Some(seats) = memory.knees.get(name) {
+                for (index, resource) in settings.resources.iter().enumerate() {
+                    if let Some(seats) = memory.knees.get(&resource.name) {
                         domain.recall(index, *seats);
                     }
                 }
@@ -205,7 +226,7 @@ impl Control {
 
     /// As it was ordered, unless the configuration has been changed since: who changes it means it.
     fn restore_observe_only(&self, memory: &Memory) {
-        let configured = self.shared.settings.observe_only;
+        let configured = self.shared().settings.observe_only;
         let ordered = memory.observe_only.filter(|(_, then)| *then == configured).map(|(on, _)| on);
         if memory.observe_only.is_some() && ordered.is_none() {
             self.journal.note(Record::ObserveOnly { on: configured, configured });

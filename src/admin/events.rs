@@ -110,7 +110,7 @@ impl Control {
             self.say(&mut calendar, id, Some(event))
         };
         self.changes.put.increment(1);
-        if self.shared.settings.event.is_empty() {
+        if self.shared().settings.event.is_empty() {
             told.warnings.push(NO_SOURCE.into());
         }
         self.write_event_down("put event", id, &told, (&request.who, &request.reason)).await?;
@@ -165,7 +165,7 @@ impl Control {
             product,
             stop: schedule::stop_of(&request.stop)?,
             believed_before_stop: duration(&request.believed_before_stop, schedule::BELIEVED)?,
-            margin: request.margin.as_deref().map_or(Ok(self.schedule.margin), schedule::margin_of)?,
+            margin: request.margin.as_deref().map_or(Ok(self.schedule().margin), schedule::margin_of)?,
             name: request.name.as_deref().map(schedule::name_of).transpose()?,
         })
     }

@@ -15,3 +15,4 @@ pub mod sample;
 pub mod server;
 pub mod door;
 pub mod client;
+pub mod reload;

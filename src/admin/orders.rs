@@ -219,7 +219,7 @@ impl Control {
                 let known = calendar.events.contains_key(event);
                 if known { Ok(Scope::Event(event.clone())) } else { Err(Mistake::Unknown(calendar.unknown(event))) }
             }
-            (None, None, true) => Ok(Scope::Products((0..self.shared.settings.products.len()).collect())),
+            (None, None, true) => Ok(Scope::Products((0..self.shared().settings.products.len()).collect())),
             _ => Err(Mistake::Unclear(
                 "an order is about one product, one event, or all: name exactly one of them".into(),
             )),
@@ -238,7 +238,7 @@ impl Control {
             let changed = domain.order(product, order, now);
             (changed, domain.product(product).state())
         });
-        Applied { scope: self.shared.settings.products[index].name.clone(), state: state_word(state), changed }
+        Applied { scope: self.shared().settings.products[index].name.clone(), state: state_word(state), changed }
     }
 
     fn order_event(&self, event: &str, order: OrderName) -> Result<Applied, Mistake> {
@@ -278,7 +278,7 @@ impl Control {
             return Err(Mistake::Unclear("bypass is for the whole proxy: name no product and no event".into()));
         }
         let mut changed = false;
-        for gate in &self.shared.gates {
+        for gate in &self.shared().gates {
             changed |= gate.with(|domain, now| {
                 let was = domain.is_bypassed();
                 domain.bypass(request.on, now);
@@ -295,7 +295,7 @@ impl Control {
         if request.product.is_some() || request.event.is_some() {
             return Err(Mistake::Unclear("observe is for the whole proxy: name no product and no event".into()));
         }
-        let (on, configured) = (request.on, self.shared.settings.observe_only);
+        let (on, configured) = (request.on, self.shared().settings.observe_only);
         let changed = self.observe_only(on);
         let state = if on { "observe-only on: nothing is refused" } else { "observe-only off: what is decided counts" };
         self.write_down(request, "all", state).await?;
@@ -323,7 +323,8 @@ impl Control {
     }
 
     pub(super) fn unknown_product(&self, name: &str) -> String {
-        let names: Vec<&str> = self.shared.settings.products.iter().map(|product| product.name.as_str()).collect();
+        let shared = self.shared();
+        let names: Vec<&str> = shared.settings.products.iter().map(|product| product.name.as_str()).collect();
         unknown("product", name, &names)
     }
 }

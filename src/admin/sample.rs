@@ -7,6 +7,7 @@ use super::status::EventStatus;
 use crate::admission::resource::Source;
 use crate::admission::{Class, State};
 use crate::proxy::backend::Presence;
+use crate::proxy::settings::Limited;
 use crate::telemetry::names;
 
 impl Control {
@@ -15,11 +16,11 @@ impl Control {
         self.sample_domains();
         self.sample_schedule();
         let set = |metric, value: f64| self.registry.gauge(metric, &[]).set(value);
-        set(names::CONNECTIONS, self.shared.connections() as f64);
-        set(names::CONNECTIONS_MOST, f64::from(self.shared.settings.listen.connections.get()));
-        set(names::MEMORY, self.shared.memory_held() as f64);
-        set(names::MEMORY_MOST, self.shared.settings.listen.memory as f64);
-        let (bytes, most) = self.shared.answers_held();
+        set(names::CONNECTIONS, self.shared().connections() as f64);
+        set(names::CONNECTIONS_MOST, f64::from(self.shared().settings.listen.connections.get()));
+        set(names::MEMORY, self.shared().memory_held() as f64);
+        set(names::MEMORY_MOST, self.shared().settings.listen.memory as f64);
+        let (bytes, most) = self.shared().answers_held();
         set(names::CACHE, bytes as f64);
         set(names::CACHE_MOST, most as f64);
         self.registry.gauge(names::BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
@@ -35,7 +36,7 @@ impl Control {
     }
 
     fn sample_backends(&self) {
-        for standing in &self.shared.standings {
+        for standing in &self.shared().standings {
             let panic = self.registry.gauge(names::UPSTREAM_PANIC, &[standing.pool()]);
             panic.set(f64::from(u8::from(standing.is_pardoning())));
             for name in standing.departed().iter() {
@@ -61,13 +62,15 @@ impl Control {
     }
 
     fn sample_domains(&self) {
-        let settings = &self.shared.settings;
+        let shared = self.shared();
+        let settings = &shared.settings;
         let (mut bypass, mut observe_only) = (false, false);
-        for (gate, names) in self.shared.gates.iter().zip(&settings.domains) {
+        for (gate, names) in shared.gates.iter().zip(&settings.domains) {
             gate.with(|domain, _| {
                 bypass |= domain.is_bypassed();
                 observe_only |= domain.is_observe_only();
-                for (resource, name) in domain.resources().iter().zip(&names.resources) {
+                let named = domain.resources().iter().zip(&names.resources);
+                for (resource, Limited { name, .. }) in named {
                     let kind = if resource.is_budget() { "budget" } else { "pool" };
                     let set = |metric, seats| self.registry.gauge(metric, &[name, kind]).set(f64::from(seats));
                     set(names::LIMIT, resource.limit());
@@ -89,7 +92,7 @@ impl Control {
 
     fn sample_schedule(&self) {
         let (now, events) = (self.wall.now(), self.events());
-        for product in &self.shared.settings.products {
+        for product in &self.shared().settings.products {
             let open =
                 |event: &&EventStatus| event.product == product.name && event.state == "open" && event.stop > now;
             // The next to stop comes first.
@@ -99,7 +102,8 @@ impl Control {
     }
 
     fn sample_product(&self, index: usize) {
-        let name = self.shared.settings.products[index].name.as_str();
+        let shared = self.shared();
+        let name = shared.settings.products[index].name.as_str();
         let (gate, id) = self.product(index);
         gate.with(|domain, _| {
             let product = domain.product(id);
@@ -112,7 +116,7 @@ impl Control {
             for (at, state) in State::NAMES.into_iter().enumerate() {
                 set(names::STATE, &[name, state], f64::from(u8::from(at == product.state().index())));
             }
-            self.sample_shares(index, domain);
+            self.sample_shares(&shared.settings.products[index], domain);
             for class in Class::ALL {
                 set(names::QUEUE_LENGTH, &[name, class.name()], f64::from(product.waiting(class)));
             }

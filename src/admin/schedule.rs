@@ -11,7 +11,7 @@ use super::control::Control;
 use super::orders::{Mistake, somebody};
 use crate::admission::schedule::{Entry, EventState};
 use crate::admission::{Domain, Timestamp};
-use crate::config::{ScheduledEvent, ThisMachine, schedule};
+use crate::config::{ScheduleSettings, ScheduledEvent, ThisMachine, schedule};
 use crate::journal::{Memory, Record};
 
 /// What reading the schedule file again came to.
@@ -81,20 +81,21 @@ impl Control {
 
     /// Read the schedule file again if it has changed and then rested for a moment: whoever writes it may not have finished.
     pub async fn watch_schedule(&self) {
-        let Some(path) = &self.schedule.file else { return };
-        if self.watched.lock().unwrap_or_else(PoisonError::into_inner).has_changed(&[path]) {
+        let Some(path) = self.schedule().file else { return };
+        if self.watched.lock().unwrap_or_else(PoisonError::into_inner).has_changed(&[&path]) {
             // It has said what is wrong, in the log and as an alarm.
             let _ = self.reload_schedule("the file has changed").await;
         }
     }
 
     fn reread(&self, who: &str) -> Result<Reloaded, Mistake> {
-        let Some(path) = &self.schedule.file else {
+        let ScheduleSettings { file: Some(path), margin } = self.schedule() else {
             let text = "there is no schedule file: name one in the configuration, [schedule] file = \"schedule.toml\"";
             return Err(Mistake::Unclear(text.into()));
         };
-        let products: Vec<&str> = self.shared.settings.products.iter().map(|product| product.name.as_str()).collect();
-        match schedule::reread(path, &products, self.schedule.margin, &ThisMachine) {
+        let shared = self.shared();
+        let products: Vec<&str> = shared.settings.products.iter().map(|product| product.name.as_str()).collect();
+        match schedule::reread(&path, &products, margin, &ThisMachine) {
             Ok(events) => {
                 self.settle(SCHEDULE);
                 Ok(self.take_over(&events, who))
@@ -110,7 +111,7 @@ impl Control {
     }
 
     /// The file says this now.
-    fn take_over(&self, file: &[ScheduledEvent], who: &str) -> Reloaded {
+    pub(super) fn take_over(&self, file: &[ScheduledEvent], who: &str) -> Reloaded {
         let mut calendar = self.calendar();
         let now = self.wall.now();
         let (events, over) = calendar.read(file, now);
@@ -162,7 +163,8 @@ impl Control {
 
     /// From now on this counts of an event, in the journal too.
     pub(super) fn note_word(&self, calendar: &mut Calendar, id: &str, entry: Option<ScheduledEvent>) {
-        let products = &self.shared.settings.products;
+        let shared = self.shared();
+        let products = &shared.settings.products;
         let record = match calendar.say(id, entry) {
             Some(word) => word.record(id, |index| products[index].name.clone()),
             None => Record::FileCounts { event: id.to_owned() },
@@ -173,11 +175,12 @@ impl Control {
     /// Let admission know an event, new or changed. In the `state` given, or in that which it is in. People may wait, so
     /// they are told at once what it means for them.
     pub(super) fn put(&self, calendar: &mut Calendar, event: ScheduledEvent, state: Option<EventState>) {
-        let key = self.shared.hashes.event(event.id.as_bytes());
+        let key = self.shared().hashes.event(event.id.as_bytes());
         let known = calendar.events.get(&event.id).cloned();
         let state = state.or_else(|| self.state_of(known.as_ref()?)).unwrap_or(EventState::Open);
         let moved_house = known.as_ref().is_some_and(|known| {
-            let products = &self.shared.settings.products;
+            let shared = self.shared();
+            let products = &shared.settings.products;
             products[known.event.product].domain != products[event.product].domain
         });
         let scheduled = Scheduled { key, event };
@@ -211,7 +214,7 @@ impl Control {
     /// the wall may be set: where the two have parted, stops are counted anew. To be called every second.
     pub fn follow_the_wall_clock(&self) {
         let mut calendar = self.calendar();
-        let now = self.shared.clock.now();
+        let now = self.shared().clock.now();
         let zero = self.wall.zero(now);
         let parted = zero.duration_since(calendar.zero);
         if parted.abs() < NOTICEABLE {
@@ -224,8 +227,8 @@ impl Control {
                 "the clock of this machine was set: betting stops follow it"
             );
         }
-        for (index, gate) in self.shared.gates.iter().enumerate() {
-            let of_gate = |known: &&Scheduled| self.shared.settings.products[known.event.product].domain == index;
+        for (index, gate) in self.shared().gates.iter().enumerate() {
+            let of_gate = |known: &&Scheduled| self.shared().settings.products[known.event.product].domain == index;
             let events: Vec<&Scheduled> = calendar.events.values().filter(of_gate).collect();
             gate.with(|domain, now| {
                 for known in &events {
@@ -244,7 +247,7 @@ impl Control {
         let stop = self.on_our_clock(last.unwrap_or(*stop), now);
         // A signal is as far from the stop that people know as before.
         let believed_before_stop = believed_before_stop.saturating_sub(*margin);
-        let product = self.shared.settings.products[*product].id;
+        let product = self.shared().settings.products[*product].id;
         domain.schedule(scheduled.key, Entry { product, stop, believed_before_stop, state });
     }
 

@@ -10,6 +10,7 @@
 //! DELETE /api/v1/events/{id}     {"reason": "…", "who": "…"}
 //! POST /api/v1/events/{id}/stop  {"stop": "+15m", "reason": "…", "who": "…"}
 //! POST /api/v1/schedule/reload   {"who": "…"}
+//! POST /api/v1/reload            {"who": "…"}
 //! ```
 //!
 //! With a token configured, everything but health asks for `Authorization: Bearer …`.
@@ -32,6 +33,7 @@ use super::backends::BackendRequest;
 use super::control::Control;
 use super::events::{MoveRequest, PutRequest, RemoveRequest};
 use super::orders::Mistake;
+use super::reload::ConfigRequest;
 use super::schedule::ReloadRequest;
 use super::shift::ShiftRequest;
 
@@ -49,6 +51,7 @@ pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
         .route("/api/v1/events/{id}", get(event).put(put_event).delete(remove_event))
         .route("/api/v1/events/{id}/stop", post(move_stop))
         .route("/api/v1/schedule/reload", post(reload))
+        .route("/api/v1/reload", post(reload_configuration))
         .layer(middleware::from_fn(move |request: Request, next: Next| authorised(token.clone(), request, next)));
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
@@ -170,6 +173,14 @@ async fn reload(State(control): Controlled, headers: HeaderMap, body: Bytes) -> 
         Err(no) => return *no,
     };
     told(async move { control.reload_schedule(&request.who).await }).await
+}
+
+async fn reload_configuration(State(control): Controlled, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse::<ConfigRequest>(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    told(async move { control.reload(&request.who).await }).await
 }
 
 async fn told<T: Serialize + Send + 'static>(

@@ -4,6 +4,7 @@
 //! down, so that a restart begins with the shares as they stood. A shift itself does not survive one: whoever watched it
 //! may be gone, and what it had learned is. The share stays where it was, and a sentence says so.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::Counter;
@@ -11,11 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{Control, Said};
 use super::orders::{Mistake, somebody, unknown};
-use crate::admission::domain::{NoShift, ShiftOrder};
+use crate::admission::domain::{NoShift, Share, ShiftOrder};
 use crate::admission::shift::{End, Hold, Plan};
-use crate::admission::{Domain, Event, ProductId};
+use crate::admission::{self, Domain, Event};
 use crate::journal::{Journal, Memory, Record, ShareWord};
-use crate::proxy::settings::ProductSettings;
+use crate::proxy::admit::Gate;
+use crate::proxy::settings::{DomainSettings, ProductSettings, SiteSettings};
+use crate::proxy::worker::Shared;
 use crate::telemetry::export::Registry;
 use crate::telemetry::names;
 
@@ -152,65 +155,27 @@ impl Control {
         if request.reason.trim().is_empty() {
             return Err(Mistake::Unclear("an order needs a reason: it is logged with who gave it".into()));
         }
-        let index = self.product_named(&request.product);
-        let index = index.ok_or_else(|| Mistake::Unknown(self.unknown_product(&request.product)))?;
-        let settings = &self.shared.settings.products[index];
+        let shared = self.shared();
+        let settings = shared.settings.products.iter().find(|product| product.name == request.product);
+        let settings = settings.ok_or_else(|| Mistake::Unknown(self.unknown_product(&request.product)))?;
         if settings.sites.is_empty() {
             return Err(Mistake::Unclear(format!(
                 "`{}` is served at one site: write [[product.site]] in the configuration to have more",
                 settings.name
             )));
         }
-        let (gate, product) = self.product(index);
-        let order = self.shift_order(settings, product, request)?;
-        gate.with(|domain, now| domain.shift(product, order, now)).map_err(|no| wrong(settings, request, no))?;
+        let gate = &shared.gates[settings.domain];
+        let order = shift_order(gate, settings, request)?;
+        gate.with(|domain, now| domain.shift(settings.id, order, now)).map_err(|no| wrong(settings, request, no))?;
         // Somebody has looked at it, whatever they decided.
         self.settle(&matter(&settings.name));
         let shifted = gate.with(|domain, _| Shifted {
             product: settings.name.clone(),
-            sites: self.site_statuses(index, domain),
-            shift: self.shift_status(index, domain),
+            sites: site_statuses(&shared, settings, domain),
+            shift: shift_status(settings, domain),
         });
         self.write_down_shift(request, &shifted).await?;
         Ok(shifted)
-    }
-
-    fn shift_order(
-        &self,
-        settings: &ProductSettings,
-        product: ProductId,
-        request: &ShiftRequest,
-    ) -> Result<ShiftOrder, Mistake> {
-        match request.order {
-            ShiftName::Stop => return Ok(ShiftOrder::Stop),
-            ShiftName::Back => return Ok(ShiftOrder::Back),
-            ShiftName::Begin => {}
-        }
-        let (from, to) = (site(settings, &request.from, "from")?, site(settings, &request.to, "to")?);
-        let every = request.every_ms.map_or(EVERY, Duration::from_millis);
-        if !PACES.contains(&every) {
-            return Err(Mistake::Unclear("each step is watched for 1s to 3600s; nothing was changed".into()));
-        }
-        let (gate, _) = self.product_by_settings(settings);
-        let both = gate.with(|domain, _| {
-            let shares: Vec<u32> = domain.shares(product).map(|site| site.share).collect();
-            shares[from] + shares[to]
-        });
-        Ok(ShiftOrder::Begin(Plan {
-            from: from as u8,
-            to: to as u8,
-            share: request.share.unwrap_or(both),
-            step: request.step.unwrap_or(STEP),
-            every,
-            now: request.now,
-        }))
-    }
-
-    fn product_by_settings(
-        &self,
-        settings: &ProductSettings,
-    ) -> (&std::sync::Arc<crate::proxy::admit::Gate>, ProductId) {
-        (&self.shared.gates[settings.domain], settings.id)
     }
 
     async fn write_down_shift(&self, request: &ShiftRequest, shifted: &Shifted) -> Result<(), Mistake> {
@@ -229,38 +194,8 @@ impl Control {
         self.keep(Record::Order { order: order.into(), scope, who, reason }).await
     }
 
-    pub(super) fn site_statuses(&self, index: usize, domain: &Domain) -> Vec<SiteStatus> {
-        let settings = &self.shared.settings.products[index];
-        let sites = settings.sites.iter().zip(domain.shares(settings.id));
-        let site =
-            |(site, share): (&crate::proxy::settings::SiteSettings, crate::admission::domain::Share)| SiteStatus {
-                name: site.name.clone(),
-                pool: self.shared.settings.pools[site.pool].name.clone(),
-                share: share.share,
-                bounded: share.bounded,
-            };
-        sites.map(site).collect()
-    }
-
-    pub(super) fn shift_status(&self, index: usize, domain: &Domain) -> Option<ShiftStatus> {
-        let settings = &self.shared.settings.products[index];
-        let shift = domain.shift_of(settings.id)?;
-        let name = |site: u8| settings.sites[usize::from(site)].name.clone();
-        let ill = if let Hold::SteppedBack(ill) = shift.hold() { Some(ill.name().to_owned()) } else { None };
-        Some(ShiftStatus {
-            from: name(shift.plan().from),
-            to: name(shift.plan().to),
-            share: shift.share(),
-            target: shift.plan().share,
-            state: shift.hold().name().into(),
-            ill,
-            backs: shift.backs(),
-        })
-    }
-
     /// The gauges of a product's sites.
-    pub(super) fn sample_shares(&self, index: usize, domain: &Domain) {
-        let settings = &self.shared.settings.products[index];
+    pub(super) fn sample_shares(&self, settings: &ProductSettings, domain: &Domain) {
         let shift = domain.shift_of(settings.id);
         for (place, (site, share)) in settings.sites.iter().zip(domain.shares(settings.id)).enumerate() {
             let labels = [settings.name.as_str(), site.name.as_str()];
@@ -276,8 +211,9 @@ impl Control {
 
     /// Say in the log what became of a shift, and raise an alarm where a person should look.
     pub(crate) fn tell_shift(&self, product: &str, event: Event) {
-        let Some(index) = self.product_named(product) else { return };
-        let sites = &self.shared.settings.products[index].sites;
+        let shared = self.shared();
+        let Some(settings) = shared.settings.products.iter().find(|known| known.name == product) else { return };
+        let sites = &settings.sites;
         let name = |site: u8| sites.get(usize::from(site)).map_or("", |site| site.name.as_str());
         match event {
             Event::ShareMoved { to: (site, to), before, ill: Some(ill), .. } => {
@@ -305,23 +241,23 @@ impl Control {
 
     /// The shares as they stood before the restart, as far as the configuration has said nothing else since.
     pub(super) fn restore_shares(&self, memory: &Memory) {
+        let shared = self.shared();
         for (product, sites) in &memory.shares {
-            let Some(index) = self.product_named(product) else { continue };
-            let settings = &self.shared.settings.products[index];
-            let word = |site: &crate::proxy::settings::SiteSettings| {
+            let Some(settings) = shared.settings.products.iter().find(|known| known.name == *product) else { continue };
+            let word = |site: &SiteSettings| {
                 // One that nobody has shifted is as it is configured.
                 let usual = ShareWord { share: site.share, bounded: false, configured: site.share };
                 let word = sites.get(&site.name).copied().unwrap_or(usual);
                 (word.configured == site.share).then_some((word.share, word.bounded))
             };
             let words: Option<Vec<(u32, bool)>> = settings.sites.iter().map(word).collect();
-            let (gate, id) = self.product(index);
+            let (gate, id) = (&shared.gates[settings.domain], settings.id);
             let restored = words.is_some_and(|words| gate.with(|domain, _| domain.restore_shares(id, &words)));
             if !restored {
                 tracing::info!(product, "the configuration of its sites has changed since a shift: that is forgotten");
                 continue;
             }
-            let shares = in_words(&gate.with(|domain, _| self.site_statuses(index, domain)));
+            let shares = in_words(&gate.with(|domain, _| site_statuses(&shared, settings, domain)));
             tracing::warn!(product, shares, "shares as they stood before the restart");
             if memory.shifts.contains(product) {
                 self.journal.note(Record::Shift { product: product.clone(), under_way: false });
@@ -331,10 +267,10 @@ impl Control {
     }
 }
 
-/// What becomes of the events of shifts under the domain's lock: lines in the journal and counts.
+/// What becomes of the events of one product's shifts under the domain's lock: lines in the journal and counts.
+#[derive(Clone)]
 pub(crate) struct ShiftNotes {
-    /// By product: its sites, with the shares they have by the configuration.
-    sites: Vec<(String, Vec<Noted>)>,
+    sites: Arc<[Noted]>,
 }
 
 struct Noted {
@@ -346,20 +282,23 @@ struct Noted {
 const STEPS: [&str; 6] = ["forward", "back", "arrived", "stopped", "taken_back", "gave_up"];
 
 impl ShiftNotes {
-    pub(crate) fn new(products: &[ProductSettings], registry: &Registry) -> ShiftNotes {
-        let sites = |product: &ProductSettings| {
-            let noted = |site: &crate::proxy::settings::SiteSettings| Noted {
-                name: site.name.clone(),
+    /// Of a product by its place in its domain.
+    pub(crate) fn new(domain: &DomainSettings, index: usize, registry: &Registry) -> ShiftNotes {
+        let product = &domain.products[index].name;
+        let noted = |site: &admission::settings::SiteSettings| {
+            let pool = &domain.resources[site.resource].name;
+            let name = pool.strip_prefix(product.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(pool);
+            Noted {
+                name: name.to_owned(),
                 configured: site.share,
-                steps: STEPS.map(|step| registry.counter(names::SHIFT_STEPS, &[&product.name, &site.name, step])),
-            };
-            (product.name.clone(), product.sites.iter().map(noted).collect())
+                steps: STEPS.map(|step| registry.counter(names::SHIFT_STEPS, &[product, name, step])),
+            }
         };
-        ShiftNotes { sites: products.iter().filter(|product| !product.sites.is_empty()).map(sites).collect() }
+        ShiftNotes { sites: domain.admission.products[index].sites.iter().map(noted).collect() }
     }
 
     pub(crate) fn note(&self, product: &str, event: Event, journal: &Journal) {
-        let Some((_, sites)) = self.sites.iter().find(|(name, _)| name == product) else { return };
+        let sites = &self.sites;
         let share = |(site, share): (u8, u32), bounded: bool| {
             let Some(noted) = sites.get(usize::from(site)) else { return };
             let word = ShareWord { share, bounded, configured: noted.configured };
@@ -386,6 +325,57 @@ impl ShiftNotes {
             _ => {}
         }
     }
+}
+
+fn shift_order(gate: &Arc<Gate>, settings: &ProductSettings, request: &ShiftRequest) -> Result<ShiftOrder, Mistake> {
+    match request.order {
+        ShiftName::Stop => return Ok(ShiftOrder::Stop),
+        ShiftName::Back => return Ok(ShiftOrder::Back),
+        ShiftName::Begin => {}
+    }
+    let (from, to) = (site(settings, &request.from, "from")?, site(settings, &request.to, "to")?);
+    let every = request.every_ms.map_or(EVERY, Duration::from_millis);
+    if !PACES.contains(&every) {
+        return Err(Mistake::Unclear("each step is watched for 1s to 3600s; nothing was changed".into()));
+    }
+    let both = gate.with(|domain, _| {
+        let shares: Vec<u32> = domain.shares(settings.id).map(|site| site.share).collect();
+        shares[from] + shares[to]
+    });
+    Ok(ShiftOrder::Begin(Plan {
+        from: from as u8,
+        to: to as u8,
+        share: request.share.unwrap_or(both),
+        step: request.step.unwrap_or(STEP),
+        every,
+        now: request.now,
+    }))
+}
+
+pub(super) fn site_statuses(shared: &Shared, settings: &ProductSettings, domain: &Domain) -> Vec<SiteStatus> {
+    let sites = settings.sites.iter().zip(domain.shares(settings.id));
+    let site = |(site, share): (&SiteSettings, Share)| SiteStatus {
+        name: site.name.clone(),
+        pool: shared.settings.pools[site.pool].name.clone(),
+        share: share.share,
+        bounded: share.bounded,
+    };
+    sites.map(site).collect()
+}
+
+pub(super) fn shift_status(settings: &ProductSettings, domain: &Domain) -> Option<ShiftStatus> {
+    let shift = domain.shift_of(settings.id)?;
+    let name = |site: u8| settings.sites[usize::from(site)].name.clone();
+    let ill = if let Hold::SteppedBack(ill) = shift.hold() { Some(ill.name().to_owned()) } else { None };
+    Some(ShiftStatus {
+        from: name(shift.plan().from),
+        to: name(shift.plan().to),
+        share: shift.share(),
+        target: shift.plan().share,
+        state: shift.hold().name().into(),
+        ill,
+        backs: shift.backs(),
+    })
 }
 
 fn site(settings: &ProductSettings, name: &Option<String>, key: &str) -> Result<usize, Mistake> {

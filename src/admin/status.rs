@@ -1,14 +1,18 @@
 //! What is going on, in one document.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
 use super::control::Control;
 use super::orders::state_word;
-use super::shift::{ShiftStatus, SiteStatus};
+use super::shift::{ShiftStatus, SiteStatus, shift_status, site_statuses};
 use crate::admission::Class;
 use crate::config::ScheduledEvent;
+use crate::proxy::admit::Gate;
 use crate::proxy::backend::Backend;
+use crate::proxy::settings::DomainSettings;
 
 /// The whole of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -139,15 +143,15 @@ const MOST_OPEN_EVENTS: usize = 20;
 impl Control {
     /// Look at everything.
     pub fn status(&self) -> Status {
-        let settings = &self.shared.settings;
+        let shared = self.shared();
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             started: self.started,
             ready: self.is_ready(),
-            bypass: self.shared.gates.iter().any(|gate| gate.with(|domain, _| domain.is_bypassed())),
-            observe_only: self.shared.gates.iter().any(|gate| gate.with(|domain, _| domain.is_observe_only())),
-            connections: self.shared.connections(),
-            products: (0..settings.products.len()).map(|index| self.product_status(index)).collect(),
+            bypass: shared.gates.iter().any(|gate| gate.with(|domain, _| domain.is_bypassed())),
+            observe_only: shared.gates.iter().any(|gate| gate.with(|domain, _| domain.is_observe_only())),
+            connections: shared.connections(),
+            products: (0..shared.settings.products.len()).map(|index| self.product_status(index)).collect(),
             resources: self.resource_statuses(),
             backends: self.backend_statuses(),
             events: self.event_statuses(),
@@ -156,7 +160,9 @@ impl Control {
     }
 
     fn product_status(&self, index: usize) -> ProductStatus {
-        let name = self.shared.settings.products[index].name.clone();
+        let shared = self.shared();
+        let settings = &shared.settings.products[index];
+        let name = settings.name.clone();
         let (gate, id) = self.product(index);
         let last_order = self.last_order(&name);
         gate.with(|domain, _| {
@@ -170,23 +176,22 @@ impl Control {
                 ramp_frozen: product.ramp_is_frozen(),
                 guarantee: product.guarantee(),
                 last_order,
-                sites: self.site_statuses(index, domain),
-                shift: self.shift_status(index, domain),
+                sites: site_statuses(&shared, settings, domain),
+                shift: shift_status(settings, domain),
             }
         })
     }
 
     fn resource_statuses(&self) -> Vec<ResourceStatus> {
-        let domains = self.shared.gates.iter().zip(&self.shared.settings.domains);
-        let of_domain = |(gate, settings): (
-            &std::sync::Arc<crate::proxy::admit::Gate>,
-            &crate::proxy::settings::DomainSettings,
-        )| {
+        let shared = self.shared();
+        let domains = shared.gates.iter().zip(&shared.settings.domains);
+        let of_domain = |(gate, settings): (&Arc<Gate>, &DomainSettings)| {
             gate.with(|domain, _| {
                 let resources = domain.resources().iter().zip(&settings.resources);
                 resources
-                    .map(|(resource, name)| ResourceStatus {
-                        name: name.clone(),
+                    .filter(|(_, named)| !named.gone)
+                    .map(|(resource, named)| ResourceStatus {
+                        name: named.name.clone(),
                         kind: if resource.is_budget() { "budget" } else { "pool" }.into(),
                         limit: resource.limit(),
                         source: resource.source().name().into(),
@@ -201,8 +206,8 @@ impl Control {
 
     fn backend_statuses(&self) -> Vec<BackendStatus> {
         let mut statuses = Vec::new();
-        for standing in &self.shared.standings {
-            let status = |backend: &std::sync::Arc<Backend>| {
+        for standing in &self.shared().standings {
+            let status = |backend: &Arc<Backend>| {
                 let presence = standing.presence(backend);
                 BackendStatus {
                     name: backend.settings.name.clone(),
@@ -235,7 +240,7 @@ impl Control {
         Some(EventStatus {
             id: id.to_owned(),
             name: name.clone(),
-            product: self.shared.settings.products[*product].name.clone(),
+            product: self.shared().settings.products[*product].name.clone(),
             stop: *stop,
             margin_ms: margin.as_millis() as u64,
             believed_before_stop_ms: believed_before_stop.as_millis() as u64,

@@ -27,6 +27,14 @@ impl Customers {
         }
     }
 
+    /// Other bounds, for those who are here too.
+    pub(crate) fn reform(&mut self, settings: &Settings) {
+        self.most = settings.at_once_per_customer;
+        self.most_per_address = settings.at_once_per_address;
+        self.most_per_machine.clone_from(&settings.machines);
+        self.here.make_room(most_at_once(settings));
+    }
+
     /// Whether `customer` has as many as one may have while others wait.
     pub(crate) fn is_over_share(&self, customer: Customer) -> bool {
         let most = match customer {
@@ -111,6 +119,14 @@ impl Tally {
         let room =
             || Counts::with_capacity_and_hasher(most.saturating_mul(2).min(MOST_ROOM), BuildHasherDefault::default());
         Tally { accounts: room(), addresses: room(), machines: Counts::default() }
+    }
+
+    /// As much room as [one with room](Self::with_room) for so many has.
+    pub(crate) fn make_room(&mut self, most: usize) {
+        let room = most.saturating_mul(2).min(MOST_ROOM);
+        for counts in [&mut self.accounts, &mut self.addresses] {
+            counts.reserve(room.saturating_sub(counts.len()));
+        }
     }
 
     pub(crate) fn of(&self, customer: Customer) -> u32 {

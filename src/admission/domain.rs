@@ -8,9 +8,9 @@ use super::queue::Waiters;
 use super::ramp::Ramp;
 use super::random::Random;
 use super::rank::Rank;
-use super::resource::{Hinted, Resource, Terms};
+use super::resource::{Hinted, Resource};
 use super::schedule::{Entry, EventState, Schedule, Signalled};
-use super::settings::Needs;
+use super::settings::{LimitSettings, Needs};
 use super::{
     Arrival, Class, Customer, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Refused,
     Seat, Settings, Shift, State, Timestamp, Verdict,
@@ -27,6 +27,9 @@ mod events;
 mod observe;
 mod stops;
 mod again;
+mod reform;
+
+use reform::terms;
 
 pub use sites::{NoShift, Share, ShiftOrder};
 
@@ -35,6 +38,8 @@ pub use sites::{NoShift, Share, ShiftOrder};
 pub struct Domain {
     products: Vec<Product>,
     resources: Vec<Resource>,
+    /// Their limits, as they were asked for.
+    limits: Vec<LimitSettings>,
     /// What requests of every product need.
     always_needed: Needs,
     waiters: Waiters,
@@ -74,23 +79,15 @@ const BATCH: usize = 64;
 impl Domain {
     /// A domain with nobody in it; every product open.
     pub fn new(settings: Settings, seed: u64, now: Timestamp) -> Domain {
-        let terms = |resource: usize| -> Vec<Terms> {
-            let uses = |product: &super::settings::ProductSettings| {
-                let mut needs = product.needs.iter().flat_map(Needs::iter);
-                needs.any(|need| need == resource) || product.sites.iter().any(|site| site.resource == resource)
-            };
-            let terms = |product: &super::settings::ProductSettings| Terms {
-                guarantee: if uses(product) { product.guarantee.max(1) } else { 0 },
-                longest_wait: product.queue.longest_wait,
-            };
-            settings.products.iter().map(terms).collect()
-        };
         let resources = settings.resources.iter().enumerate();
         let needs: Vec<Needs> = settings.products.iter().flat_map(|product| product.needs).collect();
         let always_needed = Needs::in_common(&needs);
         let customers = Customers::new(&settings);
         Domain {
-            resources: resources.map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, &terms(i))).collect(),
+            resources: resources
+                .map(|(i, r)| Resource::new(limit::build(&r.limit), r.budget, &terms(&settings, i, &[])))
+                .collect(),
+            limits: settings.resources.iter().map(|resource| resource.limit.clone()).collect(),
             products: settings.products.into_iter().map(|product| Product::new(product, now)).collect(),
             always_needed,
             waiters: Waiters::new(),

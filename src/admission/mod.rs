@@ -15,6 +15,7 @@
 //! - [`Domain::backends`] when backends of a pool went or came back;
 //! - [`Domain::shift`] when an operator moves a product's share from one of its sites to another;
 //! - [`Domain::hint`] when a backend says how much a budget takes;
+//! - [`Domain::reform`] when the settings have changed;
 //! - [`Domain::wake`] no later than [`Domain::next_wake`];
 //! - in observe-only, [`Domain::goes_on`] after every arrival, and [`Domain::is_over`] when that request ends;
 //!
@@ -290,6 +291,8 @@ pub struct Seat {
     pub(crate) site: u8,
     /// How many were taken of everything it needs: what they cost was counted when they were taken.
     pub(crate) seats: u32,
+    /// What they were taken of; nothing when they are of the reserve. What is needed may be another by the end.
+    pub(crate) needs: settings::Needs,
     pub(crate) started: Timestamp,
 }
 

@@ -145,6 +145,12 @@ impl<W: Clone, A: Clone> Once<W, A> {
         }
     }
 
+    /// Other bounds, for what is settled from now on. More bets than there may be are forgotten one by one, as others come.
+    pub fn reform(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+        self.make_room_for_answers();
+    }
+
     /// A bet is asked for. `waiting` makes what its duplicates wait on, if it is the first.
     pub fn ask(&mut self, bet: Bet, now: Timestamp, waiting: impl FnOnce() -> W) -> Verdict<W, A> {
         self.expire(now);

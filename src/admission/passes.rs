@@ -86,6 +86,12 @@ impl Passes {
         Passes { settings, book, turns: Turns::default(), pace: Pace::new(now), held: 0 }
     }
 
+    /// Other terms, for passes and turns that are held already as soon as they are renewed.
+    pub(crate) fn reform(&mut self, settings: PassSettings) {
+        self.book.has_room_for(settings.most.get() as usize);
+        self.settings = settings;
+    }
+
     /// Passes held now.
     pub(crate) fn held(&self) -> u32 {
         self.held

@@ -90,6 +90,28 @@ impl Product {
         }
     }
 
+    /// Go on by these settings, with whoever waits and runs.
+    pub(crate) fn reform(&mut self, settings: ProductSettings, now: Timestamp) {
+        let fresh = Product::new(settings, now);
+        self.longest_wait_s = fresh.longest_wait_s;
+        self.standing_wait_s = fresh.standing_wait_s;
+        self.always_needed = fresh.always_needed;
+        self.also_needed = fresh.also_needed;
+        self.reserve.reform(fresh.settings.reserve, fresh.settings.reserve_per_customer);
+        for calendar in &mut self.calendars {
+            calendar.reform(fresh.settings.queue.retry_after);
+        }
+        match (&mut self.passes, &fresh.settings.passes) {
+            (Some(passes), Some(settings)) => passes.reform(settings.clone()),
+            _ => self.passes = fresh.passes,
+        }
+        // Who changes the sites, or their shares, means it; else what was shifted stays, and goes on.
+        if self.settings.sites != fresh.settings.sites {
+            (self.sites, self.shift) = (fresh.sites, None);
+        }
+        self.settings = fresh.settings;
+    }
+
     /// Where it is in its life.
     pub fn state(&self) -> State {
         self.state

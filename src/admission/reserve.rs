@@ -26,10 +26,16 @@ pub(crate) struct Reserve {
 
 impl Reserve {
     pub(crate) fn new(seats: NonZeroU32, per_customer: NonZeroU32) -> Reserve {
-        let seats = seats.get();
-        let per_customer = per_customer.get().min(seats);
-        let per_address = (seats - per_customer).max(per_customer);
-        Reserve { seats, per_customer, per_address, in_use: 0, held: Tally::default() }
+        let mut reserve = Reserve { seats: 0, per_customer: 0, per_address: 0, in_use: 0, held: Tally::default() };
+        reserve.reform(seats, per_customer);
+        reserve
+    }
+
+    /// So many from now on; what is held stays held.
+    pub(crate) fn reform(&mut self, seats: NonZeroU32, per_customer: NonZeroU32) {
+        self.seats = seats.get();
+        self.per_customer = per_customer.get().min(self.seats);
+        self.per_address = (self.seats - self.per_customer).max(self.per_customer);
     }
 
     pub(crate) fn in_use(&self) -> u32 {

@@ -84,10 +84,11 @@ const LATELY: f64 = 16.0;
 impl Resource {
     /// Capacity that nobody holds yet, for products on these terms.
     pub fn new(limit: Box<dyn Limit>, budget: bool, terms: &[Terms]) -> Resource {
-        let shares = |product: usize| {
-            let others = terms.iter().enumerate().filter(|(other, terms)| *other != product && terms.guarantee > 0);
-            let bearable = others.map(|(_, terms)| terms.longest_wait).min().unwrap_or(Duration::MAX);
-            Share { bearable, owed: Owed::of(terms[product].guarantee, limit.seats()), ..Share::default() }
+        let seats = limit.seats();
+        let shares = |product| Share {
+            bearable: bearable(terms, product),
+            owed: Owed::of(terms[product].guarantee, seats),
+            ..Share::default()
         };
         Resource {
             seats: limit.seats(),
@@ -97,10 +98,36 @@ impl Resource {
             in_use: 0,
             by_product: (0..terms.len()).map(shares).collect(),
             limit,
-            sharers: terms.iter().filter(|terms| terms.guarantee > 0).count() as u32,
+            sharers: sharers(terms),
             part: 1.0,
             down: false,
         }
+    }
+
+    /// Go on with products on these terms, those that are known first, and where there is one, by another limit.
+    pub(crate) fn reform(&mut self, limit: Option<Box<dyn Limit>>, terms: &[Terms], now: Timestamp) {
+        if let Some(limit) = limit {
+            self.change_limit(limit, now);
+        }
+        self.sharers = sharers(terms);
+        self.by_product.resize(terms.len(), Share::default());
+        for (index, share) in self.by_product.iter_mut().enumerate() {
+            share.bearable = bearable(terms, index);
+            share.owed = Owed::of(terms[index].guarantee, self.seats);
+        }
+    }
+
+    /// From what was found, as far as the new one looks for anything.
+    fn change_limit(&mut self, limit: Box<dyn Limit>, now: Timestamp) {
+        let found = self.limit.range().and_then(|_| self.whole_knee());
+        self.limit = limit;
+        if let Some(knee) = found {
+            self.limit.recall(knee);
+        }
+        self.limit.rescale(self.part);
+        let observes_only = self.witness.take().is_some();
+        self.observe_only(observes_only, now);
+        self.count_seats();
     }
 
     /// How many seats there are now.
@@ -249,6 +276,17 @@ impl Resource {
         let next = f64::from(share.seats + seats);
         if next <= due { next / due } else { 1.0 + (next + LATELY * share.lately(now)) / due }
     }
+}
+
+/// How many products come for what is shared.
+fn sharers(terms: &[Terms]) -> u32 {
+    terms.iter().filter(|terms| terms.guarantee > 0).count() as u32
+}
+
+/// For how long the others can do without what `product` borrows.
+fn bearable(terms: &[Terms], product: usize) -> Duration {
+    let others = terms.iter().enumerate().filter(|(other, terms)| *other != product && terms.guarantee > 0);
+    others.map(|(_, terms)| terms.longest_wait).min().unwrap_or(Duration::MAX)
 }
 
 /// A distance from a due as a claim, which has an order. By way of a signed number, to which processors turn a fraction

@@ -23,12 +23,14 @@ pub(crate) struct Calendar {
 impl Calendar {
     /// An empty calendar that says nothing sooner or later than `bounds`.
     pub(crate) fn new(bounds: (Duration, Duration)) -> Calendar {
-        let (soonest, latest) = bounds;
-        Calendar {
-            bounds: (soonest, latest.max(soonest)),
-            next: Timestamp::ZERO,
-            shut: (Timestamp::ZERO, Timestamp::ZERO),
-        }
+        let mut calendar = Calendar { bounds, next: Timestamp::ZERO, shut: (Timestamp::ZERO, Timestamp::ZERO) };
+        calendar.reform(bounds);
+        calendar
+    }
+
+    /// Other bounds for what is said from now on; what was promised is taken.
+    pub(crate) fn reform(&mut self, (soonest, latest): (Duration, Duration)) {
+        self.bounds = (soonest, latest.max(soonest));
     }
 
     /// The next time to come back, when `drain_per_s` can be served in a second.

@@ -148,8 +148,20 @@ pub enum LimitSettings {
     Candidate(fn(&Range) -> Box<dyn Limit>, Range),
 }
 
+impl LimitSettings {
+    /// Whether a limit that follows these follows `other` too.
+    pub(crate) fn is_same(&self, other: &LimitSettings) -> bool {
+        match (self, other) {
+            (LimitSettings::Fixed(seats), LimitSettings::Fixed(others)) => seats == others,
+            (LimitSettings::Found(range), LimitSettings::Found(other)) => range == other,
+            // What a law has learnt is its own.
+            _ => false,
+        }
+    }
+}
+
 /// The range in which a limit is looked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
     /// Where to start when nothing is known.
     pub initial: NonZeroU32,

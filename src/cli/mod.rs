@@ -62,6 +62,14 @@ enum Command {
     /// The schedule file
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Read the configuration again now, as SIGHUP does; what is wrong with it changes nothing
+    Reload {
+        /// Who asks
+        #[arg(long, env = "USER", default_value = "unknown")]
+        who: String,
+        #[command(flatten)]
+        to: To,
+    },
     /// Backends: another weight, out of use and back, one more, one less
     #[command(subcommand)]
     Backend(BackendCommand),
@@ -270,6 +278,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Open(scope) => operate::order(OrderName::Open, scope),
         Command::Event(command) => event::run(command),
         Command::Schedule(ScheduleCommand::Reload { who, to }) => event::reload(who, &to),
+        Command::Reload { who, to } => operate::reload(who, &to),
         Command::Backend(command) => operate::backend(command),
         Command::Shift(args) => shift::run(*args),
         Command::Bypass { state, why, to } => operate::switch(OrderName::Bypass, state == "on", why, &to),

@@ -6,6 +6,7 @@ use super::{BackendCommand, Scoped, To, Why, table};
 use crate::admin::backends::{BackendOrder, BackendRequest};
 use crate::admin::client::AdminClient;
 use crate::admin::orders::{Applied, OrderName, OrderRequest};
+use crate::admin::reload::{ConfigRequest, TakenUp};
 use crate::admin::status::Status;
 
 /// Show what is going on.
@@ -47,6 +48,18 @@ pub(super) fn backend(command: BackendCommand) -> Result<(), String> {
     let Why { reason, who } = why;
     let order = BackendRequest { order, backend, product, weight, reason, who };
     say(vec![read(wait(client(&to).post("/api/v1/backends", &order))?)?]);
+    Ok(())
+}
+
+/// Have the configuration read again.
+pub(super) fn reload(who: String, to: &To) -> Result<(), String> {
+    let TakenUp { products, new, gone } = read(wait(client(to).post("/api/v1/reload", &ConfigRequest { who }))?)?;
+    let list = |what: &str, names: &[String]| match names {
+        [] => String::new(),
+        names => format!(", {what}: {}", names.join(", ")),
+    };
+    let products = if products == 1 { "1 product".to_owned() } else { format!("{products} products") };
+    println!("the configuration was read again, and counts: {products}{}{}", list("new", &new), list("gone", &gone));
     Ok(())
 }
 

@@ -2,28 +2,38 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, LogFormat};
+use crate::admin::control::Control;
+use crate::config::{self, Config, LogFormat};
 use crate::proxy::descriptors;
 use crate::proxy::settings::ListenSettings;
 use crate::run;
 
 /// Run until told to stop.
 pub(super) fn run(path: &Path) -> Result<(), String> {
-    let mut config = config::load(path).map_err(|error| error.to_string())?;
+    let config = config::load(path).map_err(|error| error.to_string())?;
     log_to_stderr(config.log);
-    fit_descriptors(&mut config.proxy.listen)?;
-    warn_of_memory(&config.proxy.listen);
-    let running = run::start(config).map_err(|error| error.to_string())?;
+    let config = fit(config)?;
+    let file = path.to_owned();
+    let again = move || config::load(&file).map_err(|error| error.to_string()).and_then(fit);
+    let running = run::start_from(config, Arc::new(again)).map_err(|error| error.to_string())?;
     tracing::info!(address = %running.address, admin = %running.admin, "sluss takes requests");
-    let told = wait_for_the_end()?;
+    let told = wait_for_the_end(&running.control)?;
     tracing::info!(signal = told, "going down: finishing what is in flight");
     running.stop();
     tracing::info!("down");
     Ok(())
+}
+
+/// As this machine lets it be; what is less than was asked for is told.
+fn fit(mut config: Config) -> Result<Config, String> {
+    fit_descriptors(&mut config.proxy.listen)?;
+    warn_of_memory(&config.proxy.listen);
+    Ok(config)
 }
 
 /// As many connections as the file descriptors allow.
@@ -72,16 +82,20 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Wait for SIGTERM or SIGINT; a second one ends the process at once.
-fn wait_for_the_end() -> Result<&'static str, String> {
+/// Wait for SIGTERM or SIGINT; a second one ends the process at once. SIGHUP has the configuration read again.
+fn wait_for_the_end(control: &Control) -> Result<&'static str, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot wait for signals: {error}"))?;
     let told = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => Ok("SIGTERM"),
-            _ = interrupt.recv() => Ok("SIGINT"),
+        let mut hangup = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok("SIGTERM"),
+                _ = interrupt.recv() => return Ok("SIGINT"),
+                _ = hangup.recv() => control.ask_to_reload("SIGHUP"),
+            }
         }
     });
     let told = told.map_err(|error: std::io::Error| format!("cannot wait for signals: {error}"))?;

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::admission::settings::{Needs, ProductSettings as Admitted, ResourceSettings, SiteSettings as Place};
 use crate::admission::{self, Class, ProductId};
 use crate::proxy::settings::{
-    ClassRules, DomainSettings, HintSettings, PoolSettings, ProductSettings, Rule, SiteSettings,
+    ClassRules, DomainSettings, HintSettings, Limited, Member, PoolSettings, ProductSettings, Rule, SiteSettings,
 };
 
 use super::backends::Pool;
@@ -137,7 +137,13 @@ fn domain(parts: &Parts<'_>, members: &Members) -> DomainSettings {
         at_once_per_address: parts.at_once.address,
         machines: parts.machines.clone(),
     };
-    DomainSettings { admission, products: members.products.clone(), resources: names.cloned().collect() }
+    let product = |index: &usize| Member { name: parts.drafts[*index].name.clone(), index: Some(*index) };
+    let products = members.products.iter().map(product).collect();
+    DomainSettings {
+        admission,
+        products,
+        resources: names.map(|name| Limited { name: name.clone(), gone: false }).collect(),
+    }
 }
 
 fn admitted(parts: &Parts<'_>, members: &Members, product: usize) -> Admitted {

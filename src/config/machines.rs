@@ -31,10 +31,16 @@ pub(super) fn check(check: &mut Check<'_>, file: &file::File) -> Vec<MachineSett
             names::taken(check, name, "the machine", &first.span());
         }
     }
-    written.iter().filter_map(|machine| self::machine(check, machine, file)).collect()
+    let machine = |(number, written)| self::machine(check, number, written, file);
+    (0..).zip(written).filter_map(machine).collect()
 }
 
-fn machine(check: &mut Check<'_>, written: &Spanned<file::Machine>, file: &file::File) -> Option<MachineSettings> {
+fn machine(
+    check: &mut Check<'_>,
+    number: u16,
+    written: &Spanned<file::Machine>,
+    file: &file::File,
+) -> Option<MachineSettings> {
     let file::Machine { name, from, header, token_header, token_file, at_once } = written.get_ref();
     let name = names::check(check, "machine", &written.span(), name);
     let networks = check.list("machine.from", from);
@@ -52,6 +58,7 @@ fn machine(check: &mut Check<'_>, written: &Spanned<file::Machine>, file: &file:
     }
     Some(MachineSettings {
         name,
+        number,
         from: networks.iter().filter_map(|text| check.network("from", text)).collect(),
         header: header.as_ref().and_then(|header| self::header(check, header)),
         token: token(check, token_header, token_file),

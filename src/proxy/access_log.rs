@@ -15,7 +15,7 @@ pub(super) mod settings;
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -45,10 +45,15 @@ pub struct AccessLog {
 /// The thread that writes, to be waited for when everything else is down.
 pub struct Writing(JoinHandle<()>);
 
-/// One worker's part.
+/// One worker's part, under one configuration.
 pub(crate) struct Book {
     settings: Arc<Settings>,
     log: AccessLogSettings,
+    pad: Rc<Pad>,
+}
+
+/// What a worker writes on, and its way to the writer: the same for as long as the log is.
+struct Pad {
     clock: Clock,
     number: usize,
     paper: RefCell<Paper>,
@@ -61,7 +66,7 @@ pub(crate) struct Book {
     metrics: AccessLogMetrics,
 }
 
-/// What a worker writes on.
+/// A piece that is being written on.
 struct Paper {
     bytes: Vec<u8>,
     lines: u64,
@@ -119,7 +124,8 @@ impl Writing {
 }
 
 impl Book {
-    /// The book of this worker, if one is kept.
+    /// The book of this worker, if one is kept. What lies in it is handed over again and again, from the runtime this is
+    /// called on.
     pub(crate) fn open(
         log: Option<&Arc<AccessLog>>,
         settings: &Arc<Settings>,
@@ -128,9 +134,7 @@ impl Book {
     ) -> Option<Rc<Book>> {
         let (log, kept) = log.zip(settings.access_log.as_ref())?;
         let ends = log.ends.lock().unwrap_or_else(PoisonError::into_inner).get_mut(number)?.take()?;
-        Some(Rc::new(Book {
-            settings: settings.clone(),
-            log: kept.clone(),
+        let pad = Rc::new(Pad {
             clock,
             number,
             paper: RefCell::new(Paper::new(clock.now(), number as u64)),
@@ -139,7 +143,15 @@ impl Book {
             spare: RefCell::default(),
             cut: Cell::new(false),
             metrics: log.metrics.clone(),
-        }))
+        });
+        tokio::task::spawn_local(keep_handing_over(Rc::downgrade(&pad)));
+        Some(Rc::new(Book { settings: settings.clone(), log: kept.clone(), pad }))
+    }
+
+    /// The same under other settings; what has begun under these goes by their names.
+    pub(crate) fn succeeded_by(&self, settings: &Arc<Settings>) -> Option<Rc<Book>> {
+        let log = settings.access_log.clone()?;
+        Some(Rc::new(Book { settings: settings.clone(), log, pad: self.pad.clone() }))
     }
 
     /// A request has come.
@@ -149,26 +161,19 @@ impl Book {
 
     /// What is still under way is cut from now on.
     pub(crate) fn cut(&self) {
-        self.cut.set(true);
+        self.pad.cut.set(true);
     }
 
-    /// Hand over what lies here, again and again.
-    pub(crate) async fn keep_handing_over(&self) {
-        loop {
-            tokio::time::sleep(HAND_OVER_EVERY).await;
-            let paper = &mut *self.paper.borrow_mut();
-            if !paper.bytes.is_empty() {
-                self.turn(paper);
-            }
-        }
+    fn now(&self) -> Timestamp {
+        self.pad.clock.now()
     }
 
     fn spare(&self) -> Rc<RefCell<Steps>> {
-        self.spare.borrow_mut().pop().unwrap_or_default()
+        self.pad.spare.borrow_mut().pop().unwrap_or_default()
     }
 
     fn keep(&self, steps: Rc<RefCell<Steps>>) {
-        let mut spare = self.spare.borrow_mut();
+        let mut spare = self.pad.spare.borrow_mut();
         if steps.borrow_mut().clear() && spare.len() < MOST_SPARE {
             spare.push(steps);
         }
@@ -176,8 +181,9 @@ impl Book {
 
     /// A request has ended.
     fn write(&self, steps: &Steps) {
-        let paper = &mut *self.paper.borrow_mut();
-        let ended = steps.ended(self.cut.get());
+        let pad = &*self.pad;
+        let paper = &mut *pad.paper.borrow_mut();
+        let ended = steps.ended(pad.cut.get());
         let one_in = self.log.one_in;
         let weight = match ended {
             Ended::Answered => one_in.answered,
@@ -188,17 +194,31 @@ impl Book {
         if weight > 1 && paper.random.below(weight.into()) > 0 {
             return;
         }
-        if paper.bytes.len() + MOST_LINE > PIECE && !self.turn(paper) {
-            return self.metrics.no_room.increment(1);
+        if paper.bytes.len() + MOST_LINE > PIECE && !pad.turn(paper) {
+            return pad.metrics.no_room.increment(1);
         }
-        let now = self.clock.now();
+        let now = pad.clock.now();
         let mut line = Line(&mut paper.bytes);
         let (second, micros) = paper.wall.at(now);
         line.begin(second, micros);
         line::write(&mut line, steps, &Around { settings: &self.settings, ended, weight, now });
         paper.lines += 1;
     }
+}
 
+/// Hand over what lies there, again and again, as long as anybody writes on it.
+async fn keep_handing_over(pad: Weak<Pad>) {
+    loop {
+        tokio::time::sleep(HAND_OVER_EVERY).await;
+        let Some(pad) = pad.upgrade() else { return };
+        let paper = &mut *pad.paper.borrow_mut();
+        if !paper.bytes.is_empty() {
+            pad.turn(paper);
+        }
+    }
+}
+
+impl Pad {
     /// Send a piece of paper off and take an empty one; not when there is none.
     fn turn(&self, paper: &mut Paper) -> bool {
         let Ok(mut bytes) = self.empty.try_recv() else { return false };
@@ -216,7 +236,7 @@ impl Book {
     }
 }
 
-impl Drop for Book {
+impl Drop for Pad {
     fn drop(&mut self) {
         let paper = self.paper.get_mut();
         let (bytes, lines) = (std::mem::take(&mut paper.bytes), paper.lines);

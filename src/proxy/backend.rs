@@ -17,7 +17,7 @@ use super::balance::checks::Checks;
 use super::balance::outliers::{Heard, OutlierSettings};
 use super::balance::peak::Peak;
 use super::balance::slow_start::{self, WHOLE};
-use super::settings::BackendSettings;
+use super::settings::{BackendSettings, HealthSettings};
 use crate::admission::Timestamp;
 
 pub(crate) use presence::Presence;
@@ -63,6 +63,8 @@ struct Condition {
     /// Since when it is there, as long as it does not get its whole share.
     starting: Option<Timestamp>,
     there: bool,
+    /// It has had its whole share before: what was found of the pool was found with it.
+    reckoned_with: bool,
 }
 
 /// A request under way at a backend.
@@ -127,6 +129,7 @@ impl Backend {
             removed: false,
             starting: None,
             there,
+            reckoned_with: there,
         };
         let closed = if condition.is_closed() { u64::MAX } else { 0 };
         Backend {
@@ -222,6 +225,16 @@ impl Backend {
         let mut condition = self.condition();
         let changed = condition.checks.as_mut().is_some_and(|checks| checks.heard(good));
         changed.then_some(good)
+    }
+
+    /// It is checked by these settings from now on, or not at all.
+    pub(super) fn check_by(&self, health: Option<&HealthSettings>) {
+        let mut condition = self.condition();
+        match (&mut condition.checks, health) {
+            (Some(checks), Some(health)) => checks.reform(health.fall, health.rise),
+            (checks, health) => *checks = health.map(|health| Checks::new(health.fall, health.rise)),
+        }
+        self.show(&condition);
     }
 
     /// An answer that is no error. Doubt goes as it came, one at a time.
@@ -334,8 +347,9 @@ impl Backend {
     }
 
     /// Act on what has changed: whether its answers are pardoned, and whether it comes into use beside others, over how
-    /// long. Returns its share in quarters while it is there, none while it is not.
-    pub(super) fn settle(&self, pardoned: bool, over: Option<Duration>, now: Timestamp) -> u32 {
+    /// long. Returns its share in quarters while it is there, none while it is not; and of how many the pool is less
+    /// while it has none: one that was never whole is missed by nobody.
+    pub(super) fn settle(&self, pardoned: bool, over: Option<Duration>, now: Timestamp) -> (u32, u32) {
         let mut condition = self.condition();
         condition.pardoned = pardoned;
         // One refusal may be a blip.
@@ -351,12 +365,14 @@ impl Backend {
         };
         if share == WHOLE {
             condition.starting = None;
+            condition.reckoned_with |= there;
         }
         let weight = u64::from(condition.weight * share) << WEIGHT;
         let changed = |load: u64| Some(load & ((1 << WEIGHT) - 1) | weight);
         let _ = self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
         self.show(&condition);
-        if there { (share * 4 / WHOLE).max(1) } else { 0 }
+        let quarters = if there { (share * 4 / WHOLE).max(1) } else { 0 };
+        (quarters, if condition.reckoned_with { 4 } else { quarters })
     }
 
     /// Whether it has its whole share, and had it before.

@@ -70,7 +70,7 @@ async fn in_time<T>(worker: &Worker, watch: &Watch, timer: &mut Timer, doing: im
 
 async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, timer: Timer) {
     let limits = &worker.settings.listen.limits;
-    let service = service_fn(|request| serve(worker.clone(), peer.clone(), watch.clone(), request));
+    let service = service_fn(|request| serve(worker.now(), peer.clone(), watch.clone(), request));
     let conversation = http1::Builder::new()
         // Watched instead; see the module `watch`.
         .header_read_timeout(None)

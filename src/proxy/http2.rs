@@ -48,7 +48,7 @@ pub(super) async fn converse(
     let Some(Http2Settings { streams }) = listen.http2 else { return };
     let streams = streams.get();
     watch.share(Bounds { taken_back: 2 * streams, chatter: MOST_CHATTER + (streams * WINDOW) as usize });
-    let service = service_fn(|request| serve(worker.clone(), peer.clone(), watch.clone(), request));
+    let service = service_fn(|request| serve(worker.now(), peer.clone(), watch.clone(), request));
     let executor = Streams { worker: worker.clone(), watch: watch.clone() };
     let conversation = http2::Builder::new(executor)
         .timer(TokioTimer::new())

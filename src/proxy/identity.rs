@@ -61,7 +61,15 @@ pub(crate) struct Asker {
 }
 
 impl Identity {
-    pub(crate) fn new(settings: &Settings, hashes: Hashes, clock: Clock, registry: &Registry) -> Identity {
+    /// By these settings; what sessions were known `before` are.
+    pub(crate) fn new(
+        settings: &Settings,
+        hashes: Hashes,
+        clock: Clock,
+        before: Option<&Identity>,
+        registry: &Registry,
+    ) -> Identity {
+        let known = before.and_then(|before| before.sessions.as_ref());
         // Their metrics are there whether anybody uses them or not, or a board would miss them.
         let (token_metrics, session_metrics) = (TokenMetrics::new(registry), SessionMetrics::new(registry));
         let source = |source: &CustomerSource| match source {
@@ -79,7 +87,7 @@ impl Identity {
             clock,
             machines: settings.machines.clone(),
             sources: settings.customer.iter().filter_map(source).collect(),
-            sessions: sessions.map(|session| Sessions::new(session, session_metrics)),
+            sessions: sessions.map(|session| Sessions::new(session, session_metrics, known)),
             prefix: settings.prefix,
             trusted: settings.listen.trusted.clone(),
             metrics: settings.machines.iter().map(|machine| MachineMetrics::new(registry, &machine.name)).collect(),
@@ -91,8 +99,8 @@ impl Identity {
         if !self.machines.is_empty() {
             let address = || self.address(request, seen, peer);
             if let Some(index) = machines::find(&self.machines, request, peer, address) {
-                self.metrics[usize::from(index)].arrived();
-                return Asker { customer: Customer::Machine(index), session: None };
+                self.metrics[index].arrived();
+                return Asker { customer: Customer::Machine(self.machines[index].number), session: None };
             }
         }
         let mut session = None;
@@ -116,8 +124,9 @@ impl Identity {
 
     /// A machine was told no.
     pub(crate) fn refused(&self, customer: Customer, refusal: Refusal) {
-        if let Customer::Machine(index) = customer {
-            self.metrics[usize::from(index)].refused(refusal);
+        let Customer::Machine(number) = customer else { return };
+        if let Some(index) = self.machines.iter().position(|machine| machine.number == number) {
+            self.metrics[index].refused(refusal);
         }
     }
 

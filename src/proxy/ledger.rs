@@ -28,7 +28,7 @@ pub(crate) const BACKEND: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Ledger {
     held: Box<[Entry]>,
-    bound: usize,
+    bound: AtomicUsize,
 }
 
 /// A worker's entry, on a cache line of its own.
@@ -64,7 +64,12 @@ pub(crate) enum Fullness {
 
 impl Ledger {
     pub(crate) fn new(workers: usize, bound: usize) -> Arc<Ledger> {
-        Arc::new(Ledger { held: (0..workers).map(|_| Entry::default()).collect(), bound })
+        Arc::new(Ledger { held: (0..workers).map(|_| Entry::default()).collect(), bound: AtomicUsize::new(bound) })
+    }
+
+    /// Another bound from now on.
+    pub(crate) fn bound_by(&self, bytes: usize) {
+        self.bound.store(bytes, Ordering::Relaxed);
     }
 
     /// Bytes held by all workers.
@@ -74,7 +79,7 @@ impl Ledger {
 
     fn fullness(&self) -> Fullness {
         // In tenths of a thousandth, so that a small bound has its steps too.
-        match self.held() as u128 * 1000 / self.bound.max(1) as u128 {
+        match self.held() as u128 * 1000 / self.bound.load(Ordering::Relaxed).max(1) as u128 {
             1000.. => Fullness::Full,
             900.. => Fullness::Crowded,
             800.. => Fullness::Tight,

@@ -93,8 +93,8 @@ pub(crate) async fn accept(listener: &TcpListener, worker: &Rc<Worker>) {
     loop {
         for _ in 0..A_TURN {
             match listener.accept().await {
-                Ok((stream, peer)) => enter(stream, peer, worker),
-                Err(error) => cannot_accept(&error, worker, &mut complained).await,
+                Ok((stream, peer)) => enter(stream, peer, &worker.now()),
+                Err(error) => cannot_accept(&error, &worker.now(), &mut complained).await,
             }
         }
         a_turn().await;

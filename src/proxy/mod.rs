@@ -142,7 +142,7 @@ async fn go_on(
     mut body: RequestBody,
 ) -> Response<AnswerBody> {
     // 1  our own strain comes before everything else that could be done for it
-    let keyed = worker.bets().and_then(|bets| bets.keyed(&what, &parts));
+    let keyed = worker.bets().and_then(|bets| bets.keyed(&what, &worker.settings.products[what.product], &parts));
     let keyed = keyed.as_ref();
     if let Some(refused) = worker.strain.refuses(what.class, !body.is_empty())
         && !once::is_known(worker, keyed)

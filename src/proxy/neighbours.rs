@@ -27,7 +27,7 @@ use super::settings::Settings;
 #[derive(Debug)]
 pub(crate) struct Neighbours {
     /// By a number that is made from the address: connections, never none.
-    by_address: Mutex<HashMap<u64, u32>>,
+    by_address: Arc<Mutex<HashMap<u64, u32>>>,
     most: NonZeroU32,
     trusted: Vec<IpNet>,
     prefix: Prefix,
@@ -46,12 +46,13 @@ pub(crate) struct Neighbour {
 pub(crate) struct TooMany;
 
 impl Neighbours {
-    /// Nobody is connected yet; `None` where addresses are not counted.
-    pub(crate) fn new(settings: &Settings, hashes: Hashes) -> Option<Arc<Neighbours>> {
+    /// Whoever was counted `before` is connected, else nobody; `None` where addresses are not counted.
+    pub(crate) fn new(settings: &Settings, hashes: Hashes, before: Option<&Neighbours>) -> Option<Arc<Neighbours>> {
         let listen = &settings.listen;
         let most = listen.connections_per_address?;
+        let nobody = || Arc::new(Mutex::new(HashMap::with_capacity(listen.connections.get() as usize)));
         Some(Arc::new(Neighbours {
-            by_address: Mutex::new(HashMap::with_capacity(listen.connections.get() as usize)),
+            by_address: before.map_or_else(nobody, |before| before.by_address.clone()),
             most,
             trusted: listen.trusted.clone(),
             prefix: settings.prefix,
@@ -105,7 +106,7 @@ mod tests {
 
     fn neighbours(most: u32) -> Arc<Neighbours> {
         Arc::new(Neighbours {
-            by_address: Mutex::default(),
+            by_address: Arc::default(),
             most: NonZeroU32::new(most).expect("some"),
             trusted: vec!["10.0.0.0/8".parse().expect("a network")],
             prefix: Prefix { v4: 32, v6: 64 },

@@ -30,7 +30,7 @@ use super::body::AnswerBody;
 use super::classify::Classified;
 use super::clock::Clock;
 use super::fault::Fault;
-use super::settings::OnceSettings;
+use super::settings::{OnceSettings, ProductSettings};
 use super::upload::RequestBody;
 use super::{Worker, refuse, refused_at_once};
 use crate::admission::once::{Bet, Bounds, Once, Verdict};
@@ -41,7 +41,7 @@ pub(crate) use first::First;
 
 /// What all workers know of bets.
 pub(crate) struct Bets {
-    known: Mutex<Known>,
+    known: Arc<Mutex<Known>>,
     hashes: RandomState,
     settings: OnceSettings,
     clock: Clock,
@@ -92,17 +92,30 @@ pub(crate) enum Turn {
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 impl Bets {
-    /// Nothing is known yet; `None` when nothing is to be known.
-    pub(crate) fn new(settings: &OnceSettings, clock: Clock, metrics: OnceMetrics) -> Option<Arc<Bets>> {
+    /// What was known `before` is known, else nothing; `None` when nothing is to be known.
+    pub(crate) fn new(
+        settings: &OnceSettings,
+        clock: Clock,
+        before: Option<&Bets>,
+        metrics: OnceMetrics,
+    ) -> Option<Arc<Bets>> {
+        if settings.headers.is_empty() {
+            return None;
+        }
         let OnceSettings { bets, memory, keep, .. } = *settings;
-        let once = Once::new(Bounds { bets, bytes: memory, keep });
-        let known = Mutex::new(Known { once, told: None });
-        let bets = Bets { known, hashes: RandomState::new(), settings: settings.clone(), clock, metrics };
-        (!settings.headers.is_empty()).then(|| Arc::new(bets))
+        let bounds = Bounds { bets, bytes: memory, keep };
+        let (known, hashes) = match before {
+            Some(Bets { known, hashes, .. }) => {
+                known.lock().unwrap_or_else(PoisonError::into_inner).once.reform(bounds);
+                (known.clone(), hashes.clone())
+            }
+            None => (Arc::new(Mutex::new(Known { once: Once::new(bounds), told: None })), RandomState::new()),
+        };
+        Some(Arc::new(Bets { known, hashes, settings: settings.clone(), clock, metrics }))
     }
 
     /// The request, if it is one to be carried out once.
-    pub(crate) fn keyed(&self, what: &Classified, parts: &Parts) -> Option<Keyed> {
+    pub(crate) fn keyed(&self, what: &Classified, product: &ProductSettings, parts: &Parts) -> Option<Keyed> {
         if !self.settings.classes[what.class.index()] {
             return None;
         }
@@ -118,7 +131,7 @@ impl Bets {
         let lines: Vec<&[u8]> = parts.headers.get_all(header).iter().map(HeaderValue::as_bytes).collect();
         let target = parts.uri.path_and_query().map(|target| target.as_str());
         Some(Keyed {
-            key: self.hashes.hash_one((what.product, who, lines)),
+            key: self.hashes.hash_one((product.domain, product.id, who, lines)),
             request: self.hashes.hash_one((parts.method.as_str(), target)),
             name: name.clone(),
         })

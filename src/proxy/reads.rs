@@ -78,7 +78,8 @@ impl<'a> Read<'a> {
             return None;
         }
         let forwarded = what.seen.forwarding && peer.trusted;
-        let wanted = Wanted { product: what.product, parts, rule, forwarded };
+        let product = &worker.settings.products[what.product];
+        let wanted = Wanted { product: (product.domain, product.id), parts, rule, forwarded };
         Some(Read { worker, peer, what, parts, memory, wanted })
     }
 

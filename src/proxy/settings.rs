@@ -19,6 +19,7 @@ use crate::admission::{self, Class, ProductId};
 
 mod answers;
 mod listening;
+mod succession;
 pub use super::access_log::settings::{AccessLogSettings, OneIn, Target};
 pub use super::identity::settings::{
     BoundBy, CustomerSource, KeySettings, MachineSettings, MachineToken, Prefix, SessionSettings, TokenPlace,
@@ -27,6 +28,7 @@ pub use super::identity::settings::{
 pub use super::trace::settings::TraceSettings;
 pub use answers::{CorsSettings, Language, Link, Origins, PageSettings};
 pub use listening::{CertificateFiles, ClientCertificates, Http2Settings, TlsSettings, TlsVersion};
+pub use succession::CannotFollow;
 
 /// Everything the proxy needs to run.
 #[derive(Clone, Debug)]
@@ -384,8 +386,26 @@ pub struct BackendTimeouts {
 pub struct DomainSettings {
     /// What admission is told.
     pub admission: admission::Settings,
-    /// The products in it, by index into [`Settings::products`], in the order of their ids.
-    pub products: Vec<usize>,
-    /// The names of its resources, in order: pools by pool name, budgets by their own.
-    pub resources: Vec<String>,
+    /// Its products in the order of their ids.
+    pub products: Vec<Member>,
+    /// Its resources, in order: pools by pool name, budgets by their own.
+    pub resources: Vec<Limited>,
+}
+
+/// A product of a domain. One that has left the configuration keeps its id, for those who run and wait still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its place in [`Settings::products`]; `None` when it has left.
+    pub index: Option<usize>,
+}
+
+/// A resource of a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// Its name.
+    pub name: String,
+    /// Whether it has left the configuration: its number stays taken.
+    pub gone: bool,
 }

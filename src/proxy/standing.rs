@@ -10,14 +10,16 @@
 
 mod answers;
 mod members;
+mod succession;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::admit::Gate;
@@ -36,21 +38,31 @@ use members::is_of;
 
 /// The backends of a pool as all workers see them.
 pub(crate) struct Standing {
-    /// Grows with every change of who belongs to the pool, and of weights.
-    generation: AtomicU64,
-    roll: Mutex<Arc<[Arc<Backend>]>>,
+    members: Arc<Members>,
     /// What admission and the log were told last.
     told: Mutex<Told>,
-    /// Addresses that a person has taken out: a name that still has them does not bring them back.
-    dismissed: Mutex<BTreeSet<SocketAddr>>,
-    /// Names of those that have left, for whoever shows what is.
-    departed: Mutex<Vec<String>>,
+    /// What looks after them, so that it ends when other settings count.
+    tasks: Mutex<Vec<AbortHandle>>,
+    /// Who speaks for the pool since other settings count; nobody when it has left.
+    heir: OnceLock<Weak<Standing>>,
     /// As many as were configured: more are no reason to let more through before that has been found out.
     configured: u32,
     pub(crate) settings: PoolSettings,
     gate: Arc<Gate>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<UpstreamMetrics>,
+}
+
+/// Who belongs to a pool: the same for those that run by its settings of before, for they are to find who is there now.
+#[derive(Default)]
+struct Members {
+    /// Grows with every change of who belongs to the pool, and of weights.
+    generation: AtomicU64,
+    roll: Mutex<Arc<[Arc<Backend>]>>,
+    /// Addresses that a person has taken out: a name that still has them does not bring them back.
+    dismissed: Mutex<BTreeSet<SocketAddr>>,
+    /// Names of those that have left, for whoever shows what is.
+    departed: Mutex<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,11 +85,10 @@ impl Standing {
         let all = backends.len() as u32;
         let whole = backends.iter().map(|backend| backend.settings.weight * 4 * all).sum();
         Arc::new(Standing {
-            generation: AtomicU64::new(0),
-            roll: Mutex::new(backends),
+            members: Arc::new(Members { roll: Mutex::new(backends), ..Members::default() }),
             told: Mutex::new(Told { part: (whole, whole), there: (all, all), pardoned: false }),
-            dismissed: Mutex::default(),
-            departed: Mutex::default(),
+            tasks: Mutex::default(),
+            heir: OnceLock::new(),
             configured: all,
             settings: pool.clone(),
             gate,
@@ -88,12 +99,12 @@ impl Standing {
 
     /// Grows whenever [`backends`](Self::backends) are others, or have other weights.
     pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.members.generation.load(Ordering::Acquire)
     }
 
     /// All that belong to the pool now.
     pub(crate) fn backends(&self) -> Arc<[Arc<Backend>]> {
-        self.roll.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.members.roll.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Connect to a backend, and draw from it whether it is there.
@@ -122,22 +133,32 @@ impl Standing {
             self.look_after_one(backend);
         }
         if self.settings.outliers.is_some() || self.settings.slow_start.is_some() {
-            tokio::spawn(self.clone().keep_comparing());
+            self.runs(self.clone().keep_comparing());
         }
         let mut looked_up: Vec<&BackendSettings> = Vec::new();
         for named in self.settings.backends.iter().filter(|backend| backend.host.is_some()) {
             if !looked_up.iter().any(|known| is_of(known, named)) {
                 looked_up.push(named);
-                tokio::spawn(names::keep_looking_up(self.clone(), named.clone()));
+                self.runs(names::keep_looking_up(self.clone(), named.clone()));
             }
         }
     }
 
     fn look_after_one(self: &Arc<Self>, backend: &Arc<Backend>) {
-        tokio::spawn(self.clone().keep_probing(backend.clone()));
+        self.runs(self.clone().keep_probing(backend.clone()));
         if let Some(settings) = self.settings.health.clone() {
-            tokio::spawn(health::keep_checking(self.clone(), backend.clone(), settings));
+            self.runs(health::keep_checking(self.clone(), backend.clone(), settings));
         }
+    }
+
+    fn runs(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks();
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(tokio::spawn(task).abort_handle());
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Vec<AbortHandle>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Try one backend again whenever it refuses and its pause is over, until it is removed.
@@ -210,11 +231,15 @@ impl Standing {
 
     /// Names of those that have left.
     pub(crate) fn departed(&self) -> MutexGuard<'_, Vec<String>> {
-        self.departed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.members.departed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who is there now. Under the domain's lock: whoever counts last has seen the last change.
     fn count(&self, domain: &mut Domain, now: Timestamp) {
+        if let Some(heir) = self.heir.get() {
+            // Those that run by the settings from before see backends go and come too.
+            return heir.upgrade().iter().for_each(|heir| heir.count(domain, now));
+        }
         let backends = self.backends();
         let sound = backends.iter().filter(|one| one.is_sound() && !one.is_left_out(now)).count() as u32;
         let in_use = backends.iter().filter(|one| one.is_in_use()).count() as u32;
@@ -224,10 +249,10 @@ impl Standing {
         let all = backends.len() as u32;
         let (mut there, mut part, mut whole) = (0, 0, 0);
         for backend in backends.iter() {
-            let quarters = backend.settle(pardoned, over, now);
+            let (quarters, of) = backend.settle(pardoned, over, now);
             there += u32::from(quarters > 0);
             part += quarters * backend.weight();
-            whole += 4 * backend.weight();
+            whole += of * backend.weight();
         }
         let told = Told { part: (part * all, whole * all.max(self.configured)), there: (there, all), pardoned };
         let before = std::mem::replace(&mut *self.told(), told);

@@ -29,13 +29,16 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// As configured; `None` where clients are spoken to in the clear.
-    pub(crate) fn new(listen: &ListenSettings, registry: &Registry) -> Option<Arc<Tls>> {
+    /// As configured; `None` where clients are spoken to in the clear. Sessions from `before` go on, unless somebody vouches
+    /// for clients.
+    pub(crate) fn new(listen: &ListenSettings, before: Option<&Tls>, registry: &Registry) -> Option<Arc<Tls>> {
         let metrics = TlsMetrics::new(registry);
         metrics.ends(listen.tls.as_ref().and_then(TlsSettings::ends));
         let settings = listen.tls.as_ref()?;
         let http2 = listen.http2.is_some();
-        Some(Arc::new(Tls { config: Mutex::new(config(settings, http2, tickets())), http2, metrics }))
+        let before = before.filter(|_| settings.clients.is_none());
+        let tickets = before.map_or_else(tickets, |before| before.now().ticketer.clone());
+        Some(Arc::new(Tls { config: Mutex::new(config(settings, http2, tickets)), http2, metrics }))
     }
 
     /// What the next handshake is made with.

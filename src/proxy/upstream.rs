@@ -46,8 +46,8 @@ pub(crate) struct Pool {
     retries: RefCell<RetryBudget>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<UpstreamMetrics>,
-    /// Exchanges that go on although their client has hung up.
-    carried: Cell<usize>,
+    /// Exchanges of all pools that go on although their client has hung up.
+    carried: Rc<Cell<usize>>,
     account: Rc<Account>,
 }
 
@@ -87,18 +87,18 @@ struct Tries {
 /// New connections tried for one request before it is given up.
 const MOST_ATTEMPTS: usize = 3;
 /// Counts one exchange that goes on although its client has hung up.
-struct Carrying(Rc<Pool>);
+struct Carrying(Rc<Cell<usize>>);
 
 impl Carrying {
-    fn one_more(pool: &Rc<Pool>) -> Carrying {
-        pool.carried.update(|carried| carried + 1);
-        Carrying(pool.clone())
+    fn one_more(carried: &Rc<Cell<usize>>) -> Carrying {
+        carried.update(|carried| carried + 1);
+        Carrying(carried.clone())
     }
 }
 
 impl Drop for Carrying {
     fn drop(&mut self) {
-        self.0.carried.update(|carried| carried - 1);
+        self.0.update(|carried| carried - 1);
     }
 }
 
@@ -109,44 +109,46 @@ const MOST_BUFFERED: usize = 64 * 1024;
 const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Pool {
+    /// A worker's connections to these backends; those that it has already to them, as `before`, are used on.
     pub(crate) fn new(
         standing: Arc<Standing>,
         hints: Arc<Hints>,
-        settings: &super::settings::PoolSettings,
-        clock: Clock,
+        before: Option<&Rc<Pool>>,
+        (carried, account): (Rc<Cell<usize>>, Rc<Account>),
         seed: u64,
-        account: Rc<Account>,
     ) -> Rc<Pool> {
-        let roll = Roll::call(&standing, None);
+        let (settings, clock) = (&standing.settings, standing.clock);
+        let before = before.map(|before| before.roll.borrow().clone());
+        let roll = Roll::call(&standing, before.as_deref());
         let host = standing.settings.backends.first().and_then(|backend| HeaderValue::from_str(&backend.name).ok());
         Rc::new(Pool {
             host: host.unwrap_or(HeaderValue::from_static("")),
             roll: RefCell::new(Rc::new(roll)),
             metrics: standing.metrics.clone(),
-            standing,
             hints,
             timeouts: settings.timeouts.clone(),
             most_idle: settings.idle_connections,
             random: Cell::new(Random::new(seed)),
             retries: RefCell::new(RetryBudget::new(settings.retry_budget, clock.now())),
             clock,
-            carried: Cell::new(0),
+            standing,
+            carried,
             account,
         })
     }
 
     /// Go on with what is left of an exchange whose client has hung up.
     pub(crate) fn carry(self: &Rc<Self>, rest: impl Future<Output = ()> + 'static) {
-        let carrying = Carrying::one_more(self);
+        let carrying = Carrying::one_more(&self.carried);
         tokio::task::spawn_local(async move {
             rest.await;
             drop(carrying);
         });
     }
 
-    /// Whether an exchange goes on although its client has hung up.
-    pub(crate) fn is_carrying(&self) -> bool {
-        self.carried.get() > 0
+    /// Whether its backends are those of `standing`.
+    pub(crate) fn is_of(&self, standing: &Standing) -> bool {
+        self.standing.is_kin(standing)
     }
 
     /// The `Host` of those who ask for none: the first backend's, for all serve the same.

@@ -1,18 +1,18 @@
 //! One thread of the proxy: its runtime, its connections, its share of everything.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use super::access_log::{AccessLog, Book, Trail};
@@ -42,7 +42,8 @@ use crate::admission::{Class, ProductId};
 use crate::telemetry::export::Registry;
 use crate::telemetry::record::{OnceMetrics, ProxyMetrics, UpstreamMetrics};
 
-/// What all workers share.
+/// What all workers share under one configuration. Of what others say, connections, sessions, bets and answers, what was
+/// known under the one before is known.
 pub struct Shared {
     /// What steers them.
     pub settings: Arc<Settings>,
@@ -70,21 +71,48 @@ pub struct Shared {
     pages: Arc<Pages>,
 }
 
-/// One thread's part.
+/// One thread's part, under one configuration. A request has that which counted when it came to its end, and a connection
+/// for what belongs to the connection; [`now`](Worker::now) is that which counts.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) metrics: Arc<ProxyMetrics>,
     pub(crate) clock: Clock,
-    pub(crate) connections: Connections,
-    pub(crate) strain: Strain,
-    pub(crate) room: Room,
-    pub(crate) draining: Cell<bool>,
+    pub(crate) connections: Rc<Connections>,
+    pub(crate) strain: Rc<Strain>,
+    pub(crate) room: Rc<Room>,
+    pub(crate) draining: Rc<Cell<bool>>,
+    /// Exchanges that go on although their clients have hung up.
+    carried: Rc<Cell<usize>>,
+    account: Rc<Account>,
+    seed: u64,
+    latest: Rc<Latest>,
     pub(crate) identities: Vec<HeaderName>,
     pools: Vec<Rc<Pool>>,
     answers: Answers,
     book: Option<Rc<Book>>,
     tracer: Option<Tracer>,
+}
+
+/// Headers in which a customer is named.
+fn identities(settings: &Settings) -> Vec<HeaderName> {
+    let identity = |source: &CustomerSource| match source {
+        CustomerSource::Header(name) => Some(name.clone()),
+        CustomerSource::Token(_) | CustomerSource::Session(_) | CustomerSource::Address => None,
+    };
+    settings.customer.iter().filter_map(identity).collect()
+}
+
+/// What counts on a thread.
+type Latest = RefCell<Option<Rc<Worker>>>;
+
+/// What counts from now on, for all workers.
+#[derive(Clone)]
+pub struct Published {
+    /// This.
+    pub shared: Arc<Shared>,
+    /// Hears from each worker that has taken it up.
+    pub taken_up: mpsc::UnboundedSender<()>,
 }
 
 /// The running workers.
@@ -109,30 +137,73 @@ impl Shared {
         registry: &Registry,
     ) -> Shared {
         classify::settle_paths(&mut settings);
-        let names = || settings.products.iter().map(|product| product.name.as_str());
-        let standing = |pool: &PoolSettings| {
-            let metrics = Arc::new(UpstreamMetrics::new(registry, &pool.name));
-            Standing::new(pool, gates[pool.domain].clone(), clock, metrics)
-        };
-        let hints = |pool: &PoolSettings| Hints::new(pool, gates[pool.domain].clone(), registry);
+        let pools = settings.pools.iter();
+        let standings = pools.map(|pool| standing(pool, &gates, clock, registry)).collect();
         Shared {
-            hints: settings.pools.iter().map(hints).collect(),
-            standings: settings.pools.iter().map(standing).collect(),
+            hints: hints(&settings, &gates, registry),
+            standings,
             gates,
             clock,
             access_log,
-            identity: Identity::new(&settings, hashes.clone(), clock, registry),
-            neighbours: Neighbours::new(&settings, hashes.clone()),
+            identity: Identity::new(&settings, hashes.clone(), clock, None, registry),
+            neighbours: Neighbours::new(&settings, hashes.clone(), None),
             hashes,
             open: Arc::new(AtomicUsize::new(0)),
-            bets: Bets::new(&settings.once, clock, OnceMetrics::new(registry, names())),
-            memory: Memory::new(&settings, clock),
-            tls: Tls::new(&settings.listen, registry),
+            bets: Bets::new(&settings.once, clock, None, OnceMetrics::new(registry, names(&settings))),
+            memory: Memory::new(&settings, clock, None),
+            tls: Tls::new(&settings.listen, None, registry),
             ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
-            metrics: Arc::new(ProxyMetrics::new(registry, names(), settings.listen.workers.get())),
+            metrics: Arc::new(ProxyMetrics::new(registry, names(&settings), settings.listen.workers.get())),
             pages: Arc::new(Pages::new(&settings.pages)),
             settings: Arc::new(settings),
         }
+    }
+
+    /// The same under other settings, which [follow](Settings::following) these, with a gate for each of their domains. To
+    /// be called on the runtime that looks after the backends: pools that have left are looked after no more, and nothing
+    /// of the others is lost.
+    pub(crate) fn succeeded_by(
+        &self,
+        mut settings: Settings,
+        gates: Vec<Arc<Gate>>,
+        access_log: Option<Arc<AccessLog>>,
+        registry: &Registry,
+    ) -> Shared {
+        classify::settle_paths(&mut settings);
+        let same = |pool: &PoolSettings, known: &Standing| {
+            (pool.domain, pool.resource) == (known.settings.domain, known.settings.resource)
+        };
+        let succeed = |pool: &PoolSettings| match self.standings.iter().find(|known| same(pool, known)) {
+            Some(known) => known.succeeded_by(pool),
+            None => standing(pool, &gates, self.clock, registry),
+        };
+        let standings: Vec<_> = settings.pools.iter().map(succeed).collect();
+        // Those that have no heir by now have left.
+        self.standings.iter().for_each(|known| known.retire(Weak::new()));
+        self.ledger.bound_by(settings.listen.memory);
+        let (clock, hashes) = (self.clock, self.hashes.clone());
+        Shared {
+            hints: hints(&settings, &gates, registry),
+            standings,
+            gates,
+            clock,
+            access_log,
+            identity: Identity::new(&settings, hashes.clone(), clock, Some(&self.identity), registry),
+            neighbours: Neighbours::new(&settings, hashes.clone(), self.neighbours.as_deref()),
+            hashes,
+            open: self.open.clone(),
+            bets: Bets::new(&settings.once, clock, self.bets.as_deref(), OnceMetrics::new(registry, names(&settings))),
+            memory: Memory::new(&settings, clock, self.memory.as_ref()),
+            tls: Tls::new(&settings.listen, self.tls.as_deref(), registry),
+            ledger: self.ledger.clone(),
+            metrics: Arc::new(ProxyMetrics::new(registry, names(&settings), settings.listen.workers.get())),
+            pages: Arc::new(Pages::new(&settings.pages)),
+            settings: Arc::new(settings),
+        }
+    }
+
+    pub(crate) fn access_log(&self) -> Option<Arc<AccessLog>> {
+        self.access_log.clone()
     }
 
     /// Client connections open now.
@@ -156,18 +227,31 @@ impl Shared {
     }
 }
 
+fn names(settings: &Settings) -> impl Iterator<Item = &str> {
+    settings.products.iter().map(|product| product.name.as_str())
+}
+
+fn standing(pool: &PoolSettings, gates: &[Arc<Gate>], clock: Clock, registry: &Registry) -> Arc<Standing> {
+    let metrics = Arc::new(UpstreamMetrics::new(registry, &pool.name));
+    Standing::new(pool, gates[pool.domain].clone(), clock, metrics)
+}
+
+fn hints(settings: &Settings, gates: &[Arc<Gate>], registry: &Registry) -> Vec<Arc<Hints>> {
+    settings.pools.iter().map(|pool| Hints::new(pool, gates[pool.domain].clone(), registry)).collect()
+}
+
 impl Workers {
     /// Start a thread for each socket.
     ///
     /// # Errors
     /// When a thread or its runtime cannot be had.
-    pub fn start(shared: &Arc<Shared>, sockets: Vec<StdListener>) -> io::Result<Workers> {
+    pub fn start(published: &watch::Receiver<Published>, sockets: Vec<StdListener>) -> io::Result<Workers> {
         let address = sockets[0].local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let start = |(number, socket): (usize, StdListener)| {
-            let (shared, stopped) = (shared.clone(), stopped.clone());
+            let (published, stopped) = (published.clone(), stopped.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let run = move || LocalSet::new().block_on(&runtime, run(shared, socket, stopped, number as u64));
+            let run = move || LocalSet::new().block_on(&runtime, run(published, socket, stopped, number as u64));
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(run)
         };
         let threads = sockets.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
@@ -185,23 +269,44 @@ impl Workers {
     }
 }
 
-async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Receiver<bool>, seed: u64) {
+async fn run(
+    mut published: watch::Receiver<Published>,
+    socket: StdListener,
+    mut stopped: watch::Receiver<bool>,
+    seed: u64,
+) {
     let listener = TcpListener::from_std(socket).expect("a listening socket of our own making");
-    let worker = Worker::new(shared, seed);
-    tokio::task::spawn_local(watch_strain(worker.clone()));
-    if let Some(book) = worker.book.clone() {
-        tokio::task::spawn_local(async move { book.keep_handing_over().await });
-    }
+    let first = Worker::new(published.borrow_and_update().shared.clone(), seed);
+    let latest = first.latest.clone();
+    tokio::task::spawn_local(watch_strain(first.clone()));
+    tokio::task::spawn_local(follow(latest.clone(), published));
     tokio::select! {
-        () = listener::accept(&listener, &worker) => {}
-        () = worker.expire_idle() => {}
+        () = listener::accept(&listener, &first) => {}
+        () = expire_idle(&first) => {}
         _ = stopped.wait_for(|stop| *stop) => {}
     }
+    go_down(listener, &first.now()).await;
+    // They know each other.
+    latest.take();
+}
+
+/// Take up whatever is published.
+async fn follow(latest: Rc<Latest>, mut published: watch::Receiver<Published>) {
+    while published.changed().await.is_ok() {
+        let Published { shared, taken_up } = published.borrow_and_update().clone();
+        let before = latest.borrow().clone();
+        let Some(before) = before else { return };
+        before.succeeded_by(shared);
+        let _ = taken_up.send(());
+    }
+}
+
+async fn go_down(listener: TcpListener, worker: &Rc<Worker>) {
     worker.draining.set(true);
-    listener::accept_rest(listener, &worker).await;
+    listener::accept_rest(listener, worker).await;
     worker.connections.close();
     let drained = async {
-        while !worker.connections.is_empty() || worker.pools.iter().any(|pool| pool.is_carrying()) {
+        while !worker.connections.is_empty() || worker.carried.get() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -216,42 +321,94 @@ async fn run(shared: Arc<Shared>, socket: StdListener, mut stopped: watch::Recei
 
 /// A task like those that serve, so that it is as late as they are.
 async fn watch_strain(worker: Rc<Worker>) {
-    worker.strain.watch(|| worker.make_way()).await;
+    worker.strain.watch(|| worker.now().make_way()).await;
 }
 
 impl Worker {
     fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
-        let settings = shared.settings.clone();
         let account = Account::new(shared.ledger.clone(), seed as usize);
-        let pool = |(index, pool): (usize, &PoolSettings)| {
-            Pool::new(
-                shared.standings[index].clone(),
-                shared.hints[index].clone(),
-                pool,
-                shared.clock,
-                seed,
-                account.clone(),
-            )
-        };
-        let identity = |source: &CustomerSource| match source {
-            CustomerSource::Header(name) => Some(name.clone()),
-            CustomerSource::Token(_) | CustomerSource::Session(_) | CustomerSource::Address => None,
-        };
-        Rc::new(Worker {
+        let worker = Worker {
             metrics: shared.metrics.clone(),
             clock: shared.clock,
-            connections: Connections::default(),
-            strain: Strain::new(account.clone(), seed, shared.metrics.lag(seed as usize)),
-            room: Room::default(),
-            draining: Cell::new(false),
-            identities: settings.customer.iter().filter_map(identity).collect(),
-            pools: settings.pools.iter().enumerate().map(pool).collect(),
-            answers: Answers::new(&settings, shared.pages.clone()),
-            tracer: settings.trace.as_ref().map(Tracer::new),
-            book: Book::open(shared.access_log.as_ref(), &settings, shared.clock, seed as usize),
-            settings,
+            connections: Rc::default(),
+            strain: Rc::new(Strain::new(account.clone(), seed, shared.metrics.lag(seed as usize))),
+            room: Rc::default(),
+            draining: Rc::default(),
+            carried: Rc::default(),
+            seed,
+            latest: Rc::default(),
+            identities: identities(&shared.settings),
+            pools: Vec::new(),
+            answers: Answers::new(&shared.settings, shared.pages.clone()),
+            tracer: shared.settings.trace.as_ref().map(Tracer::new),
+            book: Book::open(shared.access_log.as_ref(), &shared.settings, shared.clock, seed as usize),
+            settings: shared.settings.clone(),
+            account,
             shared,
-        })
+        };
+        let pools = worker.pools(&worker.shared, None);
+        Worker { pools, ..worker }.counts()
+    }
+
+    /// From now on what is shared counts on this thread. Connections to backends that there were are used on.
+    fn succeeded_by(&self, shared: Arc<Shared>) {
+        let worker = Worker {
+            metrics: shared.metrics.clone(),
+            clock: self.clock,
+            connections: self.connections.clone(),
+            strain: self.strain.clone(),
+            room: self.room.clone(),
+            draining: self.draining.clone(),
+            carried: self.carried.clone(),
+            seed: self.seed,
+            latest: self.latest.clone(),
+            identities: identities(&shared.settings),
+            pools: self.pools(&shared, Some(self)),
+            answers: Answers::new(&shared.settings, shared.pages.clone()),
+            tracer: shared.settings.trace.as_ref().map(Tracer::new),
+            book: self.next_book(&shared),
+            settings: shared.settings.clone(),
+            account: self.account.clone(),
+            shared,
+        };
+        worker.counts();
+    }
+
+    fn counts(self) -> Rc<Worker> {
+        let worker = Rc::new(self);
+        *worker.latest.borrow_mut() = Some(worker.clone());
+        worker
+    }
+
+    /// What counts on this thread now: for whatever begins.
+    pub(crate) fn now(self: &Rc<Self>) -> Rc<Worker> {
+        self.latest.borrow().clone().unwrap_or_else(|| self.clone())
+    }
+
+    fn pools(&self, shared: &Shared, before: Option<&Worker>) -> Vec<Rc<Pool>> {
+        let pool = |(index, standing): (usize, &Arc<Standing>)| {
+            let known = before.and_then(|worker| worker.pools.iter().find(|pool| pool.is_of(standing)));
+            Pool::new(
+                standing.clone(),
+                shared.hints[index].clone(),
+                known,
+                (self.carried.clone(), self.account.clone()),
+                self.seed,
+            )
+        };
+        shared.standings.iter().enumerate().map(pool).collect()
+    }
+
+    /// The book goes on where the log does.
+    fn next_book(&self, shared: &Shared) -> Option<Rc<Book>> {
+        let same = match (&self.shared.access_log, &shared.access_log) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            _ => false,
+        };
+        match &self.book {
+            Some(book) if same => book.succeeded_by(&shared.settings),
+            _ => Book::open(shared.access_log.as_ref(), &shared.settings, self.clock, self.seed as usize),
+        }
     }
 
     /// The trail of a request that has come, if anybody follows it.
@@ -335,13 +492,13 @@ impl Worker {
             pool.drop_idle();
         }
     }
+}
 
-    async fn expire_idle(&self) {
-        loop {
-            tokio::time::sleep(EXPIRE_EVERY).await;
-            for pool in &self.pools {
-                pool.expire();
-            }
+async fn expire_idle(worker: &Rc<Worker>) {
+    loop {
+        tokio::time::sleep(EXPIRE_EVERY).await;
+        for pool in &worker.now().pools {
+            pool.expire();
         }
     }
 }

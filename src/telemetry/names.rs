@@ -135,6 +135,10 @@ table! {
         "Close signals for events: believed, implausible or unknown.";
     SCHEDULE_CHANGES = "sluss_schedule_changes_total", Counter, ["change"],
         "Changes to the schedule: events put in, moved or removed over the API, files reloaded, files rejected for a mistake.";
+    CONFIG_RELOADS = "sluss_config_reloads_total", Counter, ["result"],
+        "How often the configuration was read again: taken_up, or rejected for a mistake or for what takes a new process.";
+    CONFIG_TIME = "sluss_config_taken_up_time_seconds", Gauge, [],
+        "When the configuration that counts was taken up, as seconds since 1970: the start, or the last reload.";
     NEXT_STOP = "sluss_schedule_next_stop_seconds", Gauge, ["product"],
         "Time to the next betting stop of an open event of a product; absent when there is none (NaN).";
     ALARMS = "sluss_admission_alarms", Gauge, [],

@@ -4,6 +4,7 @@ mod flood;
 mod nginx;
 mod privacy;
 mod process;
+mod reload;
 mod simulate;
 
 use std::io::{Read, Write};

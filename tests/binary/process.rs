@@ -107,10 +107,19 @@ impl Sluss {
         assert!(told.expect("prlimit, of util-linux").success());
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let told = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
+        assert!(told.expect("kill").success());
+    }
+
     /// SIGTERM, and wait.
     pub(crate) fn terminate(mut self) -> ExitStatus {
-        let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
-        assert!(told.expect("kill").success());
+        self.signal("-TERM");
         self.child.wait().expect("our own child")
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use sluss::admission::Class;
 use sluss::admission::settings::LimitSettings;
 use sluss::config::{self, Config, LogFormat};
-use sluss::proxy::settings::{BoundBy, CustomerSource, EventSource, HintSettings, Prefix, SessionSettings, TokenPlace};
+use sluss::proxy::settings::{
+    BoundBy, CustomerSource, DomainSettings, EventSource, HintSettings, Prefix, SessionSettings, TokenPlace,
+};
 
 use super::{MadeUp, good, in_repository, parse, text_of};
 
@@ -15,7 +17,11 @@ fn needs(config: &Config, product: usize, class: Class) -> Vec<String> {
     let product = &config.proxy.products[product];
     let domain = &config.proxy.domains[product.domain];
     let needs = domain.admission.products[usize::from(product.id.0)].needs[class.index()];
-    needs.iter().map(|resource| domain.resources[resource].clone()).collect()
+    needs.iter().map(|resource| domain.resources[resource].name.clone()).collect()
+}
+
+fn limited(domain: &DomainSettings) -> Vec<&str> {
+    domain.resources.iter().map(|resource| resource.name.as_str()).collect()
 }
 
 fn guarantees(config: &Config) -> Vec<u32> {
@@ -46,8 +52,9 @@ fn three_products_over_one_wallet_are_one_domain() {
     let around = MadeUp::default().with("schedule.toml", text_of("examples/schedule.toml"));
     let config = parse(&text_of("examples/three-products.toml"), &around).unwrap_or_else(|error| panic!("{error}"));
     let [domain] = config.proxy.domains.as_slice() else { panic!("one wallet, one domain") };
-    assert_eq!(domain.products, [0, 1, 2]);
-    assert_eq!(domain.resources, ["horse-racing", "sport", "casino", "wallet"]);
+    let places: Vec<_> = domain.products.iter().map(|member| member.index).collect();
+    assert_eq!(places, [Some(0), Some(1), Some(2)]);
+    assert_eq!(limited(domain), ["horse-racing", "sport", "casino", "wallet"]);
     assert_eq!(guarantees(&config), [40, 30, 30]);
     assert_eq!(needs(&config, 0, Class::Commit), ["horse-racing", "wallet"]);
     assert_eq!(needs(&config, 2, Class::Start), ["casino", "wallet"]);
@@ -106,10 +113,10 @@ fn every_pool_knows_its_domain_and_resource() {
         good(&format!("{text}[[budget]]\nname = \"wallet\"\nclasses = [\"start\"]\nproducts = [\"a\", \"c\"]\n"));
     assert_eq!(config.proxy.domains.len(), 2);
     for pool in &config.proxy.pools {
-        assert_eq!(config.proxy.domains[pool.domain].resources[pool.resource], pool.name);
+        assert_eq!(config.proxy.domains[pool.domain].resources[pool.resource].name, pool.name);
     }
     for (index, product) in config.proxy.products.iter().enumerate() {
-        assert_eq!(config.proxy.domains[product.domain].products[usize::from(product.id.0)], index);
+        assert_eq!(config.proxy.domains[product.domain].products[usize::from(product.id.0)].index, Some(index));
         assert_eq!(config.proxy.pools[product.pool].domain, product.domain);
     }
     assert_eq!(needs(&config, 0, Class::Start), ["a", "wallet"]);
@@ -166,7 +173,7 @@ fn a_pool_listens_for_hints_of_the_budgets_that_its_products_draw_on() {
         budget: budget.to_owned(),
     };
     let (wallet, login) = (hint("x-wallet", false, 3, "wallet"), hint("x-login", true, 4, "login"));
-    assert_eq!(config.proxy.domains[0].resources, ["a", "b", "tote", "wallet", "login"]);
+    assert_eq!(limited(&config.proxy.domains[0]), ["a", "b", "tote", "wallet", "login"]);
     let hints: Vec<_> = config.proxy.pools.into_iter().map(|pool| pool.hints).collect();
     assert_eq!(hints, [vec![wallet.clone()], vec![wallet, login], vec![]]);
 }

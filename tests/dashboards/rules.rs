@@ -82,8 +82,8 @@ pub(crate) fn broken_in(query: &str) -> Vec<String> {
         let ranged = behind.starts_with('[');
         check(!ranged || behind.starts_with("[$__rate_interval]"), "its range is $__rate_interval");
         let grows = metric.kind != Kind::Gauge;
-        check(grows == ranged, "has a range if it only grows");
         let before = &query[..at];
+        check((grows || before.ends_with("changes(")) == ranged, "has a range if it only grows, or for its changes");
         check(
             !grows || before.ends_with("rate(") || before.ends_with("increase("),
             "what only grows is inside rate or increase",

@@ -104,6 +104,8 @@ impl Scene {
         self.prometheus.until("sluss_admission_state{product=\"sport\", state=\"parked\"} == 1");
         self.order(&json!({"order": "reopen", "product": "sport"}));
         self.prometheus.until("sluss_admission_ramp_seats{product=\"sport\"} > 0");
+        self.sluss.tell("/api/v1/reload", &json!({"who": "the test"}));
+        self.prometheus.until("changes(sluss_config_taken_up_time_seconds[1m]) > 0");
     }
 
     fn order(&self, order: &Value) {

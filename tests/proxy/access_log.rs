@@ -21,7 +21,7 @@ impl Log {
         Log(tempfile::tempdir().expect("a folder"))
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.0.path().join("access.log")
     }
 
@@ -51,7 +51,7 @@ fn to(path: &Path, keys: &str) -> Setup {
 }
 
 #[track_caller]
-fn lines(path: &Path) -> Vec<Value> {
+pub fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).expect("the log is there");
     assert!(text.is_empty() || text.ends_with('\n'), "the last line is not whole: {text}");
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()

@@ -59,6 +59,7 @@ mod access_log;
 mod access_log_http2;
 mod trace;
 mod neighbours;
+mod reload;
 mod together;
 
 /// Wait for something that happens soon; only what hangs takes long.

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -32,7 +33,11 @@ pub struct Setup {
 struct Here(Resolver);
 
 /// A running proxy; it goes down when it is dropped.
-pub struct Proxy(Option<Running>);
+pub struct Proxy {
+    running: Option<Running>,
+    /// What it finds when it reads its configuration again.
+    written: Arc<Mutex<Setup>>,
+}
 
 impl Setup {
     pub fn new() -> Setup {
@@ -92,13 +97,17 @@ impl Setup {
 
     #[track_caller]
     pub fn start(&self) -> Proxy {
-        Proxy(Some(self.try_to_start().unwrap_or_else(|error| panic!("{error}"))))
+        self.start_by(Wall::machine())
     }
 
     /// Start with this clock on the wall.
     #[track_caller]
     pub fn start_by(&self, wall: Wall) -> Proxy {
-        Proxy(Some(run::start_by(wall, self.config()).unwrap_or_else(|error| panic!("{error}"))))
+        let written = Arc::new(Mutex::new(self.clone()));
+        let found = written.clone();
+        let again = move || found.lock().expect("nobody panics with it").read();
+        let running = run::start_by(wall, self.config(), Some(Arc::new(again)));
+        Proxy { running: Some(running.unwrap_or_else(|error| panic!("{error}"))), written }
     }
 
     #[track_caller]
@@ -108,6 +117,10 @@ impl Setup {
 
     #[track_caller]
     fn config(&self) -> Config {
+        self.read().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn read(&self) -> Result<Config, String> {
         let address = "address = \"127.0.0.1:0\"";
         let Setup { top, listen, admin, rest, names } = self;
         // A test that fails with a request in flight should not take half a minute to say so.
@@ -115,7 +128,7 @@ impl Setup {
         let text = format!("{top}[listen]\n{address}\n{drain}\n{listen}[admin]\n{address}\n{admin}{rest}");
         let around = Here(names.clone().unwrap_or_else(Resolver::of_this_machine));
         let config = config::parse(&text, Path::new("test.toml"), &around);
-        config.unwrap_or_else(|error| panic!("{error}\n\nin\n{text}"))
+        config.map_err(|error| format!("{error}\n\nin\n{text}"))
     }
 }
 
@@ -150,6 +163,20 @@ impl Proxy {
     #[track_caller]
     pub fn before(backend: &Backend) -> Proxy {
         Setup::new().horse(backend, "").start()
+    }
+
+    /// Have it read its configuration again, and find this.
+    #[track_caller]
+    pub fn reload(&self, setup: Setup) -> Message {
+        *self.written.lock().expect("nobody panics with it") = setup;
+        self.post("/api/v1/reload", &json!({"who": "anna"}))
+    }
+
+    /// The same, and it counts from then on.
+    #[track_caller]
+    pub fn goes_on_by(&self, setup: Setup) {
+        let answer = self.reload(setup);
+        assert_eq!(answer.status(), 200, "{}", answer.text());
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -242,17 +269,17 @@ impl Proxy {
 
     /// Go down, and come back when down.
     pub fn stop(mut self) {
-        self.0.take().expect("it goes down once").stop();
+        self.running.take().expect("it goes down once").stop();
     }
 
     fn running(&self) -> &Running {
-        self.0.as_ref().expect("it runs until it is dropped")
+        self.running.as_ref().expect("it runs until it is dropped")
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        if let Some(running) = self.0.take() {
+        if let Some(running) = self.running.take() {
             running.stop();
         }
     }

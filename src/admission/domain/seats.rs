@@ -83,6 +83,7 @@ impl Domain {
         };
         let held = &mut self.products[product.index()];
         held.counted(rank, customer, now);
+        let mut needs = Needs::default();
         if reserved {
             held.reserve.take(customer, seats);
         } else {
@@ -91,19 +92,21 @@ impl Domain {
             }
             let held = &mut self.products[product.index()];
             held.in_flight += seats;
-            for need in held.settings.needs[class.index()].iter() {
+            needs = held.settings.needs[class.index()];
+            for need in needs.iter() {
                 self.resources[need].take(product.index(), seats, now);
             }
+            // Of its site it was taken when that was chosen.
+            needs = self.at_site(product.index(), needs, site);
         }
-        Seat { product, class, customer, reserved, site, seats, started: now }
+        Seat { product, class, customer, reserved, site, seats, needs, started: now }
     }
 
     pub(super) fn release(&mut self, seat: &Seat, outcome: Outcome, slow: bool, now: Timestamp) {
         let index = seat.product.index();
-        let product = &self.products[index];
-        let needs = product.settings.needs[seat.class.index()];
-        let site = product.sites.as_ref().map(|sites| sites.all[seat.site()].resource);
-        for need in needs.iter().chain(site) {
+        let site = self.products[index].sites.as_ref().and_then(|sites| sites.all.get(seat.site()));
+        let site = site.map(|site| site.resource);
+        for need in seat.needs.iter() {
             let resource = &self.resources[need];
             // Beyond the limit, in bypass or observe-only or just after it, nothing is learned about the limit.
             // With less free than this one had taken, one more like it would not have fitted.

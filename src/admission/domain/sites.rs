@@ -216,7 +216,8 @@ impl Domain {
         let index = seat.product.index();
         let product = &mut self.products[index];
         let Some(sites) = &mut product.sites else { return };
-        let site = &mut sites.all[seat.site()];
+        // It may have been let through to a site of earlier settings.
+        let Some(site) = sites.all.get_mut(seat.site()) else { return };
         site.passed_over = false;
         let Some(shift) = &mut product.shift else { return };
         site.watch.answered(outcome, slow);
@@ -230,7 +231,7 @@ impl Domain {
     /// Whether somebody was sent elsewhere for want of a seat like this one.
     pub(super) fn was_passed_over(&self, seat: &Seat) -> bool {
         let sites = self.products[seat.product.index()].sites.as_ref();
-        sites.is_some_and(|sites| sites.all[seat.site()].passed_over)
+        sites.and_then(|sites| sites.all.get(seat.site())).is_some_and(|site| site.passed_over)
     }
 
     /// The last backend of a pool went, or the first came back.
@@ -275,6 +276,20 @@ impl Domain {
         let full = |site: &Site| resources[site.resource].distance_if_free(index, seats, now).is_none();
         sites.count(site, home, seats, full);
         resources[sites.all[site].resource].take(index, seats, now);
+    }
+
+    /// What a request has, that at its site included.
+    pub(super) fn at_site(&self, index: usize, needs: Needs, site: u8) -> Needs {
+        let sites = self.products[index].sites.as_ref();
+        sites.map_or(needs, |sites| needs.and(sites.all[usize::from(site)].resource))
+    }
+
+    /// Other settings count: the sites that a product has now may be gone, or there.
+    pub(super) fn find_sites(&mut self, index: usize) {
+        let Domain { products, resources, .. } = self;
+        for site in products[index].sites.iter_mut().flat_map(|sites| &mut sites.all) {
+            site.gone = resources[site.resource].is_down();
+        }
     }
 
     /// How far a product would be from its due, with so many more seats, at the site where that is least. `None` when

@@ -26,6 +26,7 @@ mod hints;
 mod reserve;
 mod observe;
 mod sites;
+mod reform;
 mod random;
 
 pub(super) const HORSE: ProductId = ProductId(0);

@@ -91,6 +91,13 @@ impl Book {
         }
     }
 
+    /// Room for `most` from now on. Those who are in it stay, and when that is fewer nobody new comes in meanwhile.
+    pub(super) fn has_room_for(&mut self, most: usize) {
+        self.most = most;
+        self.index.reserve(most.saturating_mul(2).min(1 << 24).saturating_sub(self.index.len()));
+        self.entries.reserve(most.min(1 << 24).saturating_sub(self.entries.len()));
+    }
+
     /// What `key` holds, unless that is over.
     pub(super) fn get_mut(&mut self, key: u64, now: Timestamp) -> Option<&mut Entry> {
         let at = *self.index.get(&key)?;

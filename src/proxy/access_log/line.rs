@@ -137,7 +137,8 @@ impl Line<'_> {
     fn customer(&mut self, customer: Customer, settings: &Settings) {
         match customer {
             Customer::Machine(index) => {
-                self.string(r#","machine":""#, settings.machines[usize::from(index)].name.as_bytes())
+                let machine = settings.machines.iter().find(|machine| machine.number == index);
+                self.string(r#","machine":""#, machine.map_or("", |machine| &machine.name).as_bytes())
             }
             Customer::Account(number) => self.hex(r#","customer":"account-"#, number),
             Customer::Address(number) => self.hex(r#","customer":"address-"#, number),

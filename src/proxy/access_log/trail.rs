@@ -121,7 +121,7 @@ impl Trail {
         let mut steps = book.spare();
         let new = Rc::get_mut(&mut steps).expect("nobody else has a spare one").get_mut();
         new.book = Some(book.clone());
-        new.begun = book.clock.now();
+        new.begun = book.now();
         new.method = parts.method.clone();
         new.version = parts.version;
         new.secure = secure;

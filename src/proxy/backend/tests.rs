@@ -1,8 +1,10 @@
 //! What one backend promises to those who choose.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use super::*;
+use crate::admission::time::at;
 
 pub(in crate::proxy) fn backends(weights: &[u32]) -> Vec<Arc<Backend>> {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
@@ -56,14 +58,25 @@ fn doubt_halves_a_share_and_goes_as_it_came() {
 fn one_that_comes_back_beside_others_starts_slowly_and_is_whole_by_time_and_answers() {
     let (backend, over) = (&backends(&[1])[0], Some(Duration::from_secs(10)));
     let at = |seconds| Timestamp::after(Duration::from_secs(seconds));
-    assert_eq!(backend.settle(false, over, at(0)), 4, "it was there from the start");
+    assert_eq!(backend.settle(false, over, at(0)), (4, 4), "it was there from the start");
     assert!(backend.drain(true));
-    assert_eq!(backend.settle(false, over, at(1)), 0);
+    assert_eq!(backend.settle(false, over, at(1)), (0, 4));
     assert!(!backend.may_be_asked(at(1)));
     assert!(backend.drain(false));
-    assert_eq!(backend.settle(false, over, at(2)), 1);
+    assert_eq!(backend.settle(false, over, at(2)), (1, 4));
     assert!(backend.may_be_asked(at(2)));
-    assert_eq!((backend.presence(at(60)), backend.settle(false, over, at(60))), (Presence::Starting, 1));
+    assert_eq!((backend.presence(at(60)), backend.settle(false, over, at(60)).0), (Presence::Starting, 1));
     (0..64).for_each(|_| backend.count(true));
-    assert_eq!((backend.settle(false, over, at(60)), backend.presence(at(60))), (4, Presence::Serving));
+    assert_eq!((backend.settle(false, over, at(60)).0, backend.presence(at(60))), (4, Presence::Serving));
+}
+
+#[test]
+fn a_newcomer_is_missed_by_nobody_before_it_has_had_its_whole_share() {
+    let settings = BackendSettings { name: "a".into(), address: ([127, 0, 0, 1], 1).into(), weight: 1, host: None };
+    let backend = Backend::newcomer(settings, Some(Checks::unproven(NonZeroU32::MIN, NonZeroU32::MIN)));
+    assert_eq!(backend.settle(false, None, at(0)), (0, 0), "it has not passed a check yet");
+    backend.checked(true);
+    assert_eq!(backend.settle(false, None, at(1)), (4, 4));
+    backend.checked(false);
+    assert_eq!(backend.settle(false, None, at(2)), (0, 4), "now it is missed");
 }

@@ -23,6 +23,11 @@ impl Checks {
         Checks { failing: true, against: rise.get() - 1, ..Checks::new(fall, rise) }
     }
 
+    /// So many in a row are believed from now on; what is believed stays.
+    pub(crate) fn reform(&mut self, fall: NonZeroU32, rise: NonZeroU32) {
+        (self.fall, self.rise) = (fall, rise);
+    }
+
     /// Whether it is believed to be ill.
     pub(crate) fn are_failing(&self) -> bool {
         self.failing

@@ -9,19 +9,18 @@ use super::settings::{MachineSettings, MachineToken};
 use super::without_bearer;
 use crate::proxy::headers::Peer;
 
-/// The first of `machines` that a request is from, and its place among them.
+/// The place among `machines` of the first that a request is from.
 pub(super) fn find(
     machines: &[MachineSettings],
     request: &Parts,
     peer: &Peer,
     address: impl Fn() -> IpAddr,
-) -> Option<u16> {
-    let found = machines.iter().position(|machine| {
+) -> Option<usize> {
+    machines.iter().position(|machine| {
         is_from(machine, &address)
             && says(machine, request, peer)
             && machine.token.as_ref().is_none_or(|token| shows(token, request))
-    });
-    found.map(|index| index as u16)
+    })
 }
 
 fn is_from(machine: &MachineSettings, address: impl Fn() -> IpAddr) -> bool {

@@ -30,9 +30,12 @@ pub(super) struct Sessions {
     cookie: String,
     bound_by: BoundBy,
     idle_s: u32,
-    bound: Cache<u64, Arc<Session>, UnitWeighter, BuildHasherDefault<AlreadyHashed>>,
+    most: u32,
+    bound: Arc<Bound>,
     pub(super) metrics: SessionMetrics,
 }
+
+type Bound = Cache<u64, Arc<Session>, UnitWeighter, BuildHasherDefault<AlreadyHashed>>;
 
 struct Session {
     customer: Customer,
@@ -40,20 +43,21 @@ struct Session {
     used_s: AtomicU32,
 }
 
+fn nobody(most: u32) -> Bound {
+    Cache::with(most as usize, u64::from(most), UnitWeighter, BuildHasherDefault::default(), Default::default())
+}
+
 impl Sessions {
-    pub(super) fn new(settings: &SessionSettings, metrics: SessionMetrics) -> Sessions {
+    /// Those that were bound `before` are, where their cookie is the same, and as many may be.
+    pub(super) fn new(settings: &SessionSettings, metrics: SessionMetrics, before: Option<&Sessions>) -> Sessions {
         let most = settings.most.get();
+        let before = before.filter(|before| (&before.cookie, before.most) == (&settings.cookie, most));
         Sessions {
             cookie: settings.cookie.clone(),
             bound_by: settings.bound_by.clone(),
             idle_s: settings.idle.as_secs().max(1) as u32,
-            bound: Cache::with(
-                most as usize,
-                u64::from(most),
-                UnitWeighter,
-                BuildHasherDefault::default(),
-                Default::default(),
-            ),
+            most,
+            bound: before.map_or_else(|| Arc::new(nobody(most)), |before| before.bound.clone()),
             metrics,
         }
     }
@@ -154,7 +158,7 @@ mod tests {
             most: most.try_into().expect("not zero"),
             idle: std::time::Duration::from_secs(10),
         };
-        Sessions::new(&settings, SessionMetrics::new(&Registry::new()))
+        Sessions::new(&settings, SessionMetrics::new(&Registry::new()), None)
     }
 
     fn setting(lines: &[&'static str]) -> HeaderMap {

@@ -101,6 +101,8 @@ pub struct Prefix {
 pub struct MachineSettings {
     /// What it is called in metrics.
     pub name: String,
+    /// What admission calls it; no other machine is called so as long as the proxy runs.
+    pub number: u16,
     /// Networks it asks from; none when that does not matter.
     pub from: Vec<IpNet>,
     /// A header that it is known by, from trusted networks only.

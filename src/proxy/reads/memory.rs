@@ -17,8 +17,8 @@ use quick_cache::{OptionsBuilder, Weighter};
 use tokio::sync::watch;
 
 use super::rules::TELLING;
-use crate::admission::Refused;
 use crate::admission::reads::{Flight, Kept, Landed, ObjectKey, Patience, Reads, Verdict};
+use crate::admission::{ProductId, Refused};
 use crate::proxy::clock::Clock;
 use crate::proxy::fault::Fault;
 use crate::proxy::headers::FORWARDING;
@@ -103,7 +103,8 @@ pub(super) struct Wait {
 
 /// What an object is known by before it is known with what it varies.
 pub(super) struct Wanted<'a> {
-    pub(super) product: usize,
+    /// By domain, and by number there: that stays as long as the proxy runs.
+    pub(super) product: (usize, ProductId),
     pub(super) parts: &'a Parts,
     pub(super) rule: &'a CacheRule,
     /// A trusted proxy's word about scheme and host counts, for a backend's answer may depend on it.
@@ -111,10 +112,14 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Memory {
-    /// For a proxy with these settings; nothing where no class is answered from memory.
-    pub(crate) fn new(settings: &Settings, clock: Clock) -> Option<Arc<Memory>> {
+    /// For a proxy with these settings, with what there was `before` if it has room for as much; nothing where no class is
+    /// answered from memory.
+    pub(crate) fn new(settings: &Settings, clock: Clock, before: Option<&Arc<Memory>>) -> Option<Arc<Memory>> {
         let mut classes = settings.products.iter().flat_map(|product| &product.classes);
-        classes.any(|class| class.cache.is_some()).then(|| Arc::new(Memory::of(settings.cache, clock)))
+        let known = before.filter(|before| before.most == settings.cache).cloned();
+        classes
+            .any(|class| class.cache.is_some())
+            .then(|| known.unwrap_or_else(|| Arc::new(Memory::of(settings.cache, clock))))
     }
 
     fn of(most: CacheSettings, clock: Clock) -> Memory {

@@ -81,22 +81,22 @@ impl Standing {
         backend
     }
 
-    fn take_leave(&self, backend: &Backend) {
+    pub(super) fn take_leave(&self, backend: &Backend) {
         backend.remove();
         tracing::info!(backend = backend.settings.name, "a backend has left its pool");
         self.departed().push(backend.settings.name.clone());
     }
 
-    fn dismissed(&self) -> MutexGuard<'_, BTreeSet<SocketAddr>> {
-        self.dismissed.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn dismissed(&self) -> MutexGuard<'_, BTreeSet<SocketAddr>> {
+        self.members.dismissed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn change(&self, act: impl FnOnce(&mut Vec<Arc<Backend>>)) {
-        let mut roll = self.roll.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roll = self.members.roll.lock().unwrap_or_else(PoisonError::into_inner);
         let mut backends = roll.to_vec();
         act(&mut backends);
         *roll = backends.into();
-        self.generation.fetch_add(1, Ordering::Release);
+        self.members.generation.fetch_add(1, Ordering::Release);
         drop(roll);
         self.tell();
     }
@@ -110,6 +110,6 @@ pub(super) fn is_of(one: &BackendSettings, other: &BackendSettings) -> bool {
 /// More than this a pool does not take, wherever they come from.
 pub(crate) const MOST_BACKENDS: usize = 256;
 
-fn unproven(health: &HealthSettings) -> Checks {
+pub(super) fn unproven(health: &HealthSettings) -> Checks {
     Checks::unproven(health.fall, health.rise)
 }

@@ -231,3 +231,30 @@ fn orders_that_cannot_be_followed_say_what_to_say_instead() {
     }
     assert_eq!(share(&proxy), 0);
 }
+
+#[test]
+fn a_reload_leaves_a_shift_alone_unless_it_says_something_else_of_the_sites() {
+    let (old, new) = (model(40), model(40));
+    let proxy = setup(&old, &new).start();
+    let crowd = Crowd::comes(&proxy, 4);
+    assert_eq!(shift(&proxy, &begin(50, 20)).0, 200);
+    proxy.goes_on_by(Setup::new().with(&sites(&old, &new, [100, 0], "latency_objective = \"300ms\"")));
+    let product = proxy.product("horse-racing");
+    assert!(product.sites[1].share >= 20 && product.shift.is_some(), "{product:?}");
+    proxy.goes_on_by(Setup::new().with(&sites(&old, &new, [70, 30], "")));
+    let product = proxy.product("horse-racing");
+    assert_eq!((product.sites[1].share, product.shift), (30, None));
+    // A site that is new is another pool, and one place is enough again.
+    let third = model(40);
+    let three = sites(&old, &new, [50, 30], "")
+        + &format!("[[product.site]]\nname = \"third\"\nshare = 20\nbackends = [\"http://{}\"]\n", third.address);
+    proxy.goes_on_by(Setup::new().with(&three));
+    until("the third is asked", || !third.requests().is_empty());
+    proxy.goes_on_by(Setup::new().horse(&old, ""));
+    assert!(proxy.product("horse-racing").sites.is_empty());
+    let before = new.requests().len() + third.requests().len();
+    (0..20).for_each(|_| assert_eq!(proxy.client().get("/horse/odds").status(), 200));
+    assert!(new.requests().len() + third.requests().len() <= before + 4, "those under way, and no more");
+    let heard = crowd.goes();
+    assert_eq!(heard.keys().collect::<Vec<_>>(), [&200], "{heard:?}");
+}

@@ -6,7 +6,7 @@
 //! has a free seat, and then goes where the share lags farthest behind. So every site must be able to serve everybody.
 //!
 //! A site that is being warmed is *bounded*: it never gets more than its share of what is let through, a short burst apart, as its own
-//! limit has yet to be found. The others are not: what one cannot take the next may, each within the limit found for it,
+//! limit has yet to be found. Nor does it get less while it has room: a step that is watched is to show something. The others are not: what one cannot take the next may, each within the limit found for it,
 //! or the slowest site would set the pace for all.
 //!
 //! The share of a site that is gone falls to the others. A site without a share gets nothing unless all others are gone.
@@ -148,6 +148,11 @@ impl Sites {
     /// Of the sites that `have` a seat and may use it: the customer's home, or the one most behind its share.
     pub(crate) fn choose(&self, home: Option<usize>, have: impl Fn(&Site) -> bool) -> Option<usize> {
         let can = |index: &usize| self.may(*index) && have(&self.all[*index]);
+        // A step that is watched is to bring what it says, however few the customers are who have half of the traffic.
+        let owed = |index: &usize| self.all[*index].bounded && self.all[*index].lag >= BURST;
+        if let Some(site) = (0..self.all.len()).find(|index| owed(index) && can(index)) {
+            return Some(site);
+        }
         if let Some(home) = home.filter(can) {
             return Some(home);
         }
@@ -268,6 +273,19 @@ mod tests {
             assert!(got * 100 <= nth * 5 + 1700, "{got} of {nth}");
         }
         assert!((495..=517).contains(&got), "{got}");
+    }
+
+    #[test]
+    fn a_site_that_is_warmed_gets_its_share_though_all_that_comes_is_of_one_customer() {
+        let mut sites = sites(&[80, 20]);
+        sites.all[1].bounded = true;
+        let mut got = 0;
+        for _ in 0..1000 {
+            let chosen = sites.choose(Some(0), ALWAYS).expect("there is room");
+            sites.count(chosen, Some(0), 1, |_| false);
+            got += usize::from(chosen == 1);
+        }
+        assert!((180..=200).contains(&got), "{got}");
     }
 
     #[test]

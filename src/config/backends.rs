@@ -171,7 +171,7 @@ pub(super) fn pools(check: &mut Check<'_>, drafts: &[Draft<'_>]) -> Vec<Pool> {
         match groups.iter_mut().find(|(other, _)| *other == set && !set.is_empty()) {
             Some((_, members)) if twice(members) => {
                 let what = format!("two sites of {} have the same backends", who(&draft.name));
-                check.wrong(site.at.clone(), what, "a site is a place of its own: give it others, or take it out");
+                check.wrong(site.at.clone(), what, SITES_APART);
             }
             Some((_, members)) => members.push((index, place)),
             None => {
@@ -198,7 +198,11 @@ fn overlap(
         true => format!("two sites of {first} share {}", shared.settings.name),
         false => format!("{second} and {first} share {}, but not all their backends", shared.settings.name),
     };
-    check.wrong(shared.at.clone(), what, "give both the same list, and they share one limit; or nothing in common");
+    let help = match first == second {
+        true => SITES_APART,
+        false => "give both the same list, and they share one limit; or nothing in common",
+    };
+    check.wrong(shared.at.clone(), what, help);
 }
 
 fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], places: Vec<(usize, usize)>) -> Pool {
@@ -369,6 +373,7 @@ pub(crate) fn is_own(own: SocketAddr, address: SocketAddr) -> bool {
     own.port() == address.port() && same_host
 }
 
+const SITES_APART: &str = "a site is a place of its own: give it others, or take it out";
 const IDLE_CONNECTIONS: usize = 64;
 /// In per cent.
 const RETRY_BUDGET: u32 = 10;

@@ -55,6 +55,9 @@ fn setup(old: &Backend, new: &Backend) -> Setup {
     Setup::new().with(&sites(old, new, [100, 0], ""))
 }
 
+/// Everybody who comes is somebody of their own.
+const KNOWN: &str = "[customer]\nfrom = [\"x-account\"]\n";
+
 /// An order about the shares, and what came of it.
 fn shift(proxy: &Proxy, more: &Value) -> (u16, Value) {
     let mut document = json!({"product": "horse-racing", "reason": "a test", "who": "anna"});

@@ -1,8 +1,8 @@
 //! Moving a product's share from one of its sites to another: orders, what is told of it, and what a restart knows.
 //!
-//! What moves when is decided in [`admission`](crate::admission::shift); here is who asked for it and why, and each step is written
-//! down, so that a restart begins with the shares as they stood. A shift itself does not survive one: whoever watched it
-//! may be gone, and what it had learned is. The share stays where it was, and a sentence says so.
+//! What moves when is decided in [`admission`](crate::admission::shift); here is who asked for it and why, and each
+//! step is written down, so that a restart begins with the shares as they stood. A shift itself does not survive one:
+//! whoever watched it may be gone, and what it had learned is. The share stays where it was, and a sentence says so.
 
 use std::sync::Arc;
 use std::time::Duration;

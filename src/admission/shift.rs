@@ -1,21 +1,21 @@
 //! How a product's share moves from one site to another: by steps, watched, and back by itself.
 //!
 //! A shift moves one step, lets it settle for a third of the pace, watches for the rest, and asks whether the receiving
-//! site *suffers*. It is asked of what that site did with what it was given, not of the line before it, which under a surge is
-//! long whatever one does:
+//! site *suffers*. It is asked of what that site did with what it was given, not of the line before it, which under a
+//! surge is long whatever one does:
 //!
 //! - more of its answers are faults than of the giving side's;
 //! - its answers are late, and more of them than the giving side's;
-//! - it does not take its share: it had no free seat for what was due to it, and its limit grows no more. Under a surge that
-//!   is what finds the share that it can serve;
+//! - it does not take its share: it had no free seat for what was due to it, and its limit grows no more. Under a surge
+//!   that is what finds the share that it can serve;
 //! - it takes its share and fewer of all are served: what both have in common suffers.
 //!
-//! If it is well the next step follows. If there are too few answers to say, if its limit is still being found, or some of its
-//! answers are late as a cold site's are, which only work can warm, the shift holds for some paces and says so. If it
-//! suffers the share goes back to the last that was good and the step is halved; so the shift ends as near to its target as the
-//! site can serve. After three steps back it gives up where it was good, and a person is told. Where half of the answers
-//! fail it does not wait for the pace to be over; and where that is so at a share that was good before, the site has broken,
-//! and all goes back to where the shift began.
+//! If it is well the next step follows. If there are too few answers to say, if its limit is still being found, or some
+//! of its answers are late as a cold site's are, which only work can warm, the shift holds for some paces and says so.
+//! If it suffers the share goes back to the last that was good and the step is halved; so the shift ends as near to its
+//! target as the site can serve. After three steps back it gives up where it was good, and a person is told. Where half
+//! of the answers fail it does not wait for the pace to be over; and where that is so at a share that was good before,
+//! the site has broken, and all goes back to where the shift began.
 
 use std::time::Duration;
 

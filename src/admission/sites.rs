@@ -1,15 +1,18 @@
 //! The places a product can be served at: each a pool of its own, with a limit of its own and a share of the requests.
 //!
 //! A customer has a *home*: the site that a stable hash gives them, so that at rest each site serves the same customers
-//! as yesterday and its caches are warm. A share that moves takes only its own slice of the customers along. But a home is
-//! a preference and no promise: there is one line, whoever is first in it is not to wait for one full site while another
-//! has a free seat, and then goes where the share lags farthest behind. So every site must be able to serve everybody.
+//! as yesterday and its caches are warm. A share that moves takes only its own slice of the customers along. But a home
+//! is a preference and no promise: there is one line, whoever is first in it is not to wait for one full site while
+//! another has a free seat, and then goes where the share lags farthest behind. So every site must be able to serve
+//! everybody.
 //!
-//! A site that is being warmed is *bounded*: it never gets more than its share of what is let through, a short burst apart, as its own
-//! limit has yet to be found. Nor does it get less while it has room: a step that is watched is to show something. The others are not: what one cannot take the next may, each within the limit found for it,
-//! or the slowest site would set the pace for all.
+//! A site that is being warmed is *bounded*: it never gets more than its share of what is let through, a short burst
+//! apart, as its own limit has yet to be found. Nor does it get less while it has room: a step that is watched is to
+//! show something. The others are not: what one cannot take the next may, each within the limit found for it, or the
+//! slowest site would set the pace for all.
 //!
-//! The share of a site that is gone falls to the others. A site without a share gets nothing unless all others are gone.
+//! The share of a site that is gone falls to the others. A site without a share gets nothing unless all others are
+//! gone.
 
 use super::Customer;
 use super::settings::SiteSettings;
@@ -83,8 +86,8 @@ impl Sites {
         }
     }
 
-    /// The shares a journal tells, each with whether it is a bound; false, and nothing has changed, when they are not the shares
-    /// of these sites.
+    /// The shares a journal tells, each with whether it is a bound; false, and nothing has changed, when they are not
+    /// the shares of these sites.
     pub(crate) fn restore(&mut self, shares: &[(u32, bool)]) -> bool {
         let sum: u64 = shares.iter().map(|(share, _)| u64::from(*share)).sum();
         if shares.len() != self.all.len() || sum != PER_CENT as u64 {

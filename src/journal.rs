@@ -5,7 +5,7 @@
 //! crash cut short is passed over; so is any other that cannot be read, with an alarm in the log, because a
 //! proxy that does not start is worse than one that forgot a knee.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -91,6 +91,23 @@ pub enum Record {
         #[serde(flatten)]
         word: BackendWord,
     },
+    /// What share a site has from now on.
+    Share {
+        /// Of which product.
+        product: String,
+        /// Its name.
+        site: String,
+        /// What counts.
+        #[serde(flatten)]
+        word: ShareWord,
+    },
+    /// A share is on its way from one site to another, or no more.
+    Shift {
+        /// Which product's.
+        product: String,
+        /// Whether it is.
+        under_way: bool,
+    },
     /// Everything but plain proxying was switched off, or on again.
     Bypass {
         /// Whether it is off now.
@@ -123,6 +140,17 @@ pub struct BackendWord {
     pub configured: Option<u32>,
 }
 
+/// What a site has of what its product lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareWord {
+    /// In per cent.
+    pub share: u32,
+    /// Whether that is the most it may have as well.
+    pub bounded: bool,
+    /// What the configuration gave it then: who changes it afterwards means it.
+    pub configured: u32,
+}
+
 /// What the schedule says of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -152,6 +180,10 @@ pub struct Memory {
     pub knees: BTreeMap<String, f64>,
     /// What was ordered, by backend.
     pub backends: BTreeMap<String, BackendWord>,
+    /// What was shifted, by product and site.
+    pub shares: BTreeMap<String, BTreeMap<String, ShareWord>>,
+    /// Products of which a share was on its way.
+    pub shifts: BTreeSet<String>,
     /// Whether everything but plain proxying was off.
     pub bypass: bool,
     /// Whether nothing was refused, and what the configuration said then; `None` when nobody gave an order.
@@ -277,6 +309,11 @@ impl Memory {
                 drop(self.backends.remove(&backend));
             }
             Record::Backend { backend, word } => drop(self.backends.insert(backend, word)),
+            Record::Share { product, site, word } => {
+                self.shares.entry(product).or_default().insert(site, word);
+            }
+            Record::Shift { product, under_way: true } => drop(self.shifts.insert(product)),
+            Record::Shift { product, under_way: false } => drop(self.shifts.remove(&product)),
             Record::Bypass { on } => self.bypass = on,
             Record::ObserveOnly { on, configured } => self.observe_only = Some((on, configured)),
             Record::Knee { .. } | Record::Order { .. } => {}
@@ -303,12 +340,24 @@ impl Memory {
             self.knees.iter().map(|(resource, seats)| Record::Knee { resource: resource.clone(), seats: *seats });
         let backends = self.backends.iter();
         let backends = backends.map(|(backend, word)| Record::Backend { backend: backend.clone(), word: word.clone() });
+        let of_product = |(product, sites): (&String, &BTreeMap<String, ShareWord>)| -> Vec<Record> {
+            let one = |(site, word): (&String, &ShareWord)| Record::Share {
+                product: product.clone(),
+                site: site.clone(),
+                word: *word,
+            };
+            sites.iter().map(one).collect()
+        };
+        let shares = self.shares.iter().flat_map(of_product);
+        let shifts = self.shifts.iter().map(|product| Record::Shift { product: product.clone(), under_way: true });
         let observe_only = self.observe_only.map(|(on, configured)| Record::ObserveOnly { on, configured });
         states
             .chain(events)
             .chain(schedule)
             .chain(knees)
             .chain(backends)
+            .chain(shares)
+            .chain(shifts)
             .chain([Record::Bypass { on: self.bypass }])
             .chain(observe_only)
             .collect()

@@ -48,6 +48,12 @@ const NOT_SHOWN: &[(&str, &str)] = &[
     ("sluss_proxy_reads_total", "nothing where no class has a cache, as in the scene that is played here"),
     ("sluss_proxy_cache_bytes", "as the reads"),
     ("sluss_proxy_cache_limit_bytes", "as the reads"),
+    (
+        "sluss_admission_share_per_cent",
+        "nothing where no product has several sites, as in the scene that is played here",
+    ),
+    ("sluss_admission_shift_state", "as the share"),
+    ("sluss_admission_shift_steps_total", "as the share"),
     ("sluss_admission_hints_total", "for whoever sets up hints and asks why none is taken: few have any"),
     (
         "sluss_proxy_preflights_total",

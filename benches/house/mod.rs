@@ -180,6 +180,7 @@ fn settings(queue: u32) -> Settings {
     let latency_objective = 4 * queue.longest_wait;
     let product = ProductSettings {
         needs,
+        sites: Vec::new(),
         guarantee: 33,
         latency_objective,
         queue,

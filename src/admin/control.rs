@@ -232,6 +232,7 @@ impl Control {
             tracing::warn!("comes up in bypass, as it was before the restart: nothing is refused");
         }
         self.restore_backends(memory);
+        self.restore_shares(memory);
         self.restore_observe_only(memory);
     }
 

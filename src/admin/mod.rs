@@ -10,6 +10,7 @@ mod certificates;
 pub mod events;
 pub mod orders;
 pub mod backends;
+pub mod shift;
 pub mod status;
 pub mod sample;
 pub mod server;

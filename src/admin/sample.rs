@@ -116,6 +116,7 @@ impl Control {
             for (at, state) in State::NAMES.into_iter().enumerate() {
                 set(names::STATE, &[name, state], f64::from(u8::from(at == product.state().index())));
             }
+            self.sample_shares(&shared.settings.products[index], domain);
             for class in Class::ALL {
                 set(names::QUEUE_LENGTH, &[name, class.name()], f64::from(product.waiting(class)));
             }

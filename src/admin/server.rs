@@ -4,6 +4,7 @@
 //! GET  /livez  /readyz  /metrics  /api/v1/status
 //! POST /api/v1/orders   {"order": "park", "product": "horse-racing", "reason": "…", "who": "…"}
 //! POST /api/v1/signals  {"signal": "close", "event": "…", "source": "…"}
+//! POST /api/v1/shift    {"product": "…", "order": "begin", "from": "…", "to": "…", "share": 50, "reason": "…", "who": "…"}
 //! GET  /api/v1/events   /api/v1/events/{id}
 //! PUT  /api/v1/events/{id}       {"product": "…", "stop": "2024-08-24T16:20:00+02:00", "name": "…", "reason": "…", "who": "…"}
 //! DELETE /api/v1/events/{id}     {"reason": "…", "who": "…"}
@@ -35,6 +36,7 @@ use super::events::{MoveRequest, PutRequest, RemoveRequest};
 use super::orders::Mistake;
 use super::reload::ConfigRequest;
 use super::schedule::ReloadRequest;
+use super::shift::ShiftRequest;
 use super::upgrade::UpgradeRequest;
 
 /// The routes.
@@ -46,6 +48,7 @@ pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
         .route("/api/v1/orders", post(orders))
         .route("/api/v1/signals", post(signals))
         .route("/api/v1/backends", post(backends))
+        .route("/api/v1/shift", post(shift))
         .route("/api/v1/events", get(|State(control): State<Arc<Control>>| async move { Json(control.events()) }))
         .route("/api/v1/events/{id}", get(event).put(put_event).delete(remove_event))
         .route("/api/v1/events/{id}/stop", post(move_stop))
@@ -144,6 +147,14 @@ async fn backends(State(control): Controlled, headers: HeaderMap, body: Bytes) -
         Err(no) => return *no,
     };
     told(&control.clone(), async move { control.order_backend(&request).await }).await
+}
+
+async fn shift(State(control): Controlled, headers: HeaderMap, body: Bytes) -> Response {
+    let request = match parse::<ShiftRequest>(&headers, &body) {
+        Ok(request) => request,
+        Err(no) => return *no,
+    };
+    told(&control.clone(), async move { control.order_shift(&request).await }).await
 }
 
 async fn signals(State(control): State<Arc<Control>>, headers: HeaderMap, body: Bytes) -> Response {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::Calendar;
 use super::control::Control;
 use super::orders::state_word;
+use super::shift::{ShiftStatus, SiteStatus, shift_status, site_statuses};
 use crate::admission::Class;
 use crate::config::ScheduledEvent;
 use crate::proxy::admit::Gate;
@@ -60,6 +61,12 @@ pub struct ProductStatus {
     pub guarantee: u32,
     /// The last order about it, with who and why.
     pub last_order: Option<String>,
+    /// Where it is served, where there is a choice.
+    #[serde(default)]
+    pub sites: Vec<SiteStatus>,
+    /// The share that is on its way from one site to another.
+    #[serde(default)]
+    pub shift: Option<ShiftStatus>,
 }
 
 /// One pool or budget.
@@ -153,7 +160,9 @@ impl Control {
     }
 
     fn product_status(&self, index: usize) -> ProductStatus {
-        let name = self.shared().settings.products[index].name.clone();
+        let shared = self.shared();
+        let settings = &shared.settings.products[index];
+        let name = settings.name.clone();
         let (gate, id) = self.product(index);
         let last_order = self.last_order(&name);
         gate.with(|domain, _| {
@@ -167,6 +176,8 @@ impl Control {
                 ramp_frozen: product.ramp_is_frozen(),
                 guarantee: product.guarantee(),
                 last_order,
+                sites: site_statuses(&shared, settings, domain),
+                shift: shift_status(settings, domain),
             }
         })
     }

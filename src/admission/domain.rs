@@ -13,10 +13,11 @@ use super::schedule::{Entry, EventState, Schedule, Signalled};
 use super::settings::{LimitSettings, Needs};
 use super::{
     Arrival, Class, Customer, Event, EventKey, Order, Outcome, Output, Place, Product, ProductId, Refusal, Refused,
-    Seat, Settings, State, Timestamp, Verdict,
+    Seat, Settings, Shift, State, Timestamp, Verdict,
 };
 
 mod seats;
+mod sites;
 mod turns;
 mod reserve;
 mod next;
@@ -29,6 +30,8 @@ mod again;
 mod reform;
 
 use reform::terms;
+
+pub use sites::{NoShift, Share, ShiftOrder};
 
 /// See the [module](super).
 #[derive(Debug)]
@@ -247,7 +250,11 @@ impl Domain {
     /// products of the pool that nobody has shut are [`Down`](State::Down) meanwhile, and come back through the ramp.
     pub fn backends(&mut self, resource: usize, healthy: u32, of: u32, now: Timestamp) {
         let now = self.tick(now);
+        let was_down = self.resources[resource].is_down();
         self.resources[resource].backends(healthy, of);
+        if was_down != self.resources[resource].is_down() {
+            self.site_went_or_came(resource, now);
+        }
         for index in 0..self.products.len() {
             self.find(index, now);
         }
@@ -355,7 +362,8 @@ impl Domain {
         let stops = self.next_stop();
         let ramps = self.products.iter().filter_map(|product| product.ramp.as_ref()).map(Ramp::idle_at);
         let hints = self.resources.iter().filter_map(Resource::hint_ends);
-        deadlines.chain(stops).chain(self.next_change()).chain(ramps).chain(hints).min()
+        let shifts = self.products.iter().filter_map(|product| product.shift.as_deref().map(Shift::looks));
+        deadlines.chain(stops).chain(shifts).chain(self.next_change()).chain(ramps).chain(hints).min()
     }
 
     /// Whether [`next_wake`](Self::next_wake) may be earlier than before the last call, were that no order and nobody has
@@ -372,6 +380,7 @@ impl Domain {
         let mut left = BATCH;
         for index in 0..self.products.len() {
             self.settle_state(index, now);
+            self.look_at_shift(index, now);
             self.tell_of_events(index, &mut left, now);
             for rank in Rank::ALL {
                 self.clear_line(index, rank, &mut left, now);

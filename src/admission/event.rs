@@ -1,5 +1,6 @@
 //! What happened, for telemetry, the journal and tests.
 
+use super::shift::{End, Ill};
 use super::{EventKey, ProductId, State};
 
 /// Something an operator would want to know. Never one per request.
@@ -34,6 +35,34 @@ pub enum Event {
     RampThawed {
         /// Which product.
         product: ProductId,
+    },
+    /// A shift has moved a share.
+    ShareMoved {
+        /// Which product's.
+        product: ProductId,
+        /// The giving site, by its place among the product's, and its share now, in per cent.
+        from: (u8, u32),
+        /// The receiving one, and its share now.
+        to: (u8, u32),
+        /// What the receiving one had before.
+        before: u32,
+        /// Whether its share is the most it may have as well.
+        bounded: bool,
+        /// What it suffered from, where the share went back.
+        ill: Option<Ill>,
+    },
+    /// A shift is over.
+    ShiftEnded {
+        /// Which product's.
+        product: ProductId,
+        /// The receiving site, by its place among the product's.
+        site: u8,
+        /// Its share, in per cent.
+        share: u32,
+        /// Whether that is the most it may have as well.
+        bounded: bool,
+        /// How it ended.
+        end: End,
     },
     /// An event was closed, parked or reopened.
     EventChanged {

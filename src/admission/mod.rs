@@ -13,6 +13,7 @@
 //! - [`Domain::name`] for who waits, and [`Domain::take_over`] before a request of somebody who waits already is refused;
 //! - [`Domain::order`] for operators and signals;
 //! - [`Domain::backends`] when backends of a pool went or came back;
+//! - [`Domain::shift`] when an operator moves a product's share from one of its sites to another;
 //! - [`Domain::hint`] when a backend says how much a budget takes;
 //! - [`Domain::reform`] when the settings have changed;
 //! - [`Domain::wake`] no later than [`Domain::next_wake`];
@@ -42,6 +43,8 @@ pub mod queue;
 pub mod limit;
 pub mod resource;
 pub mod rate;
+pub mod shift;
+pub(crate) mod sites;
 pub mod retry_after;
 pub mod ramp;
 pub(crate) mod floor;
@@ -60,6 +63,7 @@ pub use lifecycle::{ParkReason, State};
 pub use product::Product;
 pub use queue::Place;
 pub use settings::Settings;
+pub use shift::Shift;
 pub use time::Timestamp;
 
 /// How a request ranks. Earlier goes first.
@@ -283,6 +287,8 @@ pub struct Seat {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) reserved: bool,
+    /// Where it is served, by the place among its product's sites.
+    pub(crate) site: u8,
     /// How many were taken of everything it needs: what they cost was counted when they were taken.
     pub(crate) seats: u32,
     /// What they were taken of; nothing when they are of the reserve. What is needed may be another by the end.
@@ -295,6 +301,12 @@ impl Seat {
     pub fn started(&self) -> Timestamp {
         self.started
     }
+
+    /// Where the request is to be served: a place among [`sites`](settings::ProductSettings::sites), 0 where there is
+    /// nothing to choose.
+    pub fn site(&self) -> usize {
+        usize::from(self.site)
+    }
 }
 
 /// A request that goes on whatever was said to it: observe-only. Dropping it instead of giving it to
@@ -303,6 +315,14 @@ impl Seat {
 #[must_use = "give it back with Domain::is_over"]
 pub struct Underway {
     pub(crate) needs: settings::Needs,
+    pub(crate) site: u8,
+}
+
+impl Underway {
+    /// As [`Seat::site`]: where it would be served.
+    pub fn site(&self) -> usize {
+        usize::from(self.site)
+    }
 }
 
 /// How an admitted request ended.

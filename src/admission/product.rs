@@ -15,6 +15,8 @@ use super::rate::Rate;
 use super::reserve::Reserve;
 use super::retry_after::Calendar;
 use super::settings::{Needs, ProductSettings};
+use super::shift::Shift;
+use super::sites::Sites;
 use super::{Class, Customer, Refusal, Refused, State, Timestamp};
 
 /// A line that has been waited in for longer stands, and is kept short.
@@ -35,6 +37,9 @@ pub struct Product {
     pub(crate) waiting: u32,
     pub(crate) in_flight: u32,
     pub(crate) reserve: Reserve,
+    /// Where it is served, where there is a choice, and what moves between them.
+    pub(crate) sites: Option<Box<Sites>>,
+    pub(crate) shift: Option<Box<Shift>>,
     pub(crate) ramp: Option<Ramp>,
     pub(crate) floor: Floor,
     /// Who holds a pass and who has been promised a turn, where that counts.
@@ -65,6 +70,8 @@ impl Product {
             standing_wait_s: standing.as_secs_f64(),
             calendars: std::array::from_fn(|_| Calendar::new(settings.queue.retry_after)),
             reserve: Reserve::new(settings.reserve, settings.reserve_per_customer),
+            sites: Sites::of(&settings.sites).map(Box::new),
+            shift: None,
             always_needed,
             also_needed: settings.needs.map(|needs| needs.without(&always_needed)),
             settings,
@@ -97,6 +104,10 @@ impl Product {
         match (&mut self.passes, &fresh.settings.passes) {
             (Some(passes), Some(settings)) => passes.reform(settings.clone()),
             _ => self.passes = fresh.passes,
+        }
+        // Who changes the sites, or their shares, means it; else what was shifted stays, and goes on.
+        if self.settings.sites != fresh.settings.sites {
+            (self.sites, self.shift) = (fresh.sites, None);
         }
         self.settings = fresh.settings;
     }

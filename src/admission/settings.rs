@@ -29,6 +29,8 @@ pub struct Settings {
 pub struct ProductSettings {
     /// Which resources a request of each class needs, all or nothing; indexed by [`Class::index`].
     pub needs: [Needs; Class::COUNT],
+    /// The pools of which it needs any one as well; none where its pool is among `needs`. Shares add up to 100.
+    pub sites: Vec<SiteSettings>,
     /// Seats that this product is owed, of every resource it shares, in per cent.
     pub guarantee: u32,
     /// A request slower than this at the backend counts as harm done, whatever its answer.
@@ -45,6 +47,15 @@ pub struct ProductSettings {
     /// How long customers in the middle of a journey go before others, and for how long a turn is kept for who is sent
     /// away. `None`: nobody does, and none is.
     pub passes: Option<PassSettings>,
+}
+
+/// One of several places where a product is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteSettings {
+    /// Its pool, by index.
+    pub resource: usize,
+    /// Of what is let through, in per cent. 0 serves only while all others are gone.
+    pub share: u32,
 }
 
 /// Bounds of a product's queue.
@@ -103,6 +114,12 @@ impl Needs {
     pub(crate) fn without(&self, others: &Needs) -> Needs {
         let own: Vec<usize> = self.iter().filter(|need| !others.iter().any(|other| other == *need)).collect();
         Needs::new(&own).unwrap_or_default()
+    }
+
+    /// These and one more, where there is room for it.
+    pub(crate) fn and(&self, resource: usize) -> Needs {
+        let all: Vec<usize> = self.iter().chain([resource]).collect();
+        Needs::new(&all).unwrap_or(*self)
     }
 
     /// The indices, in the order given.

@@ -5,6 +5,7 @@
 mod serve;
 mod operate;
 mod event;
+mod shift;
 mod simulate;
 mod table;
 
@@ -79,6 +80,8 @@ enum Command {
         #[command(flatten)]
         to: To,
     },
+    /// Move a product's share from one of its sites to another, by watched steps; without a product, show what is under way
+    Shift(Box<shift::ShiftArgs>),
     /// Switch everything but plain proxying off, or on again
     Bypass {
         /// Whether everything but plain proxying is to be off
@@ -285,6 +288,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Reload { who, to } => operate::reload(who, &to),
         Command::Backend(command) => operate::backend(command),
         Command::Upgrade { why, to } => operate::upgrade(why, &to),
+        Command::Shift(args) => shift::run(*args),
         Command::Bypass { state, why, to } => operate::switch(OrderName::Bypass, state == "on", why, &to),
         Command::Observe { state, why, to } => operate::switch(OrderName::Observe, state == "on", why, &to),
     };

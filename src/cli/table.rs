@@ -5,6 +5,7 @@ use std::fmt::Write;
 use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{CellAlignment, LineStyle, Table};
 
+use crate::admin::shift::SiteStatus;
 use crate::admin::status::{EventStatus, Status};
 
 /// Everything an operator looks for first, in that order: alarms, products, limits, backends, events.
@@ -41,6 +42,10 @@ pub(super) fn status(status: &Status) -> String {
         ]
     });
     table(&mut out, &["product", "state", "in flight", "waiting", "ramp", "guarantee", "last order"], 2..6, rows);
+    for product in status.products.iter().filter(|product| !product.sites.is_empty()) {
+        let shift = product.shift.as_ref().map(|shift| format!("; shift {}", shift.sentence())).unwrap_or_default();
+        line(&mut out, &format!("{} is served at {}{shift}", product.name, shares(&product.sites)));
+    }
     let rows = status.resources.iter().map(|resource| {
         let knee = resource.knee.map(|knee| format!("{knee:.1}")).unwrap_or_else(|| "not found yet".into());
         vec![
@@ -70,6 +75,13 @@ pub(super) fn status(status: &Status) -> String {
         line(&mut out, events(&status.events).trim_end());
     }
     out
+}
+
+/// The shares of a product's sites.
+pub(super) fn shares(sites: &[SiteStatus]) -> String {
+    let one =
+        |site: &SiteStatus| format!("{} {} %{}", site.name, site.share, if site.bounded { " at most" } else { "" });
+    sites.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// Events with their betting stops.

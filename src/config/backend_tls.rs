@@ -11,6 +11,7 @@ use super::check::Check;
 use super::error::{Wrong, shown};
 use super::file::{self, Product};
 use super::products::{Draft, who};
+use super::sites::Site;
 use super::surroundings::Surroundings;
 use super::tls;
 use crate::proxy::settings::{BackendTlsSettings, TlsVersion};
@@ -50,10 +51,11 @@ pub(super) fn written(check: &mut Check<'_>, product: &Product) -> Option<Backen
 /// What the backends of a pool are spoken to with, of which `agreed` was written.
 pub(super) fn of_pool(
     check: &mut Check<'_>,
-    products: &[&Draft<'_>],
+    sites: &[(&Draft<'_>, &Site<'_>)],
     agreed: Option<BackendTlsSettings>,
 ) -> Option<BackendTlsSettings> {
-    let backends = || products.iter().flat_map(|product| &product.backends);
+    let products: Vec<&Draft<'_>> = sites.iter().map(|(product, _)| *product).collect();
+    let backends = || sites.iter().flat_map(|(_, site)| &site.backends);
     let secure = backends().next().is_some_and(|first| first.secure);
     if let Some(other) = backends().find(|backend| backend.secure != secure) {
         let what = format!("{} and others of its pool do not agree on TLS", other.settings.name);

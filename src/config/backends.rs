@@ -17,6 +17,7 @@ use super::error::shown;
 use super::file::{self, List, Opt, Product, TextOr};
 use super::products::{Draft, FIRST_BYTE_TIMEOUT, who};
 use super::settings::AdminSettings;
+use super::sites::Site;
 use super::{backend_tls, limits, standing, streams};
 
 /// A backend and where it is written.
@@ -34,20 +35,30 @@ pub(super) struct Pool {
     pub(super) settings: PoolSettings,
     pub(super) limit: LimitSettings,
     pub(super) members: Vec<usize>,
+    /// The same, with which of its places each is served at here.
+    pub(super) places: Vec<(usize, usize)>,
 }
 
-/// The backends of one product.
+impl Pool {
+    /// Whether this is where a product is served at that place of it.
+    pub(super) fn is_of(&self, product: usize, place: usize) -> bool {
+        self.places.contains(&(product, place))
+    }
+}
+
+/// The backends of one product, or of one of its sites, as `key` says.
 pub(super) fn check(
     check: &mut Check<'_>,
     who: &str,
     at: &Span,
+    key: &str,
     written: &List<TextOr<file::Backend>>,
 ) -> Vec<Backend> {
     if written.is_none() {
-        check.missing(at.clone(), who, "product.backends");
+        check.missing(at.clone(), who, key);
     }
     let mut backends: Vec<Backend> = Vec::new();
-    for one in check.list("product.backends", written).iter().take(MOST_BACKENDS) {
+    for one in check.list(key, written).iter().take(MOST_BACKENDS) {
         let Some((found, at)) = weighted(check, one) else { continue };
         if let Some(twice) = found.iter().find(|one| backends.iter().any(|other| other.settings.address == one.address))
         {
@@ -56,7 +67,7 @@ pub(super) fn check(
         let secure = is_secure(one);
         backends.extend(found.into_iter().map(|settings| Backend { settings, secure, at: at.clone() }));
     }
-    if let Some(first) = check.list("product.backends", written).get(MOST_BACKENDS) {
+    if let Some(first) = check.list(key, written).get(MOST_BACKENDS) {
         check.wrong(first.span(), "this is one backend too many", format!("a pool takes at most {MOST_BACKENDS}"));
     }
     backends
@@ -159,31 +170,54 @@ pub(crate) fn split_url(url: &str) -> Result<(&str, u16), (&'static str, String)
 
 /// One pool for all products with the same backends.
 pub(super) fn pools(check: &mut Check<'_>, drafts: &[Draft<'_>]) -> Vec<Pool> {
-    let mut groups: Vec<(BTreeSet<SocketAddr>, Vec<usize>)> = Vec::new();
-    for (index, draft) in drafts.iter().enumerate() {
-        let set: BTreeSet<SocketAddr> = draft.backends.iter().map(|backend| backend.settings.address).collect();
-        if let Some((_, members)) = groups.iter_mut().find(|(other, _)| *other == set && !set.is_empty()) {
-            members.push(index);
-            continue;
+    let mut groups: Vec<(BTreeSet<SocketAddr>, Vec<(usize, usize)>)> = Vec::new();
+    let places = drafts.iter().enumerate().flat_map(|(index, draft)| (0..draft.sites.len()).map(move |at| (index, at)));
+    for (index, place) in places {
+        let (draft, site) = (&drafts[index], &drafts[index].sites[place]);
+        let set: BTreeSet<SocketAddr> = site.backends.iter().map(|backend| backend.settings.address).collect();
+        let twice = |members: &[(usize, usize)]| members.iter().any(|(other, _)| *other == index);
+        match groups.iter_mut().find(|(other, _)| *other == set && !set.is_empty()) {
+            Some((_, members)) if twice(members) => {
+                let what = format!("two sites of {} have the same backends", who(&draft.name));
+                check.wrong(site.at.clone(), what, SITES_APART);
+            }
+            Some((_, members)) => members.push((index, place)),
+            None => {
+                for (other, members) in &groups {
+                    overlap(check, (draft, site), &drafts[members[0].0], other);
+                }
+                groups.push((set, vec![(index, place)]));
+            }
         }
-        for (other, members) in &groups {
-            overlap(check, draft, &drafts[members[0]], other);
-        }
-        groups.push((set, vec![index]));
     }
     groups.into_iter().map(|(_, members)| pool(check, drafts, members)).collect()
 }
 
 /// Half a pool in common could be found neither one limit nor two.
-fn overlap(check: &mut Check<'_>, draft: &Draft<'_>, first: &Draft<'_>, other: &BTreeSet<SocketAddr>) {
-    let Some(shared) = draft.backends.iter().find(|backend| other.contains(&backend.settings.address)) else { return };
+fn overlap(
+    check: &mut Check<'_>,
+    (draft, site): (&Draft<'_>, &Site<'_>),
+    first: &Draft<'_>,
+    other: &BTreeSet<SocketAddr>,
+) {
+    let Some(shared) = site.backends.iter().find(|backend| other.contains(&backend.settings.address)) else { return };
     let (first, second) = (who(&first.name), who(&draft.name));
-    let what = format!("{second} and {first} share {}, but not all their backends", shared.settings.name);
-    check.wrong(shared.at.clone(), what, "give both the same list, and they share one limit; or nothing in common");
+    let what = match first == second {
+        true => format!("two sites of {first} share {}", shared.settings.name),
+        false => format!("{second} and {first} share {}, but not all their backends", shared.settings.name),
+    };
+    let help = match first == second {
+        true => SITES_APART,
+        false => "give both the same list, and they share one limit; or nothing in common",
+    };
+    check.wrong(shared.at.clone(), what, help);
 }
 
-fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Pool {
+fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], places: Vec<(usize, usize)>) -> Pool {
+    let members: Vec<usize> = places.iter().map(|(member, _)| *member).collect();
     let products: Vec<&Draft<'_>> = members.iter().map(|member| &drafts[*member]).collect();
+    let sites: Vec<(&Draft<'_>, &Site<'_>)> =
+        places.iter().map(|(member, place)| (&drafts[*member], &drafts[*member].sites[*place])).collect();
     let mut timeout = |key, field: fn(&Product) -> &Opt<String>, default| {
         let written = |check: &mut Check<'_>, product: &Product| check.given_duration(key, field(product));
         let place = |product: &Product| field(product).as_ref().map(Spanned::span);
@@ -197,8 +231,7 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
         keep: timeout("keep", |product| &product.keep, Duration::from_secs(4)),
     };
     objectives_can_be_missed(check, &products, timeouts.total);
-    let limit_at = |product: &Product| product.limit.as_ref().map(Spanned::span);
-    let limit = agreed(check, "limit", &products, limit_at, |check, product| limits::check(check, &product.limit));
+    let limit = agreed_limit(check, &sites);
     let idle_at = |product: &Product| product.idle_connections.as_ref().map(Spanned::span);
     let idle = agreed(check, "idle_connections", &products, idle_at, |check, product| {
         check.given_count("idle_connections", &product.idle_connections, 10_000)
@@ -223,11 +256,12 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
     let streams = agreed(check, "streams", &products, streams_at, streams::streams);
     let tls_at = |product: &Product| product.tls.as_ref().map(Spanned::span);
     let tls = agreed(check, "tls", &products, tls_at, backend_tls::written);
-    let tls = backend_tls::of_pool(check, &products, tls);
-    same_weights(check, &products);
+    let tls = backend_tls::of_pool(check, &sites, tls);
+    same_weights(check, &sites);
+    let (first, site) = sites[0];
     let settings = PoolSettings {
-        name: products[0].name.clone(),
-        backends: products[0].backends.iter().map(|backend| backend.settings.clone()).collect(),
+        name: site.pool_name(&first.name),
+        backends: site.backends.iter().map(|backend| backend.settings.clone()).collect(),
         timeouts,
         idle_connections: idle.map_or(IDLE_CONNECTIONS, |idle| idle.get() as usize),
         retry_budget: retry_budget.unwrap_or(RETRY_BUDGET),
@@ -243,15 +277,38 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], members: Vec<usize>) -> Poo
         streams: streams.unwrap_or_else(streams::usual),
         tls,
     };
-    Pool { settings, limit: limits::settings(limit), members }
+    Pool { settings, limit: limits::settings(limit), members, places }
+}
+
+/// As [`agreed`], of what is written for each place.
+fn agreed_limit(check: &mut Check<'_>, sites: &[(&Draft<'_>, &Site<'_>)]) -> Option<limits::Seats> {
+    let mut first: Option<(limits::Seats, Span, &str)> = None;
+    for (draft, site) in sites {
+        let (Some(limit), Some(at)) = (limits::check(check, site.limit), site.limit.as_ref().map(Spanned::span)) else {
+            continue;
+        };
+        match &first {
+            None => first = Some((limit, at, &draft.name)),
+            Some((other, ..)) if *other == limit => {}
+            Some((_, other, name)) => differs(check, "limit", at, other, name),
+        }
+    }
+    first.map(|(limit, ..)| limit)
+}
+
+fn differs(check: &mut Check<'_>, key: &str, at: Span, first: &Span, name: &str) {
+    let line = check.line(first);
+    let what = format!("`{key}` differs from that of {}, which has the same backends (line {line})", who(name));
+    check.wrong(at, what, "they share one pool: write it in one of them, or the same in both");
 }
 
 /// A backend of a pool has one weight, whichever product sends something there.
-fn same_weights(check: &mut Check<'_>, products: &[&Draft<'_>]) {
-    let [first, others @ ..] = products else { return };
-    for (other, backend) in others.iter().flat_map(|other| other.backends.iter().map(move |backend| (other, backend))) {
+fn same_weights(check: &mut Check<'_>, sites: &[(&Draft<'_>, &Site<'_>)]) {
+    let [(first, of_first), others @ ..] = sites else { return };
+    let others = others.iter().flat_map(|(other, site)| site.backends.iter().map(move |backend| (other, backend)));
+    for (other, backend) in others {
         let same = |known: &&Backend| known.settings.address == backend.settings.address;
-        let Some(known) = first.backends.iter().find(same) else { continue };
+        let Some(known) = of_first.backends.iter().find(same) else { continue };
         if known.settings.weight != backend.settings.weight {
             let (name, line) = (&backend.settings.name, check.line(&known.at));
             let what = format!("the weight of {name} differs from that in {} (line {line})", who(&first.name));
@@ -292,12 +349,7 @@ fn agreed<T: PartialEq>(
         match &first {
             None => first = Some((value, at, &draft.name)),
             Some((other, _, _)) if *other == value => {}
-            Some((_, other, name)) => {
-                let line = check.line(other);
-                let what =
-                    format!("`{key}` differs from that of {}, which has the same backends (line {line})", who(name));
-                check.wrong(at, what, "they share one pool: write it in one of them, or the same in both");
-            }
+            Some((_, other, name)) => differs(check, key, at, other, name),
         }
     }
     first.map(|(value, _, _)| value)
@@ -319,7 +371,7 @@ fn objectives_can_be_missed(check: &mut Check<'_>, products: &[&Draft<'_>], tota
 
 /// A backend that is Sluss itself would send each request round until all connections are used up.
 pub(super) fn no_loops(check: &mut Check<'_>, drafts: &[Draft<'_>], listen: &ListenSettings, admin: &AdminSettings) {
-    for backend in drafts.iter().flat_map(|draft| &draft.backends) {
+    for backend in drafts.iter().flat_map(|draft| &draft.sites).flat_map(|site| &site.backends) {
         for (own, whom) in [(listen.address, "clients"), (admin.address, "operators")] {
             let address = backend.settings.address;
             if is_own(own, address) {
@@ -337,6 +389,7 @@ pub(crate) fn is_own(own: SocketAddr, address: SocketAddr) -> bool {
 }
 
 const HTTPS: &str = "https://";
+const SITES_APART: &str = "a site is a place of its own: give it others, or take it out";
 const IDLE_CONNECTIONS: usize = 64;
 /// In per cent.
 const RETRY_BUDGET: u32 = 10;

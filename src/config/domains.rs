@@ -2,10 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use crate::admission::settings::{Needs, ProductSettings as Admitted, ResourceSettings};
+use crate::admission::settings::{Needs, ProductSettings as Admitted, ResourceSettings, SiteSettings as Place};
 use crate::admission::{self, Class, ProductId};
 use crate::proxy::settings::{
-    ClassRules, DomainSettings, HintSettings, Limited, Member, PoolSettings, ProductSettings, Rule,
+    ClassRules, DomainSettings, HintSettings, Limited, Member, PoolSettings, ProductSettings, Rule, SiteSettings,
 };
 
 use super::backends::Pool;
@@ -13,6 +13,7 @@ use super::budgets::Budget;
 use super::customer::AtOnce;
 use super::products::{Draft, PlacedClass};
 use super::rules::Placed;
+use super::sites::Site;
 
 /// A domain's parts, by index, each in the order of the file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -98,7 +99,16 @@ fn product(parts: &Parts<'_>, domains: &[Members], index: usize) -> ProductSetti
         cache: placed.cache.clone(),
         rules: rules(&placed.rules),
     };
-    let pool = parts.pools.iter().position(|pool| pool.members.contains(&index));
+    let pool = |place: usize| {
+        let pool = parts.pools.iter().position(|pool| pool.is_of(index, place));
+        pool.expect("every place of a product was put into a pool by `backends::pools`")
+    };
+    let site = |(place, site): (usize, &Site<'_>)| SiteSettings {
+        name: site.name.clone(),
+        pool: pool(place),
+        share: site.share,
+    };
+    let several = draft.sites.len() > 1;
     let (domain, id) = place(domains, |members| &members.products, index);
     ProductSettings {
         name: draft.name.clone(),
@@ -108,7 +118,8 @@ fn product(parts: &Parts<'_>, domains: &[Members], index: usize) -> ProductSetti
         upgrade: draft.upgrade.clone(),
         honours_idempotency_key: draft.written.honours_idempotency_key.as_ref().is_some_and(|on| *on.get_ref()),
         lookup: draft.lookup.clone(),
-        pool: pool.expect("every product was put into a pool by `backends::pools`"),
+        pool: pool(0),
+        sites: draft.sites.iter().enumerate().filter(|_| several).map(site).collect(),
         domain,
         id: ProductId(id as u16),
     }
@@ -140,6 +151,7 @@ fn admitted(parts: &Parts<'_>, members: &Members, product: usize) -> Admitted {
     let draft = &parts.drafts[product];
     Admitted {
         needs: Class::ALL.map(|class| needs(parts, members, product, class)),
+        sites: sites(parts, members, product),
         guarantee: parts.shares[product],
         latency_objective: draft.latency_objective,
         queue: draft.queue.clone(),
@@ -149,9 +161,21 @@ fn admitted(parts: &Parts<'_>, members: &Members, product: usize) -> Admitted {
     }
 }
 
-/// The pool, and every budget that this class of this product draws on.
+/// The pools of which it needs any one, where there are several.
+fn sites(parts: &Parts<'_>, members: &Members, product: usize) -> Vec<Place> {
+    let sites = &parts.drafts[product].sites;
+    let place = |(place, site): (usize, &Site<'_>)| {
+        let resource = members.pools.iter().position(|pool| parts.pools[*pool].is_of(product, place))?;
+        Some(Place { resource, share: site.share })
+    };
+    let several = sites.len() > 1;
+    sites.iter().enumerate().filter(|_| several).filter_map(place).collect()
+}
+
+/// The pool, where there is only one, and every budget that this class of this product draws on.
 fn needs(parts: &Parts<'_>, members: &Members, product: usize, class: Class) -> Needs {
-    let pool = members.pools.iter().position(|pool| parts.pools[*pool].members.contains(&product));
+    let several = parts.drafts[product].sites.len() > 1;
+    let pool = members.pools.iter().position(|pool| parts.pools[*pool].is_of(product, 0)).filter(|_| !several);
     let draws = |budget: &Budget| budget.classes.contains(&class) && budget.products.contains(&product);
     let budgets = members.budgets.iter().enumerate().filter(|(_, budget)| draws(&parts.budgets[**budget]));
     let budgets = budgets.map(|(place, _)| members.pools.len() + place);

@@ -276,6 +276,8 @@ pub(super) struct Product {
     pub(super) name: Opt<String>,
     pub(super) r#match: List<Rule>,
     pub(super) backends: List<TextOr<Backend>>,
+    #[serde(default)]
+    pub(super) site: Vec<Spanned<Site>>,
     pub(super) balance: Opt<String>,
     pub(super) slow_start: Opt<String>,
     pub(super) resolve: Opt<String>,
@@ -305,6 +307,15 @@ pub(super) struct Product {
     pub(super) queue: Queue,
     #[serde(default)]
     pub(super) passes: Passes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Site {
+    pub(super) name: Opt<String>,
+    pub(super) share: Opt<i64>,
+    pub(super) backends: List<TextOr<Backend>>,
+    pub(super) limit: Opt<Limit>,
 }
 
 #[derive(Debug, Deserialize)]

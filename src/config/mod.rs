@@ -29,6 +29,7 @@ pub(crate) mod names;
 pub(crate) mod limits;
 pub(crate) mod backends;
 pub(crate) mod backend_tls;
+mod sites;
 mod standing;
 mod streams;
 pub(crate) mod budgets;

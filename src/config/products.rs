@@ -10,12 +10,12 @@ use crate::admission::settings::{PassSettings, QueueSettings};
 use crate::admission::{Class, ONE_SEAT};
 use crate::proxy::settings::{CacheRule, Lookup, Seats, SeatsFrom, SeatsSource};
 
-use super::backends::Backend;
 use super::budgets::Sharer;
 use super::check::{Check, Span};
 use super::file::{self, ClassRules, NumberOr, Opt, Product, Queue};
 use super::rules::{self, Placed, covers, in_words, meet};
-use super::{backends, cache, customer, names, once, passes, streams};
+use super::sites::{self, Site};
+use super::{cache, customer, names, once, passes, streams};
 
 /// A product that is checked by itself, but not yet in a pool and a domain.
 pub(super) struct Draft<'f> {
@@ -25,7 +25,8 @@ pub(super) struct Draft<'f> {
     pub(super) rules: Vec<Placed>,
     pub(super) classes: Vec<PlacedClass>,
     pub(super) default_class: Class,
-    pub(super) backends: Vec<Backend>,
+    /// The only place where it is served, or several.
+    pub(super) sites: Vec<Site<'f>>,
     pub(super) guarantee: Guarantee,
     pub(super) latency_objective: Duration,
     pub(super) reserve: NonZeroU32,
@@ -91,7 +92,7 @@ fn draft<'f>(check: &mut Check<'_>, spanned: &'f Spanned<Product>) -> Draft<'f> 
     Draft {
         classes: classes(check, &name, &rules, &written.class),
         default_class: default_class(check, &written.default_class),
-        backends: backends::check(check, &who(&name), &at, &written.backends),
+        sites: sites::check(check, &name, &at, written),
         guarantee: guarantee(check, &written.guarantee),
         latency_objective: check.duration("latency_objective", &written.latency_objective, LATENCY_OBJECTIVE),
         reserve,

@@ -35,6 +35,11 @@ impl Observed {
         self.started
     }
 
+    /// Where it goes on.
+    pub(super) fn site(&self) -> usize {
+        self.underway.site()
+    }
+
     /// A no that comes to the place is counted by this.
     pub(super) fn on_refusal(&mut self, count: Count) {
         self.count = Some(count);

@@ -203,12 +203,32 @@ pub struct ProductSettings {
     pub lookup: Option<Lookup>,
     /// Protocols that its requests may go on in, such as `websocket`.
     pub upgrade: Vec<HeaderValue>,
-    /// Index of its backend pool.
+    /// Index of its backend pool; of its first site's where it has several.
     pub pool: usize,
+    /// Where it is served, where there is a choice: in the order of admission's.
+    pub sites: Vec<SiteSettings>,
     /// Index of its domain.
     pub domain: usize,
     /// Its place in its domain.
     pub id: ProductId,
+}
+
+/// One of several places where a product is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteSettings {
+    /// Its name, unique in its product.
+    pub name: String,
+    /// Index of its backend pool.
+    pub pool: usize,
+    /// Of what is let through, in per cent, until it is shifted.
+    pub share: u32,
+}
+
+impl ProductSettings {
+    /// The pool at one of its sites; the only one where there is nothing to choose.
+    pub fn pool_at(&self, site: usize) -> usize {
+        self.sites.get(site).map_or(self.pool, |site| site.pool)
+    }
 }
 
 /// What ranks as one class, and what it costs.

@@ -490,8 +490,9 @@ impl Worker {
         (&self.shared.gates[product.domain], product.id)
     }
 
-    pub(crate) fn pool(&self, product: usize) -> &Rc<Pool> {
-        &self.pools[self.settings.products[product].pool]
+    /// The pool of a product, at that site of it.
+    pub(crate) fn pool(&self, product: usize, site: usize) -> &Rc<Pool> {
+        &self.pools[self.settings.products[product].pool_at(site)]
     }
 
     /// What of another protocol is offered to the backend. What others wait for is an answer.

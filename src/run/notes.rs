@@ -7,6 +7,7 @@ use metrics::Counter;
 use tokio::sync::mpsc;
 
 use crate::admin::control::Control;
+use crate::admin::shift::ShiftNotes;
 use crate::admission::{Domain, Event, ProductId, State};
 use crate::journal::{Journal, Record};
 use crate::proxy::admit::Gate;
@@ -33,16 +34,21 @@ struct Roster(Mutex<Vec<Vec<Named>>>);
 struct Named {
     name: String,
     transitions: [Counter; State::COUNT],
+    sites: ShiftNotes,
 }
 
 impl Roster {
     /// All that these domains have.
     fn enter(&self, domains: &[DomainSettings], registry: &Registry) {
-        let named = |member: &Member| Named {
+        let named = |domain: &DomainSettings, index: usize, member: &Member| Named {
             name: member.name.clone(),
             transitions: State::NAMES.map(|to| registry.counter(names::TRANSITIONS, &[&member.name, to])),
+            sites: ShiftNotes::new(domain, index, registry),
         };
-        *self.lock() = domains.iter().map(|domain| domain.products.iter().map(named).collect()).collect();
+        let all = |domain: &DomainSettings| {
+            domain.products.iter().enumerate().map(|(index, member)| named(domain, index, member)).collect()
+        };
+        *self.lock() = domains.iter().map(all).collect();
     }
 
     fn of(&self, domain: usize, product: ProductId) -> Named {
@@ -106,13 +112,18 @@ impl Notes {
             }
             Event::RampFroze { product, seats } => self.say(Sentence::RampFroze { product: name(product), seats }),
             Event::RampThawed { product } => self.say(Sentence::RampThawed { product: name(product) }),
+            Event::ShareMoved { product, .. } | Event::ShiftEnded { product, .. } => {
+                let Named { name: product, sites, .. } = self.roster.of(self.domain, product);
+                sites.note(&product, event, &self.journal);
+                self.say(Sentence::Shift { product, event });
+            }
             // Whoever caused it knows its name and has written it down.
             Event::EventChanged { .. } => {}
         }
     }
 
     fn state_changed(&self, product: ProductId, from: State, to: State) {
-        let Named { name, transitions } = self.roster.of(self.domain, product);
+        let Named { name, transitions, .. } = self.roster.of(self.domain, product);
         self.say(Sentence::StateChanged { product: name.clone(), from, to });
         transitions[to.index()].increment(1);
         let reason = to.shut().map(|reason| reason.name().to_owned());
@@ -131,6 +142,7 @@ pub(crate) enum Sentence {
     RampMoved { product: String, from: u32, to: u32 },
     RampFroze { product: String, seats: u32 },
     RampThawed { product: String },
+    Shift { product: String, event: Event },
 }
 
 pub(super) async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>, control: Arc<Control>) {
@@ -143,6 +155,7 @@ pub(super) async fn write_log(mut sentences: mpsc::UnboundedReceiver<Sentence>, 
                 tracing::info!(product, "the ramp goes on");
                 control.settle(&matter(&product));
             }
+            Sentence::Shift { product, event } => control.tell_shift(&product, event),
         }
     }
 }

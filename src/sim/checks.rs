@@ -56,12 +56,14 @@ mod filling;
 mod shares;
 mod trust;
 mod rest;
+mod sites;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use passes::Kept;
 pub use shown::{Shown, ShownProduct, ShownResource, Transparent};
+pub use sites::WatchedSites;
 
 use super::law::{Knock, Law, Look, Notice, Ours, RequestId, Said, Word};
 use crate::admission::{Arrival, Class, Order, Outcome, Settings, Timestamp};
@@ -226,6 +228,14 @@ impl<L: Transparent> Law for Watched<L> {
     fn is_over(&mut self, request: RequestId, outcome: Outcome, now: Timestamp) {
         // What the request had was given back in a call of its own; what the law has seen may move a limit.
         self.calls(Doing::Ended(request.0), now, |law, _| law.is_over(request, outcome, now));
+    }
+
+    fn site(&self, request: RequestId) -> Option<usize> {
+        self.law.site(request)
+    }
+
+    fn share(&self, product: usize) -> Option<u32> {
+        self.law.share(product)
     }
 
     fn violations(&self) -> &[String] {

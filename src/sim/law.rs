@@ -16,6 +16,7 @@ pub use observing::Observing;
 pub use ours::Ours;
 
 use crate::admission::schedule::{Entry, EventState};
+use crate::admission::shift::Plan;
 use crate::admission::{Arrival, EventKey, Order, Outcome, Refusal, Timestamp};
 
 /// A request that is alive in the simulated world. Small and dense, so that a law may keep what it knows of a request
@@ -98,6 +99,8 @@ pub enum Notice {
         /// Requests it takes now.
         seats: u32,
     },
+    /// A share of a product, by its place in the scenario, is moved from one of its sites to another.
+    Shift(usize, Plan),
     /// So many of the nodes behind a pool accept connections, `of` so many that there are.
     Backends {
         /// The pool: an index into the resources of the admission settings.
@@ -157,6 +160,16 @@ pub trait Law {
 
     /// What a product looks like now.
     fn look(&self, product: usize) -> Look;
+
+    /// Where a request that passed is served, by the place among its product's sites; `None` when the law knows none.
+    fn site(&self, _request: RequestId) -> Option<usize> {
+        None
+    }
+
+    /// The share of a product's last site, in per cent; `None` when the law knows none.
+    fn share(&self, _product: usize) -> Option<u32> {
+        None
+    }
 
     /// What somebody who watches the law has found wrong so far; empty while all its promises hold.
     fn violations(&self) -> &[String] {

@@ -24,6 +24,8 @@ pub struct Run {
     pub looks: Vec<Vec<Look>>,
     /// Where the plant's knee truly was, where it has one: for each product, one at each of its looks.
     pub knees: Vec<Vec<Option<f64>>>,
+    /// The share of each product's last site, where it has several and the law knows of them: one at each of its looks.
+    pub shares: Vec<Vec<u32>>,
     /// The most of each product's requests at the plant at once, as the law counts them, by second; and of all products.
     pub most_in_flight: Vec<Vec<u32>>,
     /// The time between two looks.

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use super::backend;
 use crate::admission::reads::{ObjectKey, Terms};
+use crate::admission::shift::Plan;
 use crate::admission::{self, Class, ProductId};
 use crate::config::{ConfigError, ThisMachine, surroundings};
 
@@ -91,6 +92,27 @@ pub struct Product {
     pub cache: Option<Terms>,
     /// Its pool: an index into [`admission::Settings::resources`].
     pub pool: usize,
+    /// Where it is served, where there is a choice; then `station` and `pool` are those of the first.
+    pub sites: Vec<Site>,
+}
+
+/// One of several places where a product is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its station.
+    pub station: usize,
+    /// Its pool.
+    pub pool: usize,
+    /// Of what is let through, in per cent.
+    pub share: u32,
+}
+
+impl Product {
+    /// Its stations with their pools.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        let only = self.sites.is_empty().then_some((self.station, self.pool));
+        only.into_iter().chain(self.sites.iter().map(|site| (site.station, site.pool)))
+    }
 }
 
 /// An event with a betting stop.
@@ -198,6 +220,8 @@ pub struct Step {
     pub seats: NonZeroU8,
     /// What it asks of the plant: an index into [`backend::Settings::routes`].
     pub route: usize,
+    /// The same by site, where its product has several.
+    pub routes: Vec<usize>,
     /// The event it is for: an index into [`Scenario::events`].
     pub event: Option<usize>,
     /// In place of that: it is for an event whose betting stops so long after its customer came. An answer after the stop
@@ -272,6 +296,8 @@ pub enum What {
     EventOrder(usize, admission::schedule::EventState),
     /// A betting stop is moved to another time.
     MoveStop(usize, Duration),
+    /// A share is moved from one site of a product to another. Other laws know no steps: there it is done by hand, at once.
+    Shift(ProductId, Plan),
     /// Everything but plain proxying goes off, or on again. Other laws do not hear it.
     Bypass(bool),
     /// What is decided no longer counts, or counts again. Other laws do not hear it.
@@ -382,6 +408,10 @@ pub enum Figure {
     LimitDrift,
     /// The most requests at the plant at once, as the law counts them.
     MostInFlight,
+    /// The share of a product's last site at the end.
+    ShareAtEnd,
+    /// The most that it was.
+    ShareMost,
     /// From the window's beginning to the first request served; milliseconds.
     FirstServed,
     /// Bets that reached the plant twice under one attempt.

@@ -20,6 +20,7 @@ use super::scenario::Scenario;
 use crate::admission::Timestamp;
 
 mod attempts;
+mod by_hand;
 mod happen;
 mod races;
 mod people;
@@ -84,6 +85,8 @@ struct World<'a> {
     attempts: u64,
     bets: u64,
     races: races::Races,
+    /// By product: shares of its sites under laws that know of none.
+    hands: Vec<by_hand::Hand>,
 }
 
 impl<'a> World<'a> {
@@ -112,6 +115,7 @@ impl<'a> World<'a> {
             attempts: 0,
             bets: 0,
             races: races::Races::default(),
+            hands: scenario.products.iter().map(by_hand::Hand::new).collect(),
         };
         for (place, happening) in scenario.happenings.iter().enumerate() {
             world.agenda.put(Timestamp::after(happening.at), Due::Happens(place as u16));
@@ -182,6 +186,7 @@ impl<'a> World<'a> {
     fn look(&mut self) {
         for (place, product) in self.scenario.products.iter().enumerate() {
             self.record.run.looks[place].push(self.law.look(place));
+            self.record.run.shares[place].extend(self.law.share(place).or(self.hands[place].share()));
             self.record.run.knees[place].push(Some(self.plant.knee(product.station)));
         }
         let every = self.record.run.look_every;

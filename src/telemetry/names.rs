@@ -119,6 +119,12 @@ table! {
         "1 for the state that a product is in, 0 for the others.";
     RAMP = "sluss_admission_ramp_seats", Gauge, ["product"],
         "The ceiling on a product's seats while it ramps; absent otherwise (NaN).";
+    SHARE = "sluss_admission_share_per_cent", Gauge, ["product", "site"],
+        "Of what a product lets through, how much a site is to have; only where a product has several.";
+    SHIFT = "sluss_admission_shift_state", Gauge, ["product", "site", "state"],
+        "1 for what a shift of a share to this site waits for, 0 for the others; none is 1 while nothing moves.";
+    SHIFT_STEPS = "sluss_admission_shift_steps_total", Counter, ["product", "site", "step"],
+        "Steps of shifts to this site: forward, back, or by what it ended: arrived, stopped, taken_back, gave_up.";
     TRANSITIONS = "sluss_admission_transitions_total", Counter, ["product", "to"],
         "Moves from one state to another, by the state reached.";
     BYPASS = "sluss_admission_bypass", Gauge, [],

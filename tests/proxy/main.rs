@@ -31,6 +31,7 @@ mod health;
 mod outliers;
 mod members;
 mod names;
+mod shift;
 mod outage;
 mod hints;
 mod broken_answers;

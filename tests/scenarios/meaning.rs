@@ -62,18 +62,21 @@ fn products_on_one_station_share_its_pool_and_budgets_come_behind_the_pools() {
     let story = good(&text_of("tests/scenarios/full.toml"));
     assert_eq!((story.products[0].pool, story.products[1].pool), (0, 0));
     let budgets: Vec<bool> = story.admission.resources.iter().map(|resource| resource.budget).collect();
-    assert_eq!(budgets, [false, true]);
-    assert_eq!(story.hints, [(1, 1)], "what the wallet says is of the account");
+    assert_eq!(budgets, [false, false, false, true]);
+    assert_eq!(story.hints, [(1, 3)], "what the wallet says is of the account");
     let needs = |product: usize, class: Class| -> Vec<usize> {
         story.admission.products[product].needs[class.index()].iter().collect()
     };
-    assert_eq!(needs(0, Class::Commit), [0, 1]);
+    assert_eq!(needs(0, Class::Commit), [0, 3]);
     assert_eq!(needs(0, Class::Read), [0]);
     assert_eq!(needs(1, Class::Commit), [0]);
+    assert_eq!(needs(2, Class::Commit), [0; 0], "it needs any one of its sites");
+    let sites = &story.admission.products[2].sites;
+    assert_eq!(sites.iter().map(|site| (site.resource, site.share)).collect::<Vec<_>>(), [(1, 90), (2, 10)]);
     let shares: Vec<u32> = story.admission.products.iter().map(|product| product.guarantee).collect();
-    assert_eq!(shares, [50, 50]);
+    assert_eq!(shares, [50, 50, 100]);
     let parts = story.admission.products.iter().map(|product| product.reserve_per_customer.get());
-    assert_eq!(parts.collect::<Vec<_>>(), [3, 2]);
+    assert_eq!(parts.collect::<Vec<_>>(), [3, 2, 2]);
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn an_expectation_may_be_of_a_product_and_of_the_mean() {
 #[test]
 fn a_carried_knee_is_that_of_the_stations_pool() {
     let story = good(&text_of("tests/scenarios/full.toml"));
-    assert_eq!(story.carried, [(story.products[0].pool, 20.0)]);
+    assert_eq!(story.carried, [(story.products[0].pool, 20.0), (story.products[2].sites[1].pool, 8.0)]);
     assert_eq!(good(STORY).carried, []);
 }
 

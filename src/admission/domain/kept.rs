@@ -39,6 +39,9 @@ impl Domain {
                     self.kept[need] = self.kept[need].min(turn);
                 }
             }
+            for resource in self.sites_short_of(index, cost) {
+                self.kept[resource] = self.kept[resource].min(turn);
+            }
         }
     }
 
@@ -90,7 +93,10 @@ impl Domain {
         let index = arrival.product.index();
         let needs = &self.products[index].settings.needs[arrival.class.index()];
         let mut before = self.ranks(index).into_iter().take_while(|other| *other != rank);
-        needs.iter().any(|need| self.kept[need] < turn) || before.any(|other| self.keeps(index, other, needs, now))
+        let site_kept = || self.usable_sites(&self.products[index]).any(|resource| self.kept[resource] < turn);
+        needs.iter().any(|need| self.kept[need] < turn)
+            || site_kept()
+            || before.any(|other| self.keeps(index, other, needs, now))
     }
 
     /// Whether a waiter is in the way of others without a hope: forbidden by now, or too late. Only of who wants several
@@ -120,6 +126,7 @@ impl Domain {
         let (needs, cost) = (&product.settings.needs[rank.class().index()], self.cost(&head.arrival));
         let short = |need: usize| self.resources[need].free() < cost;
         product.free_under_ramp() < cost
+            || (product.sites.is_some() && !self.has_site(index, cost))
             || needs.iter().any(|need| short(need) && wanted.iter().any(|other| other == need))
     }
 
@@ -135,7 +142,8 @@ impl Domain {
             return Lack::All;
         }
         let needs = &product.settings.needs[head.arrival.class.index()];
-        let free = needs.iter().map(|need| self.resources[need].free()).min().unwrap_or(u32::MAX);
+        let site = self.most_free_site(product);
+        let free = needs.iter().map(|need| self.resources[need].free()).chain(site).min().unwrap_or(u32::MAX);
         if free.min(product.free_under_ramp()) == 0 { Lack::All } else { Lack::Rest }
     }
 }

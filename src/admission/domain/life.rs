@@ -21,8 +21,9 @@ impl Domain {
 
     /// Whether none of the backends that a product needs is there.
     pub(super) fn is_down(&self, index: usize) -> bool {
-        let needs = self.products[index].settings.needs[Class::Commit.index()];
-        needs.iter().any(|need| self.resources[need].is_down())
+        let product = &self.products[index];
+        let no_site = product.sites.as_ref().is_some_and(|sites| sites.all.iter().all(|site| site.gone));
+        no_site || product.settings.needs[Class::Commit.index()].iter().any(|need| self.resources[need].is_down())
     }
 
     /// A closure that nobody ordered, or its end. What a person has shut stays shut.
@@ -47,10 +48,10 @@ impl Domain {
     /// From half of what the backends were known to take, or from what the product holds if that is more.
     pub(super) fn start_ramp(&mut self, index: usize, now: Timestamp) {
         let needs = self.products[index].settings.needs[Class::Commit.index()];
-        let known = needs.iter().any(|need| self.resources[need].knee().is_some());
+        let (sites, site_known) = self.known_of_sites(&self.products[index]);
+        let known = site_known || needs.iter().any(|need| self.resources[need].knee().is_some());
         // Where one limit is known and another is not yet, the other may bind first.
-        let seats = |need: usize| self.resources[need].knee().unwrap_or(f64::from(self.resources[need].limit()));
-        let half = needs.iter().map(seats).fold(f64::INFINITY, f64::min) / 2.0;
+        let half = needs.iter().map(|need| self.knee_or_limit(need)).fold(sites, f64::min) / 2.0;
         let holds = f64::from(self.products[index].in_flight);
         let from = if known { half.max(holds) } else { holds };
         self.products[index].ramp = Some(Ramp::new(from, now));
@@ -69,7 +70,9 @@ impl Domain {
             State::Draining(reason) if product.in_flight == 0 => self.enter(index, State::Parked(reason)),
             State::Ramping => {
                 let needs = product.settings.needs[Class::Commit.index()];
-                let limit = needs.iter().map(|need| self.resources[need].limit()).min().unwrap_or(0);
+                let all = self.seats_of_sites(&self.products[index]);
+                let limit = needs.iter().map(|need| self.resources[need].limit()).chain(all).min().unwrap_or(0);
+                let product = &self.products[index];
                 if product.ramp.as_ref().is_none_or(|ramp| ramp.is_over(limit, now)) {
                     self.enter(index, State::Open);
                 }

@@ -92,7 +92,8 @@ impl Domain {
         if !product.has_room(1) {
             return None;
         }
-        let of_all = self.farthest(&product.always_needed, 0.0, index, 1, now)?;
+        let site = self.nearest_site(product, index, 1, now)?;
+        let of_all = self.farthest(&product.always_needed, site, index, 1, now)?;
         let claim_of_all = as_claim(of_all);
         if claim_of_all > least {
             return None;
@@ -140,7 +141,8 @@ impl Domain {
         if !product.has_room(cost) {
             return None;
         }
-        let claim = as_claim(self.farthest(&product.settings.needs[rank.class().index()], 0.0, index, cost, now)?);
+        let site = self.nearest_site(product, index, cost, now)?;
+        let claim = as_claim(self.farthest(&product.settings.needs[rank.class().index()], site, index, cost, now)?);
         (!self.is_kept_from(&head.arrival, rank, (claim, head.until), now)).then_some(claim)
     }
 
@@ -150,7 +152,8 @@ impl Domain {
         }
         let (index, cost) = (arrival.product.index(), self.cost(arrival));
         let needs = &self.products[index].settings.needs[arrival.class.index()];
+        let site = self.least_claimed_site(index, cost, now);
         let claims = needs.iter().map(|need| self.resources[need].claim(index, cost, now));
-        (claims.max().unwrap_or(0), until)
+        (claims.chain(site).max().unwrap_or(0), until)
     }
 }

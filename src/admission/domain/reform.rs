@@ -30,6 +30,7 @@ impl Domain {
                 Some(product) => product.reform(settings, now),
                 None => self.products.push(Product::new(settings, now)),
             }
+            self.find_sites(index);
             // It may need other backends from now on, and those may be gone, or there.
             self.find(index, now);
         }
@@ -56,7 +57,10 @@ impl Domain {
 
 /// What each product is to a resource.
 pub(super) fn terms(settings: &Settings, resource: usize, gone: &[ProductId]) -> Vec<Terms> {
-    let uses = |product: &ProductSettings| product.needs.iter().any(|needs| needs.iter().any(|need| need == resource));
+    let uses = |product: &ProductSettings| {
+        let mut needs = product.needs.iter().flat_map(Needs::iter);
+        needs.any(|need| need == resource) || product.sites.iter().any(|site| site.resource == resource)
+    };
     let terms = |(index, product): (usize, &ProductSettings)| {
         let is_gone = gone.iter().any(|gone| gone.index() == index);
         Terms {

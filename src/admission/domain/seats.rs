@@ -40,7 +40,7 @@ impl Domain {
         }
         let product = &self.products[arrival.product.index()];
         let limits = product.settings.needs[arrival.class.index()].iter().map(|need| self.resources[need].limit());
-        let least = limits.chain(product.ramp_seats()).min().unwrap_or(u32::MAX);
+        let least = limits.chain(self.largest_site(product)).chain(product.ramp_seats()).min().unwrap_or(u32::MAX);
         u32::from(arrival.seats.get()).min(least).max(1)
     }
 
@@ -53,6 +53,7 @@ impl Domain {
         product.has_room(cost)
             && product.settings.needs[arrival.class.index()].iter().all(|need| self.resources[need].free() >= cost)
             && self.is_trusted(arrival, cost)
+            && (product.sites.is_none() || self.has_site(arrival.product.index(), cost))
     }
 
     /// Whether a request may have what it needs, were it free.
@@ -87,6 +88,10 @@ impl Domain {
         let reserve_for = self.reserve_for(arrival);
         let seats = reserve_for.unwrap_or_else(|| self.cost(arrival));
         let reserved = reserve_for.is_some();
+        let site = match self.products[product.index()].sites.is_some() {
+            true => self.take_site(arrival, seats, reserved, now),
+            false => 0,
+        };
         let held = &mut self.products[product.index()];
         held.counted(rank, customer, now);
         let mut needs = Needs::default();
@@ -102,22 +107,29 @@ impl Domain {
             for need in needs.iter() {
                 self.resources[need].take(product.index(), seats, now);
             }
+            // Of its site it was taken when that was chosen.
+            needs = self.at_site(product.index(), needs, site);
         }
-        Seat { product, class, customer, reserved, seats, needs, started: now }
+        Seat { product, class, customer, reserved, site, seats, needs, started: now }
     }
 
     pub(super) fn release(&mut self, seat: &Seat, outcome: Outcome, slow: bool, now: Timestamp) {
         let index = seat.product.index();
+        let site = self.products[index].sites.as_ref().and_then(|sites| sites.all.get(seat.site()));
+        let site = site.map(|site| site.resource);
         for need in seat.needs.iter() {
             let resource = &self.resources[need];
             // Beyond the limit, in bypass or observe-only or just after it, nothing is learned about the limit.
             // With less free than this one had taken, one more like it would not have fitted.
             let exactly =
                 resource.in_use() <= resource.limit() && resource.free() < seat.seats && self.tells_of_limits();
-            let saturated = exactly && self.is_waited_for(need);
+            let saturated = exactly && (self.is_waited_for(need) || (site == Some(need) && self.was_passed_over(seat)));
             let resource = &mut self.resources[need];
             resource.observe(&Sample { outcome, slow, saturated }, now);
             resource.give_back(index, seat.seats, seat.started, now);
+        }
+        if site.is_some() {
+            self.site_answered(seat, outcome, slow, now);
         }
         let product = &self.products[index];
         let held_up = product.ramp.is_some() && product.waiting > 0 && self.is_at_ceiling(index);
@@ -153,7 +165,10 @@ impl Domain {
         let held_up =
             |needs: &Needs| needs.iter().any(|need| need == resource) && (budget || !self.needs_full_budget(*needs));
         self.products.iter().filter(|product| product.waiting > 0).any(|product| {
-            let waited_in = Rank::ALL.into_iter().filter(|rank| product.waiting_as(*rank) > 0);
+            let mut waited_in = Rank::ALL.into_iter().filter(|rank| product.waiting_as(*rank) > 0);
+            if product.sites.as_ref().is_some_and(|sites| sites.may_use(resource)) {
+                return waited_in.any(|rank| !self.needs_full_budget(product.settings.needs[rank.class().index()]));
+            }
             waited_in.map(|rank| &product.settings.needs[rank.class().index()]).any(held_up)
         })
     }

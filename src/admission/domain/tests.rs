@@ -25,6 +25,7 @@ mod limits;
 mod hints;
 mod reserve;
 mod observe;
+mod sites;
 mod reform;
 mod random;
 
@@ -53,6 +54,7 @@ pub(super) fn climbing(initial: u32) -> ResourceSettings {
 pub(super) fn product(guarantee: u32, needs: &[usize]) -> ProductSettings {
     ProductSettings {
         needs: [Needs::new(needs).expect("few"); Class::COUNT],
+        sites: Vec::new(),
         guarantee,
         latency_objective: Duration::from_millis(250),
         queue: QueueSettings {

@@ -17,7 +17,8 @@ impl Domain {
     /// How many seats there are for requests of `class`.
     pub(super) fn seats(&self, product: usize, class: Class) -> u32 {
         let needs = self.products[product].settings.needs[class.index()];
-        needs.iter().map(|need| self.resources[need].limit()).min().unwrap_or(1)
+        let all = self.seats_of_sites(&self.products[product]);
+        needs.iter().map(|need| self.resources[need].limit()).chain(all).min().unwrap_or(1)
     }
 
     /// Whether the line of `rank` is too long for somebody with this turn.

@@ -55,6 +55,15 @@ impl Admitted {
         }
     }
 
+    /// At which of its product's sites it is served.
+    pub fn site(&self) -> usize {
+        match &self.hold {
+            Some(Hold::Seat(seat)) => seat.site(),
+            Some(Hold::Observed(observed)) => observed.site(),
+            None => 0,
+        }
+    }
+
     /// It is for these events.
     pub(crate) fn is_for(&mut self, events: Events) {
         self.events = events;

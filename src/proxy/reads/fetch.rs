@@ -37,7 +37,8 @@ pub(super) fn begin(read: &Read<'_>, landing: Landing) {
     if let Some(refused) = worker.strain.refuses(what.class, false) {
         return landing.land(News::Refused(refused));
     }
-    let pool = worker.pool(what.product);
+    // Where it is sent is decided when it has a seat; which pool waits for its end is all the same.
+    let pool = worker.pool(what.product, 0);
     let head = head(read);
     let asked_with = head.headers.clone();
     let mut request = receive::to_backend(head, what.seen, RequestBody::none(), peer, &worker.identities, pool.host());
@@ -89,7 +90,8 @@ impl Fetch {
             Err(refused) => return News::Refused(refused),
         };
         let asked = admitted.since();
-        let answered = match worker.pool(what.product).exchange(request, admitted, None).await {
+        let pool = worker.pool(what.product, admitted.site());
+        let answered = match pool.exchange(request, admitted, None).await {
             Ok(answered) => answered,
             Err(Unanswered::Fault(fault)) => return News::Fault(fault),
             Err(Unanswered::Refused(refused)) => return News::Refused(refused),
@@ -101,7 +103,7 @@ impl Fetch {
             Judged::Passing => (None, Vec::new()),
             Judged::Anybodys(life, vary) => (Some(life), vary),
         };
-        let idle = worker.pool(what.product).timeouts().idle;
+        let idle = pool.timeouts().idle;
         let taken = Taken { asked, life, vary, asked_with };
         match taken.whole(answered, &memory, idle).await {
             Ok(Some(answer)) if life.is_some() => News::Kept(Arc::new(answer)),

@@ -169,6 +169,7 @@ impl DomainSettings {
             let places: Vec<usize> = needs.iter().map(|need| resources[need]).collect();
             *needs = Needs::new(&places)?;
         }
+        settings.sites.iter_mut().for_each(|site| site.resource = resources[site.resource]);
         let place = self.products.iter().position(|own| own.name == member.name);
         put(&mut self.products, place, member);
         Some(put(&mut self.admission.products, place, settings))

@@ -80,6 +80,7 @@ fn products(dice: &mut Dice, stations: usize) -> Vec<Product> {
             first_byte_timeout: Duration::from_secs(10),
             cache: None,
             pool,
+            sites: Vec::new(),
         }
     };
     let count = 1 + (stations as u64 + 1) % 5;
@@ -137,6 +138,7 @@ fn product_settings(dice: &mut Dice, guarantee: u32, pool: usize, budgets: std::
     let soonest = dice.time(1_000, 3_000);
     ProductSettings {
         needs,
+        sites: Vec::new(),
         guarantee,
         latency_objective: dice.time(20, 500),
         queue: QueueSettings {

@@ -113,6 +113,7 @@ fn step(dice: &mut Dice, scenario: &mut Scenario, product: usize, each: u64, loa
         class,
         seats: NonZeroU8::new(seats).expect("from one up"),
         route: scenario.plant.routes.len() - 1,
+        routes: Vec::new(),
         stops: None,
         event,
         object: None,

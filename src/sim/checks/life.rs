@@ -88,6 +88,8 @@ impl Life {
             Notice::Backends { .. } => {}
             // A hint is about a budget, and observe-only changes nothing that is decided.
             Notice::Hint { .. } | Notice::Observe(_) => {}
+            // Stories with sites have a witness of their own.
+            Notice::Shift(..) => {}
             Notice::Schedule(key, entry) => {
                 self.events.insert(key, entry);
             }

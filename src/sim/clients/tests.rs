@@ -24,6 +24,7 @@ fn crowd(manner: Manner) -> Crowd {
         class: Class::Start,
         seats: ONE_SEAT,
         route: 0,
+        routes: Vec::new(),
         event: None,
         stops: None,
         object: None,

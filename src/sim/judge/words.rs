@@ -33,6 +33,8 @@ pub const fn title(figure: Figure) -> &'static str {
         Figure::LimitP95 => "limit, 95th percentile",
         Figure::LimitDrift => "drift of the limit",
         Figure::MostInFlight => "most in flight",
+        Figure::ShareAtEnd => "share of the last site at the end",
+        Figure::ShareMost => "share of the last site, at most",
         Figure::FirstServed => "first served after",
         Figure::Duplicates => "bets sent twice",
     }
@@ -62,7 +64,7 @@ pub const fn unit(figure: Figure) -> &'static str {
     match figure {
         Figure::GoodputPerS => "/s",
         Figure::Goodput | Figure::Served | Figure::StepsServed | Figure::JourneysShare | Figure::Wasted => "%",
-        Figure::Unserved | Figure::LimitDrift => "%",
+        Figure::Unserved | Figure::LimitDrift | Figure::ShareAtEnd | Figure::ShareMost => "%",
         Figure::LatencyP50
         | Figure::LatencyP99
         | Figure::PlantP99

@@ -4,7 +4,7 @@ use super::candidates;
 use super::classic::{self, Surroundings};
 use super::{Law, Observing, Ours};
 use crate::admission::Settings;
-use crate::sim::checks::Watched;
+use crate::sim::checks::{Watched, WatchedSites};
 use crate::sim::scenario::Scenario;
 
 /// How Sluss's own admission is written among the laws.
@@ -18,11 +18,11 @@ pub fn is_ours(written: &str) -> bool {
 /// The law that `written` names, for one run of `scenario`; else a sentence on what may be written.
 pub fn build(written: &str, scenario: &Scenario, seed: u64) -> Result<Box<dyn Law>, String> {
     if written == OURS {
-        return Ok(Box::new(Observing::new(watched(scenario, scenario.admission.clone(), seed))));
+        return Ok(watched(scenario, scenario.admission.clone(), seed));
     }
     if let Some(candidate) = written.strip_prefix(OURS).and_then(|rest| rest.strip_prefix(':')) {
         let settings = candidates::instead(&scenario.admission, candidate);
-        return settings.map(|settings| Box::new(Observing::new(watched(scenario, settings, seed))) as Box<dyn Law>);
+        return settings.map(|settings| watched(scenario, settings, seed));
     }
     let built = classic::build(written, &surroundings(scenario), seed);
     built.map_err(|wrong| {
@@ -42,10 +42,13 @@ fn surroundings(scenario: &Scenario) -> Surroundings {
 }
 
 /// Ours with these settings, every step checked.
-fn watched(scenario: &Scenario, settings: Settings, seed: u64) -> Watched {
+fn watched(scenario: &Scenario, settings: Settings, seed: u64) -> Box<dyn Law> {
     let mut ours = Ours::new(settings.clone(), scenario.pools(), seed);
     scenario.carried.iter().for_each(|(resource, knee)| ours.recall(*resource, *knee));
-    Watched::new(ours, settings)
+    match settings.products.iter().any(|product| !product.sites.is_empty()) {
+        true => Box::new(Observing::new(WatchedSites::new(ours, settings))),
+        false => Box::new(Observing::new(Watched::new(ours, settings))),
+    }
 }
 
 #[cfg(test)]

@@ -157,6 +157,14 @@ impl<L: Law> Law for Observing<L> {
         self.law.look(product)
     }
 
+    fn site(&self, request: RequestId) -> Option<usize> {
+        self.law.site(request)
+    }
+
+    fn share(&self, product: usize) -> Option<u32> {
+        self.law.share(product)
+    }
+
     fn violations(&self) -> &[String] {
         self.law.violations()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::{Knock, Law, Look, No, Notice, RequestId, Said, Word};
+use crate::admission::domain::ShiftOrder;
 use crate::admission::schedule::Entry;
 use crate::admission::{
     Class, Domain, Order, Outcome, Output, Place, ProductId, Refused, Seat, Settings, Timestamp, Underway, Verdict,
@@ -166,8 +167,24 @@ impl Law for Ours {
         }
     }
 
+    fn site(&self, request: RequestId) -> Option<usize> {
+        let went_on = || self.under_way.get(&request).map(|underway| underway.site());
+        match self.held.get(request.index()) {
+            Some(Held::Seat(seat)) => Some(seat.site()),
+            _ => went_on(),
+        }
+    }
+
+    fn share(&self, product: usize) -> Option<u32> {
+        self.domain.shares(ProductId(product as u16)).last().map(|site| site.share)
+    }
+
     fn notice(&mut self, notice: Notice, now: Timestamp) -> bool {
         match notice {
+            Notice::Shift(product, plan) => {
+                let begun = self.domain.shift(ProductId(product as u16), ShiftOrder::Begin(plan), now);
+                begun.expect("a scenario is checked before it is played");
+            }
             Notice::Schedule(key, entry) => self.domain.schedule(key, entry),
             Notice::Signal(key) => {
                 self.domain.close_signal(key, now);

@@ -98,6 +98,8 @@ impl Run {
             Figure::LimitP5 => self.limit(whose, window, 0.05),
             Figure::LimitP95 => self.limit(whose, window, 0.95),
             Figure::MostInFlight => self.most_in_flight(whose, window),
+            Figure::ShareAtEnd => self.shares_within(whose, window)?.last().map(|share| f64::from(*share)),
+            Figure::ShareMost => self.shares_within(whose, window)?.iter().max().map(|share| f64::from(*share)),
             Figure::FirstServed => self.first_served(whose, window),
             Figure::Duplicates => (whose == Whose::All).then_some(self.duplicates as f64),
         }
@@ -163,12 +165,21 @@ impl Run {
         per_cent(unheard as f64, done as f64)
     }
 
+    fn shares_within(&self, whose: Whose, window: Window) -> Option<&[u32]> {
+        let shares = self.shares.get(self.product_of(whose)?)?;
+        Some(within(shares, self.places_of_looks(window)))
+    }
+
     /// The looks at a product in a window, both ends included.
     fn looks_within(&self, product: usize, window: Window) -> &[Look] {
+        self.looks.get(product).map_or(&[], |looks| within(looks, self.places_of_looks(window)))
+    }
+
+    fn places_of_looks(&self, window: Window) -> std::ops::Range<usize> {
         let every = self.look_every.as_nanos().max(1);
         let from = window.0.as_nanos().div_ceil(every) as usize;
         let to = (window.1.as_nanos() / every) as usize;
-        self.looks.get(product).map_or(&[], |looks| within(looks, from..to.saturating_add(1)))
+        from..to.saturating_add(1)
     }
 
     fn limits(&self, whose: Whose, window: Window) -> Option<Vec<f64>> {

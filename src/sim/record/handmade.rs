@@ -15,6 +15,7 @@ pub(crate) fn run(law: &str, seed: u64) -> Run {
         seed,
         crowds: Vec::new(),
         looks: Vec::new(),
+        shares: Vec::new(),
         most_in_flight: Vec::new(),
         knees: Vec::new(),
         look_every: Duration::from_millis(500),

@@ -18,6 +18,7 @@ pub(crate) fn story() -> Story {
         first_byte_timeout: Duration::from_secs(10),
         cache: None,
         pool: 0,
+        sites: Vec::new(),
     };
     let scenario = Scenario {
         name: "The <false> signal".into(),
@@ -91,6 +92,7 @@ pub(crate) fn played(law: &str, seed: u64) -> Run {
     Run {
         crowds: vec![crowd(0, horse.collect()), fans],
         most_in_flight: Vec::new(),
+        shares: Vec::new(),
         knees: looks.iter().map(|looks: &Vec<_>| vec![Some(50.0); looks.len()]).collect(),
         looks,
         marks: vec![mark(30, "park"), mark(90, "reopen")],

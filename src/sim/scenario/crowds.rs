@@ -11,6 +11,7 @@ use crate::admission::reads::ObjectKey;
 use crate::admission::{Class, ProductId};
 use crate::config;
 use crate::config::check::{Check, Span};
+use crate::sim::backend::Leg;
 use crate::sim::scenario::{Crowd, Event, Product, Step};
 
 /// What crowds may name, and how long they may come.
@@ -113,6 +114,8 @@ fn step(
     let seats = config::products::seats(check, &written.seats);
     let station = product.map_or(0, |product| around.products[product.index()].station);
     let leg = plant::leg(check, station, &written.work, &written.spread);
+    let sites: Vec<usize> =
+        product.map_or(Vec::new(), |id| around.products[id.index()].sites.iter().map(|site| site.station).collect());
     let behind = written.behind.as_ref().map(|behind| behind_leg(check, behind, station, plant));
     let event = written.event.as_ref().map(|event| event_of(check, event, product, around));
     if let Some(stops) = written.stops.as_ref().filter(|_| written.event.is_some()) {
@@ -130,7 +133,11 @@ fn step(
         name,
         class,
         seats,
-        route: plant.route([vec![leg], behind].concat()),
+        route: plant.route([vec![leg], behind.clone()].concat()),
+        routes: sites
+            .iter()
+            .map(|at| plant.route([vec![Leg { station: *at, ..leg }], behind.clone()].concat()))
+            .collect(),
         event: event.map_or(Some(None), |event| event.map(Some))?,
         stops,
         object,

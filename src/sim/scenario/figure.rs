@@ -4,7 +4,7 @@ use super::Figure;
 
 impl Figure {
     /// How many there are.
-    pub const COUNT: usize = 30;
+    pub const COUNT: usize = 32;
 
     /// Every figure, in the order of every table.
     pub const ALL: [Figure; Figure::COUNT] = [
@@ -36,6 +36,8 @@ impl Figure {
         Figure::LimitP95,
         Figure::LimitDrift,
         Figure::MostInFlight,
+        Figure::ShareAtEnd,
+        Figure::ShareMost,
         Figure::FirstServed,
         Figure::Duplicates,
     ];
@@ -71,6 +73,8 @@ impl Figure {
             Figure::LimitP95 => "limit_p95",
             Figure::LimitDrift => "limit_drift",
             Figure::MostInFlight => "most_in_flight",
+            Figure::ShareAtEnd => "share_at_end",
+            Figure::ShareMost => "share_most",
             Figure::FirstServed => "first_served_ms",
             Figure::Duplicates => "duplicates",
         }
@@ -85,7 +89,12 @@ impl Figure {
     pub const fn of_any_window(self) -> bool {
         !matches!(
             self,
-            Figure::JourneyP50 | Figure::JourneyP95 | Figure::LastJourney | Figure::LimitAtEnd | Figure::Duplicates
+            Figure::JourneyP50
+                | Figure::JourneyP95
+                | Figure::LastJourney
+                | Figure::LimitAtEnd
+                | Figure::ShareAtEnd
+                | Figure::Duplicates
         )
     }
 
@@ -106,7 +115,16 @@ impl Figure {
 
     /// Whether it is a share, which is never above a hundred.
     pub const fn is_share(self) -> bool {
-        matches!(self, Figure::Served | Figure::Unserved | Figure::StepsServed | Figure::JourneysShare | Figure::Wasted)
+        matches!(
+            self,
+            Figure::Served
+                | Figure::Unserved
+                | Figure::StepsServed
+                | Figure::JourneysShare
+                | Figure::Wasted
+                | Figure::ShareAtEnd
+                | Figure::ShareMost
+        )
     }
 }
 

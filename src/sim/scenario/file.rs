@@ -89,6 +89,8 @@ pub(super) struct Cold {
 pub(super) struct Product {
     pub(super) name: Opt<String>,
     pub(super) station: Opt<String>,
+    #[serde(default)]
+    pub(super) site: Vec<Spanned<Site>>,
     pub(super) latency_objective: Opt<String>,
     pub(super) first_byte_timeout: Opt<String>,
     pub(super) guarantee: Opt<i64>,
@@ -101,6 +103,15 @@ pub(super) struct Product {
     pub(super) queue: Queue,
     #[serde(default)]
     pub(super) passes: Passes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Site {
+    pub(super) station: Opt<String>,
+    pub(super) share: Opt<i64>,
+    pub(super) limit: Opt<Limit>,
+    pub(super) carried_knee: Opt<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -228,6 +239,13 @@ pub(super) struct Happening {
     pub(super) fail: Opt<i64>,
     pub(super) cold: Opt<Cold>,
     pub(super) until: Opt<String>,
+    pub(super) shift: Opt<String>,
+    pub(super) giving: Opt<String>,
+    pub(super) receiving: Opt<String>,
+    pub(super) share: Opt<i64>,
+    pub(super) step: Opt<i64>,
+    pub(super) every: Opt<String>,
+    pub(super) now: Opt<bool>,
 }
 
 #[derive(Debug, Deserialize)]

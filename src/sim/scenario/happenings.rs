@@ -6,8 +6,10 @@ use toml::Spanned;
 
 use super::{file, plant, products, values};
 use crate::admission::schedule::EventState;
+use crate::admission::shift::Plan;
 use crate::admission::{Order, ParkReason, ProductId};
 use crate::config::check::Check;
+use crate::config::file::Opt;
 use crate::sim::backend::Fault;
 use crate::sim::scenario::{Event, Happening, Product, What};
 
@@ -86,9 +88,10 @@ fn what(check: &mut Check<'_>, spanned: &Spanned<file::Happening>, around: &Arou
         written.bypass.is_some(),
         written.observe.is_some(),
         written.station.is_some(),
+        written.shift.is_some(),
     ];
     if kinds.iter().filter(|kind| **kind).count() != 1 {
-        let what = "a happening has one of `order`, `signal`, `stop`, `bypass`, `observe` and `station`";
+        let what = "a happening has one of `order`, `signal`, `stop`, `bypass`, `observe`, `station` and `shift`";
         check.wrong(at_time(spanned), what, KINDS);
         return None;
     }
@@ -106,6 +109,8 @@ fn what(check: &mut Check<'_>, spanned: &Spanned<file::Happening>, around: &Arou
         Some(What::Bypass(*bypass.get_ref()))
     } else if let Some(observe) = &written.observe {
         Some(What::Observe(*observe.get_ref()))
+    } else if let Some(name) = &written.shift {
+        shift(check, written, name, around)
     } else if let Some(station) = &written.station {
         let station = values::index(check, "station", station, around.stations);
         let fault = fault(check, spanned);
@@ -129,6 +134,9 @@ fn strays(check: &mut Check<'_>, spanned: &Spanned<file::Happening>) {
         () if targets && !order => "`product`, `event` and `all` belong to `order`",
         () if written.to.is_some() && written.stop.is_none() => "`to` belongs to `stop`",
         () if written.until.is_some() && !fault => "`until` ends what befell a `station`",
+        () if shifts(written) && written.shift.is_none() => {
+            "`giving`, `receiving`, `share`, `step`, `every` and `now` belong to `shift`"
+        }
         () if faults(written) > 0 && !fault => "it is not said which `station` this befalls",
         () => return,
     };
@@ -145,6 +153,42 @@ fn faults(written: &file::Happening) -> usize {
         written.cold.is_some(),
     ];
     given.iter().filter(|given| **given).count()
+}
+
+fn shifts(written: &file::Happening) -> bool {
+    let words = [written.giving.is_some(), written.receiving.is_some(), written.every.is_some()];
+    let numbers = [written.share.is_some(), written.step.is_some(), written.now.is_some()];
+    words.iter().chain(&numbers).any(|given| *given)
+}
+
+/// A share of a product that is moved from one of its sites to another.
+fn shift(
+    check: &mut Check<'_>,
+    written: &file::Happening,
+    name: &Spanned<String>,
+    around: &Around<'_>,
+) -> Option<What> {
+    let product = products::named(check, name, around.products)?;
+    let sites = &around.products[product.index()].sites;
+    let names: Vec<&str> = sites.iter().filter_map(|site| around.stations.get(site.station).copied()).collect();
+    let mut site = |written: &Opt<String>| match written {
+        Some(written) => values::index(check, "site", written, &names),
+        None => {
+            check.wrong(name.span(), "a shift has a giving and a receiving site", SHIFT);
+            None
+        }
+    };
+    let (from, to) = (site(&written.giving)?, site(&written.receiving)?);
+    let both = sites[from].share + sites[to].share;
+    let share = values::whole(check, "share", &written.share, 1..=100).unwrap_or(both);
+    if from == to || share <= sites[to].share || share > both {
+        check.wrong(name.span(), format!("{share} per cent are no share that the one can give to the other"), SHIFT);
+        return None;
+    }
+    let step = values::whole(check, "step", &written.step, 1..=100).unwrap_or(STEP);
+    let every = check.duration("every", &written.every, EVERY);
+    let now = written.now.as_ref().is_some_and(|now| *now.get_ref());
+    Some(What::Shift(product, Plan { from: from as u8, to: to as u8, share, step, every, now }))
 }
 
 fn order(check: &mut Check<'_>, spanned: &Spanned<file::Happening>, around: &Around<'_>) -> Option<What> {
@@ -245,7 +289,13 @@ fn ends(
 const MOST_HAPPENINGS: usize = 10_000;
 const ORDERS: [&str; 4] = ["park", "close", "reopen", "open"];
 const KINDS: &str = "write order = \"park\" with product, event or all; signal = \"V75-1\"; stop = \"V75-1\" with to; \
-                     bypass = true; observe = true; or station = \"backend\" with what befalls it";
+                     bypass = true; observe = true; station = \"backend\" with what befalls it; or shift = \"horse-racing\" with \
+                     giving and receiving";
+const SHIFT: &str = "write shift = \"horse-racing\", giving = \"old\", receiving = \"new\", share = 50: stations of that \
+                     product, and what the receiving one is to have of both";
+/// As `sluss shift` has it.
+const STEP: u32 = 5;
+const EVERY: Duration = Duration::from_secs(30);
 const FAULTS: &str = "write one of slow = 5, capacity = 0.4, lose = 50, hang = true, fail = 20 and \
                       cold = { factor = 3, completions = 5000 }";
 /// As in the schedule file.

@@ -10,25 +10,27 @@ use super::{file, values};
 use crate::admission::reads::Terms;
 use crate::admission::settings::{
     LimitSettings, Needs, PassSettings, ProductSettings, QueueSettings, ResourceSettings, Settings as Admission,
+    SiteSettings,
 };
 use crate::admission::{Class, ProductId};
+use crate::config;
 use crate::config::budgets::{self, Budget, Sharer};
 use crate::config::check::{Check, Span};
+use crate::config::file::Opt;
 use crate::config::limits::{self, Seats};
 use crate::config::passes;
 use crate::config::products::{self, FIRST_BYTE_TIMEOUT, Guarantee, LATENCY_OBJECTIVE, MOST_PRODUCTS, who};
 use crate::config::{cache, customer, names};
-use crate::sim::scenario::Product;
+use crate::sim::scenario::{Product, Site};
 
 /// A product that is checked by itself, but not yet in a pool.
 struct Draft {
     name: String,
     at: Span,
-    station: usize,
+    /// The only place where it is served, or several.
+    places: Vec<Place>,
     guarantee: Guarantee,
     guarantee_at: Span,
-    limit: Option<(Seats, Span)>,
-    carried_knee: Option<(f64, Span)>,
     latency_objective: Duration,
     first_byte_timeout: Duration,
     reserve: NonZeroU32,
@@ -36,6 +38,15 @@ struct Draft {
     cache: Option<Terms>,
     queue: QueueSettings,
     passes: Option<PassSettings>,
+}
+
+/// Where a product is served.
+struct Place {
+    station: usize,
+    /// In per cent, where there are several.
+    share: u32,
+    limit: Option<(Seats, Span)>,
+    carried_knee: Option<(f64, Span)>,
 }
 
 /// The backends of one station, with the products that share them.
@@ -80,25 +91,21 @@ pub(super) fn check(check: &mut Check<'_>, file: &file::File, plant: &mut Plant<
         at_once_per_address: at_once.address,
         machines: Vec::new(),
     };
-    let product = |(index, draft): (usize, &Draft)| Product {
-        name: draft.name.clone(),
-        station: draft.station,
-        first_byte_timeout: draft.first_byte_timeout,
-        cache: draft.cache,
-        pool: pool_of(&pools, index),
+    let product = |draft: &Draft| {
+        let sites = draft.sites(&pools);
+        let (station, pool) = (draft.places[0].station, pool_of(&pools, draft.places[0].station));
+        let (name, first_byte_timeout, cache) = (draft.name.clone(), draft.first_byte_timeout, draft.cache);
+        Product { name, station, first_byte_timeout, cache, pool, sites }
     };
-    Checked {
-        products: drafts.iter().enumerate().map(product).collect(),
-        admission,
-        carried: carried(check, &drafts, &pools),
-    }
+    Checked { products: drafts.iter().map(product).collect(), admission, carried: carried(check, &drafts, &pools) }
 }
 
 /// The knee that each pool begins with, where one was carried to it.
 fn carried(check: &mut Check<'_>, drafts: &[Draft], pools: &[Pool]) -> Vec<(usize, f64)> {
     let mut carried = Vec::new();
     for (index, pool) in pools.iter().enumerate() {
-        let mut given = pool.members.iter().filter_map(|member| drafts[*member].carried_knee.clone());
+        let places = pool.members.iter().flat_map(|member| drafts[*member].at(pool.station));
+        let mut given = places.filter_map(|place| place.carried_knee.clone());
         let Some((knee, _)) = given.next() else { continue };
         if let Some((_, second)) = given.find(|(other, _)| *other != knee) {
             let what = format!("these products share a station, and another one says that {knee} was found for it");
@@ -131,6 +138,19 @@ pub(super) fn hints(check: &mut Check<'_>, file: &file::File, admission: &Admiss
 }
 
 impl Draft {
+    /// What it says of this station.
+    fn at(&self, station: usize) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(move |place| place.station == station)
+    }
+
+    /// Its places, where there is a choice.
+    fn sites(&self, pools: &[Pool]) -> Vec<Site> {
+        let site =
+            |place: &Place| Site { station: place.station, pool: pool_of(pools, place.station), share: place.share };
+        let several = self.places.len() > 1;
+        self.places.iter().filter(|_| several).map(site).collect()
+    }
+
     fn sharer(&self) -> Sharer<'_> {
         let (at, guarantee_at) = (self.at.clone(), self.guarantee_at.clone());
         Sharer { name: &self.name, at, guarantee: self.guarantee, guarantee_at }
@@ -140,18 +160,11 @@ impl Draft {
 fn draft(check: &mut Check<'_>, spanned: &Spanned<file::Product>, plant: &mut Plant<'_>) -> Draft {
     let (written, at) = (spanned.get_ref(), spanned.span());
     let name = names::check(check, "product", &at, &written.name);
-    if written.station.is_none() {
-        check.missing(at.clone(), &who(&name), "product.station");
-    }
-    let limit = limits::check(check, &written.limit);
     let (reserve, reserve_per_customer) = products::reserve(check, &written.reserve, &written.reserve_per_customer);
-    let carried_knee = values::real(check, "carried_knee", &written.carried_knee, 1.0..=MOST_KNEE);
     Draft {
-        station: written.station.as_ref().and_then(|station| plant.station(check, station)).unwrap_or(NOWHERE),
+        places: places(check, &name, spanned, plant),
         guarantee: products::guarantee(check, &written.guarantee),
         guarantee_at: written.guarantee.as_ref().map_or(0..0, Spanned::span),
-        limit: limit.zip(written.limit.as_ref().map(Spanned::span)),
-        carried_knee: carried_knee.zip(written.carried_knee.as_ref().map(Spanned::span)),
         latency_objective: check.duration("latency_objective", &written.latency_objective, LATENCY_OBJECTIVE),
         first_byte_timeout: check.duration("first_byte_timeout", &written.first_byte_timeout, FIRST_BYTE_TIMEOUT),
         reserve,
@@ -164,17 +177,76 @@ fn draft(check: &mut Check<'_>, spanned: &Spanned<file::Product>, plant: &mut Pl
     }
 }
 
+/// Where a product is served: at a station, or at several sites.
+fn places(check: &mut Check<'_>, name: &str, spanned: &Spanned<file::Product>, plant: &mut Plant<'_>) -> Vec<Place> {
+    let (written, at) = (spanned.get_ref(), spanned.span());
+    if written.site.is_empty() {
+        let (limit, knee) = (&written.limit, &written.carried_knee);
+        return vec![place(check, (who(name), "product.station", at), &written.station, (limit, knee), plant)];
+    }
+    let said = written.station.as_ref().map(Spanned::span);
+    let said = said.or(written.limit.as_ref().map(Spanned::span));
+    if let Some(twice) = said.or(written.carried_knee.as_ref().map(Spanned::span)) {
+        let what = format!("{} has sites, each with a station and a limit of its own", who(name));
+        check.wrong(twice, what, "write it in [[product.site]]");
+    }
+    let mut places: Vec<Place> = Vec::new();
+    for site in &written.site {
+        let (one, at) = (site.get_ref(), site.span());
+        let told = ("this site".to_owned(), "product.site.station", at.clone());
+        let mut place = place(check, told, &one.station, (&one.limit, &one.carried_knee), plant);
+        place.share = values::per_cent(check, "share", &one.share);
+        if place.station != NOWHERE && places.iter().any(|other| other.station == place.station) {
+            check.wrong(at, "this product has a site at that station already", "a site is a station of its own");
+        }
+        places.push(place);
+    }
+    let sum: u32 = places.iter().map(|place| place.share).sum();
+    if places.len() < 2 || sum != 100 {
+        let what = format!("{} has {} with shares of {sum} per cent", who(name), sites_in_words(places.len()));
+        check.wrong(at, what, "write two or more, whose shares add up to 100; one may have 0");
+    }
+    places
+}
+
+fn sites_in_words(sites: usize) -> String {
+    if sites == 1 { "one site".into() } else { format!("{sites} sites") }
+}
+
+fn place(
+    check: &mut Check<'_>,
+    (who, key, at): (String, &str, Span),
+    station: &Opt<String>,
+    (limit, knee): (&Opt<config::file::Limit>, &Opt<f64>),
+    plant: &mut Plant<'_>,
+) -> Place {
+    if station.is_none() {
+        check.missing(at, &who, key);
+    }
+    let found = limits::check(check, limit);
+    let carried = values::real(check, "carried_knee", knee, 1.0..=MOST_KNEE);
+    Place {
+        station: station.as_ref().and_then(|station| plant.station(check, station)).unwrap_or(NOWHERE),
+        share: 100,
+        limit: found.zip(limit.as_ref().map(Spanned::span)),
+        carried_knee: carried.zip(knee.as_ref().map(Spanned::span)),
+    }
+}
+
 /// One pool for each station that is some product's, in the order in which products name them.
 fn pools(check: &mut Check<'_>, drafts: &[Draft]) -> Vec<Pool> {
     let mut pools: Vec<Pool> = Vec::new();
     for (index, draft) in drafts.iter().enumerate() {
-        match pools.iter_mut().find(|pool| pool.station == draft.station) {
-            Some(pool) => pool.members.push(index),
-            None => pools.push(Pool { station: draft.station, members: vec![index], limit: limits::settings(None) }),
+        for Place { station, .. } in &draft.places {
+            match pools.iter_mut().find(|pool| pool.station == *station) {
+                Some(pool) => pool.members.push(index),
+                None => pools.push(Pool { station: *station, members: vec![index], limit: limits::settings(None) }),
+            }
         }
     }
     for pool in &mut pools {
-        let given: Vec<_> = pool.members.iter().filter_map(|member| drafts[*member].limit.clone()).collect();
+        let places = pool.members.iter().flat_map(|member| drafts[*member].at(pool.station));
+        let given: Vec<_> = places.filter_map(|place| place.limit.clone()).collect();
         if let Some((_, second)) = given.iter().find(|(seats, _)| *seats != given[0].0) {
             let line = check.line(&given[0].1);
             let what = format!("these products share a station, whose limit is another one on line {line}");
@@ -191,9 +263,9 @@ fn resources(pools: &[Pool], budgets: &[Budget]) -> Vec<ResourceSettings> {
     pools.chain(budgets).collect()
 }
 
-fn pool_of(pools: &[Pool], product: usize) -> usize {
-    let place = pools.iter().position(|pool| pool.members.contains(&product));
-    place.expect("every product was put into a pool by `pools`")
+fn pool_of(pools: &[Pool], station: usize) -> usize {
+    let place = pools.iter().position(|pool| pool.station == station);
+    place.expect("every place of a product was put into a pool by `pools`")
 }
 
 fn admitted(draft: &Draft, budgets: &[Budget], share: u32, index: usize, pools: &[Pool]) -> ProductSettings {
@@ -201,11 +273,14 @@ fn admitted(draft: &Draft, budgets: &[Budget], share: u32, index: usize, pools: 
         let draws = |budget: &Budget| budget.classes.contains(&class) && budget.products.contains(&index);
         let drawn = budgets.iter().enumerate().filter(|(_, budget)| draws(budget));
         let drawn = drawn.map(|(place, _)| pools.len() + place);
-        let all: Vec<usize> = std::iter::once(pool_of(pools, index)).chain(drawn).collect();
+        let only = draft.places.first().filter(|_| draft.places.len() == 1);
+        let only = only.map(|place| pool_of(pools, place.station));
+        let all: Vec<usize> = only.into_iter().chain(drawn).collect();
         Needs::new(&all).expect("`budgets::check` counted the budgets, and there are few enough of everything")
     };
     ProductSettings {
         needs: Class::ALL.map(needs),
+        sites: draft.sites(pools).iter().map(|site| SiteSettings { resource: site.pool, share: site.share }).collect(),
         guarantee: share,
         latency_objective: draft.latency_objective,
         queue: draft.queue.clone(),

@@ -70,13 +70,23 @@ impl World<'_> {
         let key = step.bet.then_some(self.people.client(request.device).bet);
         self.record.passed(request.crowd, now.since(request.sent), now);
         let product = usize::from(self.scenario.crowds[usize::from(request.crowd)].product.0);
-        let job = self.plant.ask(Ask { route: step.route, attempt, key }, now);
+        let route = if step.routes.is_empty() { step.route } else { step.routes[self.site(id, product)] };
+        let job = self.plant.ask(Ask { route, attempt, key }, now);
         self.requests.work(id, job, now);
         let line = &mut self.give_up[product];
         line.push_back((now + self.scenario.products[product].first_byte_timeout, self.requests.ticket(id)));
         if line.len() == 1 {
             self.expect_time_out(product);
         }
+    }
+
+    /// Where a request is served: as the law says, or as the shares stand that somebody has set by hand.
+    fn site(&mut self, id: RequestId, product: usize) -> usize {
+        let by_hand = || {
+            let customer = self.people.client(self.requests.get(id).device).customer;
+            self.hands[product].site(customer)
+        };
+        self.law.site(id).unwrap_or_else(by_hand)
     }
 
     /// One entry on the agenda for each product: its requests time out in the order in which they passed.

@@ -2,10 +2,11 @@
 
 use super::World;
 use crate::admission::schedule::{Entry, EventState};
+use crate::admission::shift::Plan;
 use crate::admission::{EventKey, Order, ParkReason, Timestamp};
 use crate::sim::backend::Fault;
 use crate::sim::law::Notice;
-use crate::sim::scenario::{Event, What};
+use crate::sim::scenario::{Event, Product, What};
 
 /// The key of the event at a place in the scenario.
 pub(super) fn event_key(place: usize) -> EventKey {
@@ -46,6 +47,11 @@ impl World<'_> {
             What::Hint(resource, seats) => {
                 self.law.notice(Notice::Hint { resource: *resource, seats: *seats }, now);
             }
+            What::Shift(product, plan) => {
+                let product = usize::from(product.0);
+                self.hands[product].shift(plan);
+                self.law.notice(Notice::Shift(product, *plan), now);
+            }
             What::Fault(station, fault) => self.plant.fault(*station, *fault, now),
         }
         self.answers();
@@ -67,9 +73,10 @@ impl World<'_> {
     /// once. What the nodes held has failed before.
     fn nodes_left(&mut self, station: usize, percent: u32) {
         let mut pools: Vec<usize> = Vec::new();
-        for product in self.scenario.products.iter().filter(|product| product.station == station) {
-            if !pools.contains(&product.pool) {
-                pools.push(product.pool);
+        let places = self.scenario.products.iter().flat_map(|product| product.places());
+        for (_, pool) in places.filter(|(at, _)| *at == station) {
+            if !pools.contains(&pool) {
+                pools.push(pool);
             }
         }
         for pool in pools {
@@ -97,8 +104,12 @@ impl World<'_> {
             What::Signal(event) | What::EventOrder(event, _) | What::MoveStop(event, _) => {
                 Some(usize::from(scenario.events[*event].product.0))
             }
+            What::Shift(product, _) => Some(usize::from(product.0)),
             What::Bypass(_) | What::Observe(_) | What::Hint(..) => None,
-            What::Fault(station, _) => scenario.products.iter().position(|product| product.station == *station),
+            What::Fault(station, _) => {
+                let is_at = |product: &Product| product.places().any(|(at, _)| at == *station);
+                scenario.products.iter().position(is_at)
+            }
         }
     }
 
@@ -113,6 +124,8 @@ impl World<'_> {
             What::MoveStop(event, to) => {
                 format!("stop of {} moved to {} s", scenario.events[*event].name, to.as_secs())
             }
+            What::Shift(_, Plan { share, now: true, .. }) => format!("{share} % at once"),
+            What::Shift(_, Plan { share, .. }) => format!("shift to {share} %"),
             What::Bypass(on) => format!("bypass {}", if *on { "on" } else { "off" }),
             What::Observe(on) => format!("observe-only {}", if *on { "on" } else { "off" }),
             What::Hint(resource, seats) => format!("resource {resource} takes {seats}"),

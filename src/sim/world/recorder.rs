@@ -36,6 +36,7 @@ impl Recorder {
             crowds: scenario.crowds.iter().map(crowd).collect(),
             looks: vec![Vec::new(); scenario.products.len()],
             knees: vec![Vec::new(); scenario.products.len()],
+            shares: vec![Vec::new(); scenario.products.len()],
             most_in_flight: vec![vec![0; seconds]; scenario.products.len() + 1],
             look_every,
             events: 0,

@@ -44,6 +44,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
     };
     let product = ProductSettings {
         needs: [Needs::new(&[0]).expect("one"); Class::COUNT],
+        sites: Vec::new(),
         guarantee: 100,
         latency_objective: ms(200),
         queue,
@@ -57,6 +58,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
         class: Class::Commit,
         seats: ONE_SEAT,
         route: 0,
+        routes: Vec::new(),
         event: None,
         stops: None,
         object: None,
@@ -101,6 +103,7 @@ fn scenario(rate: Vec<(Duration, f64)>, lasts: Duration) -> Scenario {
             first_byte_timeout: Duration::from_secs(10),
             cache: None,
             pool: 0,
+            sites: Vec::new(),
         }],
         plant: crate::sim::backend::Settings { stations: vec![station], routes: vec![route] },
         admission: Settings {

@@ -425,6 +425,7 @@ fn settings() -> Settings {
     needs[Class::Commit.index()] = Needs::new(&[POOL, WALLET]).expect("two");
     let product = ProductSettings {
         needs,
+        sites: Vec::new(),
         guarantee: 50,
         latency_objective: Duration::from_millis(250),
         queue: QueueSettings {

@@ -89,6 +89,9 @@ impl Player {
             Event::RampFroze { product, .. } | Event::RampThawed { product } => {
                 assert_eq!(self.model.states[product.index()], State::Ramping);
             }
+            Event::ShareMoved { .. } | Event::ShiftEnded { .. } => {
+                panic!("nobody has several sites here: {event:?}");
+            }
             Event::EventChanged { event, to } => {
                 self.note(8, event.0);
                 assert_eq!(self.model.events.get(&event).map(|entry| entry.state), Some(to));

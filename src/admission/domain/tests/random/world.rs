@@ -54,6 +54,7 @@ fn one_product(pools: usize, budgets: usize, random: &mut Random) -> ProductSett
     let part = if random.below(2) == 0 { 1 } else { reserve };
     ProductSettings {
         needs,
+        sites: Vec::new(),
         guarantee: random.below(60) as u32,
         latency_objective: MS(1 + random.below(300)),
         queue: QueueSettings {

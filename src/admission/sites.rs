@@ -46,8 +46,11 @@ pub(crate) struct Sites {
     /// Serves as what the others have not room for, although it may have no share any more.
     pub(crate) giving: Option<usize>,
     /// Which sites the last shift was from and to, and what was before it: shares, and whether they were bounds.
-    before: Option<((usize, usize), Vec<(u32, bool)>)>,
+    before: Option<((usize, usize), Shares)>,
 }
+
+/// Shares in per cent, each with whether it is a bound.
+type Shares = Vec<(u32, bool)>;
 
 /// So much may be made up for at once.
 const BURST: i64 = 16 * ONE;

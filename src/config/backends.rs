@@ -36,8 +36,11 @@ pub(super) struct Pool {
     pub(super) limit: LimitSettings,
     pub(super) members: Vec<usize>,
     /// The same, with which of its places each is served at here.
-    pub(super) places: Vec<(usize, usize)>,
+    pub(super) places: Places,
 }
+
+/// Products, each with a place of its own.
+type Places = Vec<(usize, usize)>;
 
 impl Pool {
     /// Whether this is where a product is served at that place of it.
@@ -170,7 +173,7 @@ pub(crate) fn split_url(url: &str) -> Result<(&str, u16), (&'static str, String)
 
 /// One pool for all products with the same backends.
 pub(super) fn pools(check: &mut Check<'_>, drafts: &[Draft<'_>]) -> Vec<Pool> {
-    let mut groups: Vec<(BTreeSet<SocketAddr>, Vec<(usize, usize)>)> = Vec::new();
+    let mut groups: Vec<(BTreeSet<SocketAddr>, Places)> = Vec::new();
     let places = drafts.iter().enumerate().flat_map(|(index, draft)| (0..draft.sites.len()).map(move |at| (index, at)));
     for (index, place) in places {
         let (draft, site) = (&drafts[index], &drafts[index].sites[place]);

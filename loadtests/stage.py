@@ -180,20 +180,51 @@ def samples(admin_port):
 # --- processor time --------------------------------------------------------------------------------------
 
 
-def cpu_ticks(pid):
-    """(user, system) ticks of a process and all its descendants that live."""
-    parents, ticks = {}, {}
+def family(pid):
+    """A process and all its descendants that live."""
+    parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                parents[int(entry.name)] = int(fields[1])
-                ticks[int(entry.name)] = (int(fields[11]), int(fields[12]))
-    family, grew = {pid}, True
+                parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    members, grew = {pid}, True
     while grew:
-        more = {child for child, parent in parents.items() if parent in family} - family
-        family, grew = family | more, bool(more)
-    return tuple(sum(ticks.get(member, (0, 0))[kind] for member in family) for kind in (0, 1))
+        more = {child for child, parent in parents.items() if parent in members} - members
+        members, grew = members | more, bool(more)
+    return members
+
+
+def cpu_ticks(pid):
+    """(user, system) ticks of a process and all its descendants that live."""
+    ticks = [0, 0]
+    for member in family(pid):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks = [ticks[0] + int(fields[11]), ticks[1] + int(fields[12])]
+    return tuple(ticks)
+
+
+def cpu_threads(pids):
+    """Nanoseconds that each thread of these processes has run, in user mode and in the kernel: {(thread, name): ns}. What
+    the ticks of /proc/PID/stat are made from, without their rounding to 10 ms."""
+    threads = {}
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").glob("*"):
+            with contextlib.suppress(OSError):
+                name = (task / "comm").read_text().strip()
+                threads[int(task.name), name] = int((task / "schedstat").read_text().split()[0])
+    return threads
+
+
+def private_bytes(pids):
+    """Bytes of memory that these processes have to themselves, and their fair part of what they share."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+    return total
 
 
 def machine_busy_s():
@@ -243,7 +274,9 @@ def provenance(programs):
     versions = {}
     for name, command in programs.items():
         said = first_line([str(word) for word in command])
-        versions[name] = next((line for line in (said.stdout + said.stderr).splitlines() if line), "?")
+        line = next((line for line in (said.stdout + said.stderr).splitlines() if line), "?")
+        # Some say where they lie, too.
+        versions[name] = line.replace(str(command[0]), "").strip()
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release()},

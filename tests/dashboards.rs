@@ -27,6 +27,8 @@ const NOT_SHOWN: &[(&str, &str)] = &[
     ),
     ("sluss_admission_passes", "for whoever asks how many are on their way; the board of the waiting line follows"),
     ("sluss_admission_promised_turns", "as the passes"),
+    ("sluss_proxy_connections_dormant", "for whoever asks where the memory of idle connections has gone"),
+    ("sluss_proxy_worker_connections", "for whoever asks why one core is busier than the other"),
     ("sluss_upstream_retries_total", "for whoever asks why a pool is given more than it is asked for"),
     (
         "sluss_upstream_streams_without_seat",

@@ -1,5 +1,6 @@
 //! One client's connection from its acceptance to its end, under watch all the time.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -7,12 +8,15 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
+use super::body::AnswerBody;
+use super::dormant::{self, Turn, UntilAtRest};
 use super::headers::Peer;
 use super::ledger;
 use super::listener::{Counted, Entered};
@@ -71,17 +75,41 @@ async fn in_time<T>(worker: &Worker, watch: &Watch, timer: &mut Timer, doing: im
     .await
 }
 
-async fn http1(transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, mut timer: Timer) {
+async fn http1(mut transport: Transport, peer: &Rc<Peer>, watch: &Rc<Watch>, worker: &Rc<Worker>, mut timer: Timer) {
     let service = service_fn(|request| serve(worker.now(), peer.clone(), watch.clone(), request));
-    let mut conversation =
-        http1_with(&worker.settings.listen.limits).serve_connection(Watched::new(transport, watch.clone()), service);
-    let finish = |conversation: Pin<&mut http1::Connection<_, _>>| conversation.graceful_shutdown();
-    let ended = attend(Pin::new(&mut conversation), finish, watch, worker, &mut timer).await;
-    if let Some(Ok(())) = ended {
-        let http1::Parts { io, read_buf, .. } = conversation.into_parts();
-        // Boxed, or every connection would be as large.
-        Box::pin(after_http(io.into_inner(), read_buf, watch, worker, timer)).await;
+    let builder = http1_with(&worker.settings.listen.limits);
+    loop {
+        let may_rest = matches!(transport, Transport::Clear(_));
+        let conversation = builder.serve_connection(Watched::new(transport, watch.clone()), service);
+        // Boxed, or a dormant connection would be as large.
+        let mut conversation = Box::new(UntilAtRest::new(conversation, watch, may_rest));
+        let finish = |talk: Pin<&mut UntilAtRest<'_, http1::Connection<_, _>>>| talk.conversation().graceful_shutdown();
+        let ended = attend(Pin::new(&mut *conversation), finish, watch, worker, &mut timer).await;
+        let (io, unread) = match ended {
+            None | Some(Turn::Over(Err(_))) => return,
+            Some(Turn::Over(Ok(()))) => {
+                let (io, early) = taken_apart(conversation);
+                // Boxed, or every connection would be as large.
+                return Box::pin(after_http(io, early, watch, worker, timer)).await;
+            }
+            Some(Turn::AtRest) => taken_apart(conversation),
+        };
+        transport = io.into_transport();
+        transport.socket().put_back(unread);
+        if dormant::wait(transport.socket(), watch, worker, &mut timer).await.is_err() {
+            return;
+        }
     }
+}
+
+/// What is left of a conversation: the stream, and what was read of it and not used.
+#[expect(clippy::boxed_local, reason = "the box is given back too, and would live on in an async function")]
+fn taken_apart<S>(conversation: Box<UntilAtRest<'_, http1::Connection<TokioIo<Watched>, S>>>) -> (Watched, Bytes)
+where
+    S: HttpService<Incoming, ResBody = AnswerBody, Error = Infallible>,
+{
+    let http1::Parts { io, read_buf, .. } = conversation.into_conversation().into_parts();
+    (io.into_inner(), read_buf)
 }
 
 /// How HTTP/1 is read, within these limits.

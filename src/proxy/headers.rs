@@ -59,7 +59,9 @@ impl Peer {
             return Some(element.clone());
         }
         let element = forwarded_element(self.address, self.secure, host)?;
-        *known = Some((host.cloned(), element.clone()));
+        // Copied: a part of what was read would keep all of it.
+        let copy = |host: &HeaderValue| HeaderValue::from_bytes(host.as_bytes()).expect("it was one before");
+        *known = Some((host.map(copy), element.clone()));
         Some(element)
     }
 }

@@ -3,7 +3,7 @@
 //! Each worker is a thread with a runtime of its own and a listening socket of its own on the shared
 //! address (`SO_REUSEPORT`), so that nothing on the way of a request crosses threads but admission's lock.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use super::Worker;
@@ -22,6 +23,7 @@ use super::connection::connection;
 use super::descriptors;
 use super::neighbours::Neighbour;
 use super::settings::ListenSettings;
+use super::spread::{Desk, Handed, Seat};
 use super::watch::Watch;
 
 /// How many connections the kernel holds for us until we accept them.
@@ -70,9 +72,16 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 pub(crate) struct Connections {
     open: RefCell<HashMap<u64, Rc<Watch>>>,
     next: Cell<u64>,
+    /// Once the worker runs beside others.
+    desk: OnceCell<Desk>,
 }
 
 impl Connections {
+    /// Its worker is one of several, and has its part of all connections.
+    pub(crate) fn beside_others(&self, desk: Desk) {
+        let _ = self.desk.set(desk);
+    }
+
     fn enter(&self, watch: &Rc<Watch>) -> u64 {
         let id = self.next.replace(self.next.get() + 1);
         self.open.borrow_mut().insert(id, watch.clone());
@@ -144,11 +153,51 @@ async fn accept_at(listener: &TcpListener, worker: &Rc<Worker>) {
     loop {
         for _ in 0..A_TURN {
             match listener.accept().await {
-                Ok((stream, peer)) => enter(stream, peer, &worker.now()),
+                Ok((stream, peer)) => come_in(stream, peer, &worker.now()),
                 Err(error) => cannot_accept(&error, &worker.now(), &mut complained).await,
             }
         }
         a_turn().await;
+    }
+}
+
+/// Take somebody in who was accepted, here or at a worker that has fewer. Room is made where they came: who rests may be
+/// here, and nobody there.
+fn come_in(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
+    let stream = match worker.connections.desk.get() {
+        Some(desk) if worker.has_room() => desk.hand_over(stream, peer),
+        _ => Some(stream),
+    };
+    if let Some(stream) = stream {
+        enter(stream, peer, worker);
+    }
+}
+
+/// Take in what other workers have accepted, until dropped.
+pub(crate) async fn take_over(handed: &mut UnboundedReceiver<Handed>, worker: &Rc<Worker>) {
+    loop {
+        for _ in 0..A_TURN {
+            match handed.recv().await {
+                Some(handed) => enter_handed(handed, &worker.now()),
+                // The desks are the workers' and live as long as they do.
+                None => std::future::pending().await,
+            }
+        }
+        a_turn().await;
+    }
+}
+
+/// Take in those who wait to be taken over, and nobody after them.
+pub(crate) fn take_over_rest(mut handed: UnboundedReceiver<Handed>, worker: &Rc<Worker>) {
+    handed.close();
+    while let Ok(one) = handed.try_recv() {
+        enter_handed(one, worker);
+    }
+}
+
+fn enter_handed(handed: Handed, worker: &Rc<Worker>) {
+    if let Ok(stream) = TcpStream::from_std(handed.stream) {
+        enter(stream, handed.peer, worker);
     }
 }
 
@@ -205,7 +254,8 @@ fn enter(stream: TcpStream, peer: SocketAddr, worker: &Rc<Worker>) {
     let _ = stream.set_nodelay(true);
     // Counted before its task has had a turn: a worker that goes down waits for it.
     let watch = Watch::new();
-    let entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone() };
+    let seat = worker.connections.desk.get().map(Desk::seat);
+    let entered = Entered { id: worker.connections.enter(&watch), worker: worker.clone(), _seat: seat };
     tokio::task::spawn_local(connection(stream, peer, watch, entered, (open, neighbour)));
 }
 
@@ -216,6 +266,7 @@ pub(super) type Counted = (Open, Option<Neighbour>);
 pub(super) struct Entered {
     id: u64,
     worker: Rc<Worker>,
+    _seat: Option<Seat>,
 }
 
 impl Entered {

@@ -43,6 +43,13 @@ impl Socket {
         self.ahead.advance(bytes);
     }
 
+    /// What was read and not used lies ahead again. Copied: it may be a small part of a large buffer, or an empty one.
+    pub(crate) fn put_back(&mut self, unused: Bytes) {
+        // Whoever read it read all that lay there first.
+        debug_assert!(self.ahead.is_empty(), "the bytes ahead are older");
+        self.ahead = Bytes::copy_from_slice(&unused);
+    }
+
     /// Bytes written since this was last asked: below TLS, which takes more than the client does.
     pub(crate) fn take_written(&mut self) -> u64 {
         std::mem::take(&mut self.written)

@@ -82,6 +82,7 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return RequestBody(None, trail.clone());
         }
+        watch.awaits_body();
         let upload = Upload {
             read: VecDeque::new(),
             rest: Some(incoming),
@@ -218,7 +219,10 @@ impl Upload {
         }
         match &polled {
             Some(Err(error)) => self.fate.is(Progress::Broken(*error)),
-            _ if self.rest.is_none() => self.fate.is(Progress::Whole),
+            _ if self.rest.is_none() => {
+                self.watch.has_body();
+                self.fate.is(Progress::Whole);
+            }
             _ => {}
         }
         Poll::Ready(polled)
@@ -260,6 +264,9 @@ async fn swallow(mut rest: Incoming, mut patience: Patience, watch: Rc<Watch>) {
         let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
         let Some(fewer) = left.checked_sub(bytes) else { return watch.leave_unread() };
         left = fewer;
+    }
+    if rest.is_end_stream() {
+        watch.has_body();
     }
 }
 

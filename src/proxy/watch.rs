@@ -39,6 +39,8 @@ pub(crate) struct Watch {
     leaving: Cell<bool>,
     /// The client may go on sending what nobody will read.
     unread: Cell<bool>,
+    /// Some of the last request's body has still to come.
+    awaits_body: Cell<bool>,
     /// Requests that are being served.
     busy: Cell<u32>,
     /// Where several requests share the connection.
@@ -91,6 +93,7 @@ impl Watch {
             parting: Cell::new(false),
             leaving: Cell::new(false),
             unread: Cell::new(false),
+            awaits_body: Cell::new(false),
             busy: Cell::new(0),
             sharing: OnceCell::new(),
             overdue: Cell::new(false),
@@ -103,6 +106,7 @@ impl Watch {
         self.busy.set(self.busy.get() + 1);
         self.enter(Phase::Busy);
         self.unread.set(false);
+        self.awaits_body.set(false);
         let stream = self.sharing.get().and_then(|sharing| sharing.asked());
         Resting { watch: self.clone(), stream }
     }
@@ -110,6 +114,24 @@ impl Watch {
     /// Nobody will read what is left of the request, so the connection will have to be closed.
     pub(crate) fn leave_unread(&self) {
         self.unread.set(true);
+    }
+
+    /// The request has a body, which has still to come.
+    pub(crate) fn awaits_body(&self) {
+        self.awaits_body.set(true);
+    }
+
+    /// All of the request's body has been read.
+    pub(crate) fn has_body(&self) {
+        self.awaits_body.set(false);
+    }
+
+    /// Whether nothing has been under way for a second, in either direction. The clock is looked at only where the timer has
+    /// seen the connection rest before.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.phase.get() == Phase::Resting
+            && self.phase_since.get().is_some_and(|since| since.elapsed() >= AT_REST)
+            && !(self.write_blocked.get() || self.awaits_body.get() || self.unread.get() || self.closing.get())
     }
 
     /// The answer that is being given is the last: the connection goes on as this.
@@ -302,6 +324,9 @@ impl Drop for Resting {
     }
 }
 
+/// A connection on which nothing has been under way for so long is not expected to ask again at once.
+const AT_REST: Duration = Duration::from_secs(1);
+
 /// How long a client that has been told that this is the end may take to see it.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -309,13 +334,31 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
     every: Duration,
+    /// After how long it looks next.
+    next: Duration,
 }
 
 impl Timer {
     pub(crate) fn new(timeouts: &ClientTimeouts) -> Timer {
         let shortest = timeouts.header.min(timeouts.idle).min(timeouts.send);
         let every = (shortest / 4).clamp(Duration::from_millis(5), Duration::from_secs(5));
-        Timer { sleep: Box::pin(tokio::time::sleep(every)), every }
+        Timer { sleep: Box::pin(tokio::time::sleep(every)), every, next: every }
+    }
+
+    /// Look again after so long.
+    fn look_after(&mut self, next: Duration) {
+        self.next = next;
+        self.sleep.as_mut().reset(Instant::now() + next);
+    }
+
+    /// Nothing is watched but whether the client asks again within its time.
+    pub(crate) fn lets_rest(&mut self, timeouts: &ClientTimeouts) {
+        self.look_after(timeouts.idle.saturating_sub(AT_REST));
+    }
+
+    /// Everything is watched again.
+    pub(crate) fn goes_on(&mut self) {
+        self.look_after(self.every);
     }
 
     /// Ready when the client has taken too long.
@@ -326,11 +369,13 @@ impl Timer {
         context: &mut Context<'_>,
     ) -> Poll<()> {
         while self.sleep.as_mut().poll(context).is_ready() {
-            if watch.is_overdue(timeouts, self.every) {
+            if watch.is_overdue(timeouts, self.next) {
                 watch.overdue.set(true);
                 return Poll::Ready(());
             }
-            self.sleep.as_mut().reset(Instant::now() + self.every);
+            // Who begins to rest is looked at again when they can be said to.
+            let settles = watch.phase() == Phase::Resting && !watch.write_blocked.get() && !watch.is_at_rest();
+            self.look_after(if settles { self.every.min(AT_REST) } else { self.every });
         }
         Poll::Pending
     }
@@ -345,6 +390,11 @@ impl Watched {
     /// Whether the client has been told that there will be no more.
     pub(crate) fn is_shut(&self) -> bool {
         self.shut
+    }
+
+    /// The stream again.
+    pub(crate) fn into_transport(self) -> Transport {
+        self.transport
     }
 
     /// Read what nobody wants until the client closes. Closing on a client that still sends resets its

@@ -12,7 +12,8 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -34,6 +35,7 @@ use super::once::{Bets, First, Keyed};
 use super::reads::Memory;
 use super::room::Room;
 use super::settings::{CustomerSource, PoolSettings, Settings};
+use super::spread::{Desk, Handed, Spread};
 use super::standing::Standing;
 use super::strain::Strain;
 use super::tls::Tls;
@@ -262,17 +264,21 @@ impl Workers {
     pub fn start(published: &watch::Receiver<Published>, sockets: Vec<StdListener>) -> io::Result<Workers> {
         let address = sockets[0].local_addr()?;
         let mut shares: Vec<Vec<StdListener>> = Vec::new();
-        let workers = published.borrow().shared.settings.listen.workers.get() as usize;
+        let (workers, metrics) = {
+            let shared = &published.borrow().shared;
+            (shared.settings.listen.workers.get() as usize, shared.metrics.clone())
+        };
         shares.resize_with(workers, Vec::new);
         sockets.into_iter().enumerate().for_each(|(index, socket)| shares[index % workers].push(socket));
         let (leave, left) = watch::channel(None);
-        let start = |(number, sockets): (usize, Vec<StdListener>)| {
+        let desks = Spread::over((0..workers).map(|number| metrics.connections_of(number)));
+        let start = |((number, sockets), desk): ((usize, Vec<StdListener>), Place)| {
             let (published, left) = (published.clone(), left.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let run = move || LocalSet::new().block_on(&runtime, run(published, sockets, left, number as u64));
+            let run = move || LocalSet::new().block_on(&runtime, run(published, sockets, desk, left, number as u64));
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(run)
         };
-        let threads = shares.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        let threads = shares.into_iter().enumerate().zip(desks).map(start).collect::<io::Result<_>>()?;
         Ok(Workers { address, threads, leave })
     }
 
@@ -291,23 +297,32 @@ impl Workers {
     }
 }
 
+/// Where a worker sits among the others, and where it finds what they hand to it.
+type Place = (Desk, UnboundedReceiver<Handed>);
+
 async fn run(
     mut published: watch::Receiver<Published>,
     sockets: Vec<StdListener>,
+    (desk, mut handed): Place,
     mut told: watch::Receiver<Option<Leaving>>,
     seed: u64,
 ) {
     let listen = |socket| TcpListener::from_std(socket).expect("a listening socket of our own making");
     let listeners: Vec<TcpListener> = sockets.into_iter().map(listen).collect();
     let first = Worker::new(published.borrow_and_update().shared.clone(), seed);
+    first.connections.beside_others(desk);
     let latest = first.latest.clone();
     tokio::task::spawn_local(watch_strain(first.clone()));
     tokio::task::spawn_local(follow(latest.clone(), published));
     let leaving = tokio::select! {
         () = listener::accept(&listeners, &first) => return,
+        () = listener::take_over(&mut handed, &first) => return,
         () = expire_idle(&first) => return,
         leaving = leaving(&mut told) => leaving,
     };
+    first.draining.set(true);
+    // Accepted already, whoever has the sockets now.
+    listener::take_over_rest(handed, &first.now());
     go_down(listeners, &first, leaving, &mut told).await;
     // They know each other.
     latest.take();

@@ -47,6 +47,10 @@ table! {
         "Bodies that did not say which event they are for, or what they cost, by reason; the backend judges them.";
     CONNECTIONS = "sluss_proxy_connections", Gauge, [],
         "Client connections open now.";
+    CONNECTIONS_DORMANT = "sluss_proxy_connections_dormant", Gauge, [],
+        "Of these, those that rest and hold next to no memory.";
+    WORKER_CONNECTIONS = "sluss_proxy_worker_connections", Gauge, ["worker"],
+        "Client connections that each worker serves.";
     CONNECTIONS_ACCEPTED = "sluss_proxy_connections_accepted_total", Counter, [],
         "Client connections accepted.";
     CONNECTIONS_CLOSED = "sluss_proxy_connections_closed_total", Counter, ["reason"],

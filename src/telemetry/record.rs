@@ -27,6 +27,8 @@ pub struct ProxyMetrics {
     pub preflights: Counter,
     /// Client connections open now.
     pub connections: Gauge,
+    /// Those of them that rest and hold next to no memory.
+    pub dormant: Gauge,
     /// Client connections accepted.
     pub accepted: Counter,
     /// Connections closed because there were too many.
@@ -44,6 +46,7 @@ pub struct ProxyMetrics {
     cannot_accept: [Counter; 2],
     /// By worker.
     lag: Vec<Histogram>,
+    connections_of: Vec<Gauge>,
 }
 
 /// What is counted of one product.
@@ -204,6 +207,7 @@ pub struct HintMetrics {
 impl ProxyMetrics {
     /// Handles for products of these names.
     pub fn new<'a>(registry: &Registry, products: impl Iterator<Item = &'a str>, workers: u32) -> ProxyMetrics {
+        let connections_of = |worker: u32| registry.gauge(names::WORKER_CONNECTIONS, &[&worker.to_string()]);
         let lag = |worker: u32| registry.histogram(names::LAG_SECONDS, &[&worker.to_string()]);
         let closed = |reason| registry.counter(names::CONNECTIONS_CLOSED, &[reason]);
         ProxyMetrics {
@@ -211,6 +215,7 @@ impl ProxyMetrics {
             faults: Fault::NAMES.map(|name| registry.counter(names::FAULTS, &[name])),
             preflights: registry.counter(names::PREFLIGHTS, &[]),
             connections: registry.gauge(names::CONNECTIONS, &[]),
+            dormant: registry.gauge(names::CONNECTIONS_DORMANT, &[]),
             accepted: registry.counter(names::CONNECTIONS_ACCEPTED, &[]),
             too_many: closed("too_many"),
             too_many_from_one: closed("too_many_from_one"),
@@ -220,12 +225,18 @@ impl ProxyMetrics {
             for_room: closed("for_room"),
             cannot_accept: ["descriptors", "other"].map(|reason| registry.counter(names::CANNOT_ACCEPT, &[reason])),
             lag: (0..workers).map(lag).collect(),
+            connections_of: (0..workers).map(connections_of).collect(),
         }
     }
 
     /// A connection could not be accepted, for want of descriptors or for another reason.
     pub fn cannot_accept(&self, descriptors: bool) {
         self.cannot_accept[usize::from(!descriptors)].increment(1);
+    }
+
+    /// How many connections one worker serves.
+    pub fn connections_of(&self, worker: usize) -> Gauge {
+        self.connections_of[worker].clone()
     }
 
     /// How late a worker comes to its own timer.

@@ -19,6 +19,8 @@ mod smuggling;
 mod bounds;
 mod strain;
 mod slow_clients;
+mod dormant;
+mod spread;
 mod tls;
 mod http2;
 mod http2_abuse;

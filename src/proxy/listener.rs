@@ -230,13 +230,19 @@ async fn cannot_accept(error: &io::Error, worker: &Rc<Worker>, complained: &mut 
 /// How often the same trouble is written into the log.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Accept those who wait in the socket already, so that closing it resets nobody; no more than can have
-/// waited, for others come all the time.
+/// Accept those who wait in the socket already, so that closing it resets nobody, and nobody is waited for: others come
+/// all the time, and each who is let in has to be told to leave within the time that there is.
 pub(crate) async fn accept_rest(listener: TcpListener, worker: &Rc<Worker>) {
-    for _ in 0..BACKLOG {
-        let waiting = tokio::time::timeout(Duration::from_millis(5), listener.accept()).await;
-        let Ok(Ok((stream, peer))) = waiting else { return };
-        enter(stream, peer, worker);
+    let Ok(socket) = listener.into_std() else { return };
+    for accepted in 1..=BACKLOG {
+        let Ok((stream, peer)) = socket.accept() else { return };
+        let nonblocking = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = nonblocking {
+            enter(stream, peer, worker);
+        }
+        if accepted.unsigned_abs().is_multiple_of(A_TURN as u32) {
+            a_turn().await;
+        }
     }
 }
 

@@ -90,10 +90,12 @@ impl Prometheus {
     /// Wait until the query has a result now.
     #[track_caller]
     pub(crate) fn until(&self, query: &str) {
-        let path = format!("query?query={}", encoded(query));
-        until(&format!("{query} in Prometheus"), || {
-            self.query(&path).is_ok_and(|result| !result.is_empty()).then_some(())
-        });
+        until(&format!("{query} in Prometheus"), || self.has(query).then_some(()));
+    }
+
+    /// Whether the query has a result now.
+    pub(crate) fn has(&self, query: &str) -> bool {
+        self.query(&format!("query?query={}", encoded(query))).is_ok_and(|result| !result.is_empty())
     }
 
     fn query(&self, path: &str) -> Result<Vec<Value>, String> {

@@ -100,10 +100,19 @@ impl Scene {
         self.prometheus.until("sluss_admission_observe_only == 0");
         self.sluss.tell("/api/v1/signals", &json!({"signal": "close", "event": "final", "source": "the test"}));
         self.sluss.tell("/api/v1/events/semi-final/stop", &json!({"stop": "+15m", "reason": "a test"}));
-        self.order(&json!({"order": "park", "product": "sport"}));
-        self.prometheus.until("sluss_admission_state{product=\"sport\", state=\"parked\"} == 1");
-        self.order(&json!({"order": "reopen", "product": "sport"}));
-        self.prometheus.until("sluss_admission_ramp_seats{product=\"sport\"} > 0");
+        // A ramp is over in seconds, and whether anybody is in flight when it is looked at is chance.
+        let seen = "max_over_time((sluss_admission_in_flight_seats{product=\"sport\"} and on (product) \
+                    sluss_admission_ramp_seats{product=\"sport\"} > 0)[1m:1s]) > 0";
+        loop {
+            self.order(&json!({"order": "park", "product": "sport"}));
+            self.prometheus.until("sluss_admission_state{product=\"sport\", state=\"parked\"} == 1");
+            self.order(&json!({"order": "reopen", "product": "sport"}));
+            self.prometheus.until("sluss_admission_ramp_seats{product=\"sport\"} > 0");
+            self.prometheus.until("sluss_admission_state{product=\"sport\", state=\"open\"} == 1");
+            if self.prometheus.has(seen) {
+                break;
+            }
+        }
         self.sluss.tell("/api/v1/reload", &json!({"who": "the test"}));
         self.prometheus.until("changes(sluss_config_taken_up_time_seconds[1m]) > 0");
     }

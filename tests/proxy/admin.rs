@@ -55,7 +55,15 @@ fn lived() -> (Proxy, Backend) {
     let budget = "[[budget]]\nname = \"wallet\"\nclasses = [\"commit\"]\nhint = \"x-wallet-seats\"";
     let machine = "[[machine]]\nname = \"feed\"\nfrom = [\"203.0.113.7\"]\nat_once = 1";
     let keys = "limit = 1\nqueue = { longest_wait = \"30s\", length = 1 }";
-    let proxy = Setup::new().with(budget).with(machine).horse(&backend, keys).start();
+    let site = |name: &str, port: u16| {
+        format!("[[product.site]]\nname = {name:?}\nshare = 50\nbackends = [\"http://127.0.0.1:{port}\"]")
+    };
+    let casino = format!(
+        "[[product]]\nname = \"casino\"\nmatch = [{{ path = \"/casino/\" }}]\n{}\n{}",
+        site("north", 2),
+        site("south", 3)
+    );
+    let proxy = Setup::new().with(budget).with(machine).with(&casino).horse(&backend, keys).start();
     let mut clients: Vec<_> = (0..3).map(|_| proxy.client()).collect();
     clients[0].say(post("/horse/bets", "a bet"));
     proxy.until_in_flight(1);

@@ -65,10 +65,7 @@ fn who_stays_connected_is_told_one_after_the_other_and_served_until_then() {
     let proxy = Setup::new().listen("spread = \"3s\"\nworkers = 1").horse(&backend, "").start();
     let mut clients: Vec<Client> = (0..6).map(|_| proxy.client()).collect();
     clients.iter_mut().for_each(|client| assert_eq!(client.get("/horse/odds").status(), 200));
-    let address = proxy.address();
     let begun = Instant::now();
-    let stopping = stop(proxy);
-    until("new connections are refused", || std::net::TcpStream::connect(address).is_err());
     let asks_on = |mut client: Client| {
         std::thread::spawn(move || {
             loop {
@@ -83,6 +80,9 @@ fn who_stays_connected_is_told_one_after_the_other_and_served_until_then() {
         })
     };
     let asking: Vec<_> = clients.into_iter().map(asks_on).collect();
+    let address = proxy.address();
+    let stopping = stop(proxy);
+    until("new connections are refused", || std::net::TcpStream::connect(address).is_err());
     let mut told: Vec<_> = asking.into_iter().map(|one| one.join().unwrap()).collect();
     told.sort();
     assert!(told[5] - told[0] >= Duration::from_secs(1), "{told:?}");

@@ -14,6 +14,7 @@ import answers
 import calls
 import clients
 import slow
+import sockets
 import tls
 import vtc_cases
 from proxied import Failed, Stage
@@ -25,6 +26,7 @@ SUITES = {
     "clients": clients.run,
     "httplint": answers.run,
     "grpcio": calls.run,
+    "websockets": sockets.run,
 }
 
 

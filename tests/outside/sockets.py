@@ -1,7 +1,4 @@
-"""Real WebSockets (PyPI websockets) on both sides of the proxy.
-
-Not among the suites of run.py until the proxy carries upgrades: one line there, and `websockets==17.4` in requirements.txt, switch it on.
-"""
+"""Real WebSockets (PyPI websockets) on both sides of the proxy."""
 
 import asyncio
 import contextlib
@@ -23,7 +20,7 @@ def run(stage, binary, only=None):
 async def play(stage, binary):
     """A server behind the proxy, and clients in front of it."""
     port = next(PORTS)
-    async with serve(answer, "127.0.0.1", port, subprotocols=["odds"], max_size=2 << 20):
+    async with serve(answer, "127.0.0.1", port, select_subprotocol=chosen, max_size=2 << 20):
         proxy = Proxy(stage, binary, port, product="limit = 100", name="websockets")
         url = f"ws://127.0.0.1:{proxy.port}/feed"
         await talk(url)
@@ -32,6 +29,11 @@ async def play(stage, binary):
         await refused(url, proxy)
         proxy.alive()
     return f"{MANY} sockets at once"
+
+
+def chosen(_socket, offered):
+    """Who offers none has none."""
+    return "odds" if "odds" in offered else None
 
 
 async def answer(socket):

@@ -167,6 +167,8 @@ impl Control {
     /// When it cannot be used, or needs another process. Nothing was changed then.
     pub async fn reload(&self, who: &str) -> Result<TakenUp, Mistake> {
         let mut taken_up = self.reloading.taken_up.lock().await;
+        // Whoever was too late the last time speaks of what is past.
+        while taken_up.try_recv().is_ok() {}
         let result = match self.read_again().await {
             Ok(config) => self.take_up(config, who),
             Err(text) => Err(text),

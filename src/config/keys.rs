@@ -325,7 +325,7 @@ pub const CONFIG: &[Key] = &[
     key("product.idle_timeout", Duration, r#""10s""#),
     key("product.total_timeout", Duration, r#""60s""#),
     key("product.keep", Duration, r#""4s""#),
-    key("product.idle_connections", Number, "64"),
+    key("product.idle_connections", Number, "1024"),
     key("product.retry_budget", Number, "10"),
     key("product.honours_idempotency_key", Switch, "true"),
     key("product.lookup", Text, r#""/horse/bets/by-key/{key}""#),

@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit outside fuzz fuzz-drill need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd known-rows flow-control compare-limits live-and-simulated picture demo drill
+.PHONY: test fmt clippy unit outside fuzz fuzz-drill need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd load-changes known-rows flow-control compare-limits live-and-simulated picture demo drill
 
 test: need fmt clippy unit outside
 	@echo "make test: everything passed"
@@ -94,6 +94,11 @@ load-park: need
 load-odds: need
 	$(CARGO) build --release
 	python3 loadtests/odds_readers/run.py
+
+# Reloads, upgrades, crashes and other weights under constant load: does anybody lose a request?
+load-changes: need
+	$(CARGO) build --release
+	python3 loadtests/changes/run.py
 
 # One customer with 1,000 connections: do the others lose anything?
 load-crowd: need

@@ -185,6 +185,7 @@ fn office(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("office".into()).spawn(move || {
         runtime.block_on(async move {
+            control.has_its_office_here();
             for gate in &control.shared().gates {
                 tokio::spawn(gate.clone().keep_awake());
             }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use metrics::{Counter, Gauge};
+use tokio::runtime::Handle;
 
 use super::calendar::Calendar;
 use super::certificates::Certificates;
@@ -35,6 +36,8 @@ pub struct Control {
     pub(super) changes: ScheduleChanges,
     pub(super) certificates: Certificates,
     pub(crate) reloading: Reloading,
+    /// Where orders are carried out.
+    office: OnceLock<Handle>,
     pub(crate) matters: Mutex<Matters>,
     pub(crate) signals: [Counter; 3],
     /// How another process takes over.
@@ -109,6 +112,7 @@ impl Control {
             certificates: Certificates::new(shared.settings.listen.tls.as_ref(), &registry),
             wall,
             reloading,
+            office: OnceLock::new(),
             schedule: Mutex::new(schedule),
             matters: Mutex::default(),
             ready: AtomicBool::new(false),
@@ -125,6 +129,19 @@ impl Control {
     /// The proxy, under the configuration that counts now. Whoever needs two things of it that belong together takes them of one.
     pub fn shared(&self) -> Arc<Shared> {
         self.shared.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// This is where orders are carried out: to be called there, once.
+    pub(crate) fn has_its_office_here(&self) {
+        let _ = self.office.set(Handle::current());
+    }
+
+    /// Do this where orders are carried out, for as long as that is open. What an order has begun must end with it: it
+    /// may hold what the end of the proxy waits for.
+    pub fn in_the_office(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(office) = self.office.get() {
+            office.spawn(work);
+        }
     }
 
     /// This counts from now on.

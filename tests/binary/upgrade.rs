@@ -255,6 +255,21 @@ fn what_is_ordered_of_the_new_one_is_heard_by_those_who_wait_in_the_old_one() {
 }
 
 #[test]
+fn what_an_order_begins_in_the_old_one_ends_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend = slow_backend(Duration::from_secs(2));
+    let path = configured(folder.path(), &backend, "", "");
+    let mut running = Sluss::start_from(folder.path(), &path);
+    let address = running.address.clone();
+    let customer = thread::spawn(move || get(&address, "/horse/odds").expect("an answer"));
+    until("it is on its way", || products(&running, "in_flight") == 1);
+    upgrade(&running);
+    sluss(&["reload", "--admin", &running.admin]);
+    assert!(customer.join().expect("no panic").ends_with("whole"));
+    until("it has nobody left", || running.has_ended());
+}
+
+#[test]
 fn what_does_not_start_changes_nothing_and_says_why() {
     let folder = tempfile::tempdir().expect("a folder");
     let backend = slow_backend(Duration::from_millis(5));

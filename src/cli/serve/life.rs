@@ -72,7 +72,7 @@ impl Life {
                 tracing::warn!(process = by, "another process takes requests now: finishing what is here");
                 notify::followed_by(by);
                 let (hurry, (successor, way)) = (running.hurry(), followed.split());
-                runtime.spawn(handover::serve_successor(successor, Arc::downgrade(&running.control)));
+                running.control.in_the_office(handover::serve_successor(successor, Arc::downgrade(&running.control)));
                 finish(&runtime, signals, Some(hurry), || running.make_way(way));
             }
         }

@@ -8,7 +8,10 @@ every request that failed must be one that a backend has written down as fallen,
 
 import asyncio
 import collections
+import contextlib
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -67,8 +70,13 @@ class House:
         for port in self.backends:
             self.revive(port)
         self.write()
-        self.stage.start("sluss", [self.binary, "run", "--config", self.stage.folder / "sluss.toml"])
+        self.first = self.stage.start("sluss", [self.binary, "run", "--config", self.stage.folder / "sluss.toml"])
         stage.wait_until_ready(self.admin)
+
+    def stop(self):
+        """Whoever has followed the first process is in its group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.first.pid, signal.SIGTERM)
 
     def write(self):
         """Another configuration than the last: a product more or less before the other, another wait."""
@@ -213,7 +221,10 @@ def run():
     with stage.Stage() as on:
         house = House(on, stage.sluss_binary())
         house.start()
-        customers = asyncio.run(play(house))
+        try:
+            customers = asyncio.run(play(house))
+        finally:
+            house.stop()
         begun, dropped = house.told()
         unexplained = {name: why for name, why in customers.failed.items() if name not in dropped}
         twice = [name for name, times in begun.items() if times > 1]

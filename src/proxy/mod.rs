@@ -15,6 +15,7 @@ pub mod listener;
 mod spread;
 mod connection;
 mod dormant;
+mod secrecy;
 mod transport;
 mod opening;
 mod proxy_header;

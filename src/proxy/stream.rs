@@ -14,9 +14,10 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use super::secrecy::ClearOrSecure;
 
 /// See the [module](self).
 pub(crate) struct BackendStream {
@@ -28,11 +29,8 @@ pub(crate) struct BackendStream {
     pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
-/// How a backend's bytes come. The clear one is not boxed: it is the way that pays for nothing but this choice.
-pub(crate) enum BackendIo {
-    Clear(TcpStream),
-    Secure(Box<TlsStream<TcpStream>>),
-}
+/// How a backend's bytes come.
+pub(crate) type BackendIo = ClearOrSecure<TcpStream, TlsStream<TcpStream>>;
 
 /// So many reads of 64 KiB at most make a turn: 256 KiB, for which an answer of any size waits once.
 const A_TURN: u8 = 4;
@@ -117,56 +115,6 @@ impl BackendIo {
         match self {
             BackendIo::Clear(tcp) => tcp,
             BackendIo::Secure(stream) => stream.get_ref().0,
-        }
-    }
-}
-
-impl AsyncRead for BackendIo {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            BackendIo::Clear(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            BackendIo::Secure(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for BackendIo {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            BackendIo::Clear(tcp) => Pin::new(tcp).poll_write(context, bytes),
-            BackendIo::Secure(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            BackendIo::Clear(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
-            BackendIo::Secure(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            BackendIo::Clear(tcp) => tcp.is_write_vectored(),
-            BackendIo::Secure(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            BackendIo::Clear(tcp) => Pin::new(tcp).poll_flush(context),
-            BackendIo::Secure(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            BackendIo::Clear(tcp) => Pin::new(tcp).poll_shutdown(context),
-            BackendIo::Secure(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

@@ -9,6 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::secrecy::ClearOrSecure;
+
 /// A connection on which a little may have been read ahead.
 pub(crate) struct Socket {
     tcp: TcpStream,
@@ -18,11 +20,8 @@ pub(crate) struct Socket {
     written: u64,
 }
 
-/// How a client's bytes come. The clear one is not boxed: it is the way that pays for nothing but this choice.
-pub(crate) enum Transport {
-    Clear(Socket),
-    Secure(Box<TlsStream<Socket>>),
-}
+/// How a client's bytes come.
+pub(crate) type Transport = ClearOrSecure<Socket, TlsStream<Socket>>;
 
 impl Socket {
     pub(crate) fn new(tcp: TcpStream) -> Socket {
@@ -127,55 +126,5 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(context)
-    }
-}
-
-impl AsyncRead for Transport {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Transport::Clear(socket) => Pin::new(socket).poll_read(context, buffer),
-            Transport::Secure(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Transport {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Transport::Clear(socket) => Pin::new(socket).poll_write(context, bytes),
-            Transport::Secure(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Transport::Clear(socket) => Pin::new(socket).poll_write_vectored(context, slices),
-            Transport::Secure(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Transport::Clear(socket) => socket.is_write_vectored(),
-            Transport::Secure(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Transport::Clear(socket) => Pin::new(socket).poll_flush(context),
-            Transport::Secure(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Transport::Clear(socket) => Pin::new(socket).poll_shutdown(context),
-            Transport::Secure(stream) => Pin::new(stream).poll_shutdown(context),
-        }
     }
 }

@@ -255,7 +255,7 @@ async fn forward(
     admitted: Admitted,
     first: Option<Box<First>>,
 ) -> Result<Answered, Unanswered> {
-    let pool = worker.pool(what.product, admitted.site()).clone();
+    let pool = worker.pool_of(what.product, admitted.pool()).await;
     let offer = worker.offer(&what, &parts, &body, first.as_deref());
     let mut request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if let Some(offer) = offer {

@@ -125,7 +125,7 @@ impl<'a> Read<'a> {
         let patience = match wait.patience {
             Patience::Or(patience) => patience,
             // As long as one of its own might take.
-            Patience::ToTheEnd => self.worker.pool(self.what.product, 0).timeouts().total,
+            Patience::ToTheEnd => self.worker.pool(self.what.product).timeouts().total,
         };
         let news = timeout(patience, wait.hear()).await;
         let now = self.worker.clock.now();

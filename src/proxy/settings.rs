@@ -224,13 +224,6 @@ pub struct SiteSettings {
     pub share: u32,
 }
 
-impl ProductSettings {
-    /// The pool at one of its sites; the only one where there is nothing to choose.
-    pub fn pool_at(&self, site: usize) -> usize {
-        self.sites.get(site).map_or(self.pool, |site| site.pool)
-    }
-}
-
 /// What ranks as one class, and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassRules {
@@ -422,6 +415,8 @@ pub struct Member {
     pub name: String,
     /// Its place in [`Settings::products`]; `None` when it has left.
     pub index: Option<usize>,
+    /// What its sites are called, in admission's order.
+    pub sites: Vec<String>,
 }
 
 /// A resource of a domain.

@@ -38,7 +38,7 @@ pub(super) fn begin(read: &Read<'_>, landing: Landing) {
         return landing.land(News::Refused(refused));
     }
     // Where it is sent is decided when it has a seat; which pool waits for its end is all the same.
-    let pool = worker.pool(what.product, 0);
+    let pool = worker.pool(what.product);
     let head = head(read);
     let asked_with = head.headers.clone();
     let mut request = receive::to_backend(head, what.seen, RequestBody::none(), peer, &worker.identities, pool.host());
@@ -90,7 +90,7 @@ impl Fetch {
             Err(refused) => return News::Refused(refused),
         };
         let asked = admitted.since();
-        let pool = worker.pool(what.product, admitted.site());
+        let pool = worker.pool_of(what.product, admitted.pool()).await;
         let answered = match pool.exchange(request, admitted, None).await {
             Ok(answered) => answered,
             Err(Unanswered::Fault(fault)) => return News::Fault(fault),

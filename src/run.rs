@@ -5,6 +5,7 @@ pub mod ending;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,12 +18,12 @@ use crate::admin::reload::{self, Kept, Reloading, Source};
 use crate::admin::wall::Wall;
 use crate::admin::{door, server};
 use crate::config::Config;
-use crate::handover::{Inherited, NoOrders, Sockets};
+use crate::handover::{self, Inherited, NoOrders, Predecessor, Sockets};
 use crate::journal::{Journal, Memory};
 use crate::proxy::access_log::{AccessLog, Writing};
-use crate::proxy::classify::Hashes;
 use crate::proxy::clock::Clock;
 use crate::proxy::listener;
+use crate::proxy::once::Expecting;
 use crate::proxy::settings::{Settings, Target};
 use crate::proxy::shared::Shared;
 use crate::proxy::workers::{Published, Workers};
@@ -120,9 +121,7 @@ pub fn start_with(
         .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
         .map_err(|error| StartError::address("[admin] address", admin.address, &error))?;
     let held = Sockets::of(&sockets, &office_socket).map_err(|error| StartError::thread(&error))?;
-    if let Some(predecessor) = inherited.predecessor() {
-        predecessor.sound();
-    }
+    let keys = inherited.predecessor().map(Predecessor::sound).unwrap_or_default();
     let (journal, memory, journal_thread) = open_journal(journal.as_deref())?;
     let registry = Registry::new();
     let clock = Clock::start();
@@ -132,15 +131,17 @@ pub fn start_with(
     let (access_log, writing) =
         AccessLog::open(&settings, &registry).map_err(|e| StartError::access_log(&settings, &e))?.unzip();
     let admin_address = office_socket.local_addr().unwrap_or(admin.address);
-    let shared = Arc::new(Shared::new(settings, of_domains, clock, Hashes::default(), access_log, &registry));
+    let shared = Arc::new(Shared::new(settings, of_domains, clock, keys, access_log, &registry));
     let (taken_up, hears) = mpsc::unbounded_channel();
     let (publish, published) = watch::channel(Published { shared: shared.clone(), taken_up });
     let reloading = Reloading::new(again, gates, (publish, hears), kept, &registry);
     let control = Control::new(shared, registry, journal, wall, (schedule, &events), &memory, reloading);
     let no_orders = inherited.predecessor().and_then(|_| control.handover.no_orders_yet());
+    // Before the first request: what is known of it may be on its way.
+    let expecting = inherited.take_known().map(|stream| (stream, control.shared().bets.as_ref().map(|bets| bets.expect())));
     let workers = Workers::start(&published, sockets).map_err(|error| StartError::thread(&error))?;
     let ((stop, stopped), (door, shut)) = (watch::channel(false), watch::channel(false));
-    let office = office(control.clone(), (office_socket, shut), admin.token, to_log, stopped)
+    let office = office(control.clone(), (office_socket, shut), admin.token, to_log, (expecting, stopped))
         .map_err(|e| StartError::thread(&e))?;
     control.set_ready(true);
     Ok(Running {
@@ -181,7 +182,7 @@ fn office(
     (socket, shut): (StdListener, watch::Receiver<bool>),
     token: Option<String>,
     to_log: mpsc::UnboundedReceiver<Sentence>,
-    mut stopped: watch::Receiver<bool>,
+    (expecting, mut stopped): (Option<(UnixStream, Option<Expecting>)>, watch::Receiver<bool>),
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("office".into()).spawn(move || {
@@ -191,6 +192,9 @@ fn office(
                 tokio::spawn(gate.clone().keep_awake());
             }
             control.shared().look_after_backends();
+            if let Some((known, expecting)) = expecting {
+                tokio::spawn(handover::take_over(known, Arc::downgrade(&control), expecting));
+            }
             tokio::spawn(write_log(to_log, control.clone()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::follow_the_wall_clock));

@@ -22,6 +22,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use super::inherited::Predecessor;
+use super::known;
 use super::successor::Successor;
 use crate::admin::control::Control;
 use crate::admin::server::router;
@@ -77,8 +78,11 @@ impl Before {
 const LOCAL: HeaderValue = HeaderValue::from_static("localhost");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Carry out what the process that follows passes on, until either ends.
+/// Tell the process that follows what is known here, and carry out what it passes on, until either ends.
 pub async fn serve_successor(successor: Successor, control: Weak<Control>) {
+    if let Some(farewells) = control.upgrade().map(|control| control.handover.takes_leave()) {
+        tokio::spawn(known::hand_over(successor.known, control.clone(), farewells));
+    }
     let service = service_fn(move |request: Request<Incoming>| carry_out(control.clone(), request));
     let _ =
         server::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(successor.words), service).await;

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::admin::control::Control;
 use crate::admin::reload::{self, Kept, Reloading, Source};
@@ -72,6 +73,8 @@ pub struct StartError(String);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often histograms are folded, and how often levels are written down.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long who has asked may take to take the answer when all is over.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 const KNEES_EVERY: Duration = Duration::from_secs(60);
 
 /// Start a proxy. It takes requests when this returns.
@@ -203,8 +206,9 @@ fn office(
             tokio::spawn(reload::keep_reloading(control.clone()));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
             let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
-            tokio::spawn(door::serve(listener, server::router(control, token), shut));
+            let answers = tokio::spawn(door::serve(listener, server::router(control, token), shut, stopped.clone()));
             let _ = stopped.wait_for(|stop| *stop).await;
+            let _ = timeout(LAST_ANSWERS, answers).await;
         });
         // A lookup that hangs must not hold up the end.
         runtime.shutdown_background();

@@ -8,6 +8,7 @@ mod process;
 mod reload;
 mod simulate;
 mod upgrade;
+mod upgrade_tls;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

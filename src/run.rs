@@ -21,6 +21,7 @@ use crate::admin::{door, server};
 use crate::config::Config;
 use crate::handover::{self, Inherited, NoOrders, Predecessor, Sockets};
 use crate::journal::{Journal, Memory};
+use crate::notify;
 use crate::proxy::access_log::{AccessLog, Writing};
 use crate::proxy::clock::Clock;
 use crate::proxy::listener;
@@ -144,7 +145,8 @@ pub fn start_with(
     let expecting = inherited.take_known().map(|stream| (stream, control.shared().bets.as_ref().map(|bets| bets.expect())));
     let workers = Workers::start(&published, sockets).map_err(|error| StartError::thread(&error))?;
     let ((stop, stopped), (door, shut)) = (watch::channel(false), watch::channel(false));
-    let office = office(control.clone(), (office_socket, shut), admin.token, to_log, (expecting, stopped))
+    control.asks_for(admin.token);
+    let office = office(control.clone(), (office_socket, shut), to_log, (expecting, stopped))
         .map_err(|e| StartError::thread(&e))?;
     control.set_ready(true);
     Ok(Running {
@@ -183,7 +185,6 @@ fn open_journal(path: Option<&Path>) -> Result<(Journal, Memory, Option<JoinHand
 fn office(
     control: Arc<Control>,
     (socket, shut): (StdListener, watch::Receiver<bool>),
-    token: Option<String>,
     to_log: mpsc::UnboundedReceiver<Sentence>,
     (expecting, mut stopped): (Option<(UnixStream, Option<Expecting>)>, watch::Receiver<bool>),
 ) -> io::Result<JoinHandle<()>> {
@@ -203,10 +204,13 @@ fn office(
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::follow_the_wall_clock));
             tokio::spawn(watch_schedule(control.clone()));
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::watch_certificates));
+            if let Some(within) = notify::watched() {
+                tokio::spawn(every(within / 2, control.clone(), |_| notify::alive()));
+            }
             tokio::spawn(reload::keep_reloading(control.clone()));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
             let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
-            let answers = tokio::spawn(door::serve(listener, server::router(control, token), shut, stopped.clone()));
+            let answers = tokio::spawn(door::serve(listener, server::router(control), shut, stopped.clone()));
             let _ = stopped.wait_for(|stop| *stop).await;
             let _ = timeout(LAST_ANSWERS, answers).await;
         });

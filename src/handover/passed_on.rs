@@ -25,7 +25,7 @@ use super::inherited::Predecessor;
 use super::known;
 use super::successor::Successor;
 use crate::admin::control::Control;
-use crate::admin::server::router;
+use crate::admin::server::router_of_successor;
 
 /// A way to the process before this one.
 #[derive(Default)]
@@ -93,8 +93,7 @@ async fn carry_out(
     request: Request<Incoming>,
 ) -> Result<axum::response::Response, std::convert::Infallible> {
     match control.upgrade() {
-        // Who reaches this end of it needs no token.
-        Some(control) => PASSED_ON.scope((), TowerToHyperService::new(router(control, None)).call(request)).await,
+        Some(control) => PASSED_ON.scope((), TowerToHyperService::new(router_of_successor(control)).call(request)).await,
         None => Ok(axum::http::StatusCode::GONE.into_response()),
     }
 }

@@ -6,7 +6,9 @@ mod nginx;
 mod privacy;
 mod process;
 mod reload;
+mod signals;
 mod simulate;
+mod systemd;
 mod upgrade;
 mod upgrade_tls;
 

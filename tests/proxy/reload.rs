@@ -88,8 +88,8 @@ fn what_takes_a_new_process_is_refused_as_a_whole() {
     let backend = named("one");
     let setup = || in_front_of(&[&backend], "");
     let proxy = setup().listen("workers = 2").start();
-    let next = setup().listen("workers = 3").admin("token = \"0123456789abcdef\"");
-    is_rejected(&proxy.reload(next), "another [listen] workers, [admin] token takes a new process");
+    let next = setup().listen("workers = 3").top("log = \"json\"");
+    is_rejected(&proxy.reload(next), "another [listen] workers, log takes a new process (`sluss upgrade`, or a restart)");
     let two = |budget: &str| {
         let casino = Setup::new().product("casino", "/casino/", &[named("other").address], "");
         casino.horse(&backend, "").with(budget).listen("workers = 2")

@@ -24,7 +24,11 @@ pub(crate) fn reloading() {
 
 /// The configuration was read again, and counts, or nothing was changed: requests are taken either way.
 pub(crate) fn reloaded(taken_up: bool) {
-    let status = if taken_up { "taking requests" } else { "taking requests; the configuration cannot be taken up (sluss status)" };
+    let status = if taken_up {
+        "taking requests"
+    } else {
+        "taking requests; the configuration cannot be taken up (sluss status)"
+    };
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 

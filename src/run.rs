@@ -142,7 +142,8 @@ pub fn start_with(
     let control = Control::new(shared, registry, journal, wall, (schedule, &events), &memory, reloading);
     let no_orders = inherited.predecessor().and_then(|_| control.handover.no_orders_yet());
     // Before the first request: what is known of it may be on its way.
-    let expecting = inherited.take_known().map(|stream| (stream, control.shared().bets.as_ref().map(|bets| bets.expect())));
+    let expecting =
+        inherited.take_known().map(|stream| (stream, control.shared().bets.as_ref().map(|bets| bets.expect())));
     let workers = Workers::start(&published, sockets).map_err(|error| StartError::thread(&error))?;
     let ((stop, stopped), (door, shut)) = (watch::channel(false), watch::channel(false));
     control.asks_for(admin.token);

@@ -283,7 +283,9 @@ async fn greet(
     write(to, &Frame::Hello(own), b"").await?;
     to.flush().await?;
     let Some((Frame::Hello(other), _)) = read(from).await? else {
-        return Err(io::Error::other("the other process says nothing of what it knows: is it Sluss, of this version or later?"));
+        return Err(io::Error::other(
+            "the other process says nothing of what it knows: is it Sluss, of this version or later?",
+        ));
     };
     if other.version != own.version {
         let text = format!("the other process speaks version {} of this, and this one {}", other.version, own.version);

@@ -5,8 +5,9 @@
 //!    starts it, with its listening sockets  ────────▶  reads and checks the configuration, takes what it needs
 //!    refuses orders for a moment            ◀── sound
 //!    writes its last word into the journal
-//!    gives the journal away                 go ────▶   reads it, starts its workers: both accept
+//!    gives the journal away, and its keys   go ────▶   reads it, starts its workers: both accept
 //!    accepts no more                        ◀── ready
+//!    tells what it [knows](known)           ────────▶  decides about bets for both
 //!    finishes what it has, and ends                    is the proxy
 //! ```
 //!
@@ -76,7 +77,13 @@ pub(crate) struct UnderWay {
 impl Default for Handover {
     fn default() -> Handover {
         let (asks, bell) = mpsc::channel(1);
-        Handover { orders: Arc::default(), asks, bell: Mutex::new(Some(bell)), before: Before::default(), farewells: Mutex::default() }
+        Handover {
+            orders: Arc::default(),
+            asks,
+            bell: Mutex::new(Some(bell)),
+            before: Before::default(),
+            farewells: Mutex::default(),
+        }
     }
 }
 

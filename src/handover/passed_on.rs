@@ -93,7 +93,9 @@ async fn carry_out(
     request: Request<Incoming>,
 ) -> Result<axum::response::Response, std::convert::Infallible> {
     match control.upgrade() {
-        Some(control) => PASSED_ON.scope((), TowerToHyperService::new(router_of_successor(control)).call(request)).await,
+        Some(control) => {
+            PASSED_ON.scope((), TowerToHyperService::new(router_of_successor(control)).call(request)).await
+        }
         None => Ok(axum::http::StatusCode::GONE.into_response()),
     }
 }

@@ -99,7 +99,8 @@ impl Program {
         let (known, to_be_known) = StdUnixStream::pair()?;
         let clients = sockets.clients.iter().map(|socket| (CLIENTS, socket.try_clone().map(OwnedFd::from)));
         let admin = (ADMIN, sockets.admin.try_clone().map(OwnedFd::from));
-        let handed: Vec<_> = clients.chain([admin, (KNOWN, Ok(to_be_known.into())), (PREDECESSOR, Ok(theirs.into()))]).collect();
+        let handed: Vec<_> =
+            clients.chain([admin, (KNOWN, Ok(to_be_known.into())), (PREDECESSOR, Ok(theirs.into()))]).collect();
         let names: Vec<&str> = handed.iter().map(|(name, _)| *name).collect();
         let (count, names) = (handed.len() as i32, names.join(":"));
         // std opens a descriptor while it starts a process, which must not be one of those that are replaced there.

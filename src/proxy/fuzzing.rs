@@ -17,9 +17,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::admit::Gate;
-use super::keys::Keys;
 use super::clock::Clock;
 use super::headers::Peer;
+use super::keys::Keys;
 use super::settings::{DomainSettings, Settings};
 use super::shared::Shared;
 use super::{Worker, headers};

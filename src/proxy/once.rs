@@ -136,7 +136,9 @@ impl Bets {
                 known.lock().unwrap_or_else(PoisonError::into_inner).once.reform(bounds);
                 known.clone()
             }
-            None => Arc::new(Mutex::new(Known { once: Once::new(bounds), told: None, elsewhere: None, expected: None })),
+            None => {
+                Arc::new(Mutex::new(Known { once: Once::new(bounds), told: None, elsewhere: None, expected: None }))
+            }
         };
         Some(Arc::new(Bets { known, hashes: hashes.clone(), settings: settings.clone(), clock, metrics }))
     }
@@ -299,7 +301,9 @@ impl Keyed {
 /// not carried out.
 pub(crate) fn is_known(worker: &Worker, keyed: Option<&Keyed>) -> bool {
     let Some((bets, keyed)) = worker.bets().zip(keyed) else { return false };
-    bets.with_known(|known, now| known.expected.is_some() || known.elsewhere.is_some() || known.once.knows(keyed.key, now))
+    bets.with_known(|known, now| {
+        known.expected.is_some() || known.elsewhere.is_some() || known.once.knows(keyed.key, now)
+    })
 }
 
 /// Whose turn it is: a request without a key goes on, one that nothing is known of is the first, and every other waits

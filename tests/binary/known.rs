@@ -2,14 +2,19 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::process::{Sluss, config, sluss, tell};
+use command_fds::{CommandFdExt, FdMapping};
+
 use super::get;
+use super::process::{Sluss, config, sluss, tell};
 use super::upgrade::until;
 
 /// A backend that gives each bet a receipt of its own, when it is let. Odds it gives at once; of `/horse/lost` it takes the
@@ -75,7 +80,10 @@ fn head_of(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
         }
     }
     let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
-    std::io::copy(&mut stream.take(length.map_or(0, |length| length.parse().expect("a number"))), &mut std::io::sink())?;
+    std::io::copy(
+        &mut stream.take(length.map_or(0, |length| length.parse().expect("a number"))),
+        &mut std::io::sink(),
+    )?;
     Ok(head)
 }
 
@@ -90,7 +98,8 @@ impl Client {
     }
 
     fn say(&mut self, path: &str, key: &str) {
-        let request = format!("POST {path} HTTP/1.1\r\nhost: h\r\nidempotency-key: {key}\r\ncontent-length: 5\r\n\r\n10kr.");
+        let request =
+            format!("POST {path} HTTP/1.1\r\nhost: h\r\nidempotency-key: {key}\r\ncontent-length: 5\r\n\r\n10kr.");
         self.0.get_mut().write_all(request.as_bytes()).expect("it reads");
     }
 
@@ -122,7 +131,9 @@ fn asks(address: &str, path: &'static str, key: &'static str) -> JoinHandle<(u16
 fn house(folder: &Path, bookmaker: &Bookmaker, keys: &str, tables: &str) -> PathBuf {
     let path = config(folder, &bookmaker.address, keys);
     let text = std::fs::read_to_string(&path).expect("the configuration");
-    let text = text.replace("drain = \"10s\"", "drain = \"40s\"").replace("spread = \"500ms\"", "spread = \"20s\"\ntrusted = [\"127.0.0.0/8\"]");
+    let text = text
+        .replace("drain = \"10s\"", "drain = \"40s\"")
+        .replace("spread = \"500ms\"", "spread = \"20s\"\ntrusted = [\"127.0.0.0/8\"]");
     std::fs::write(&path, text.replacen("[[product]]", &format!("{tables}\n[[product]]"), 1)).expect("a disk");
     path
 }
@@ -261,7 +272,7 @@ fn customers_who_repeat_their_bets_all_the_time_are_served_once_through_two_upgr
         until("bets are placed", || served.load(Ordering::SeqCst) >= enough);
         until("it may be followed", || {
             let arguments = ["upgrade", "--reason", "a test", "--admin", &running.admin];
-            let output = std::process::Command::new(env!("CARGO_BIN_EXE_sluss")).args(arguments).output();
+            let output = Command::new(env!("CARGO_BIN_EXE_sluss")).args(arguments).output();
             output.expect("the executable").status.success()
         });
         until("it has followed", || running.followers().len() == generation);
@@ -339,4 +350,69 @@ fn sessions_are_known_to_the_process_that_follows() {
     old.0.get_mut().write_all(request).expect("it reads");
     assert_eq!(old.hears().0, 201);
     until("it is known there, too", || sessions() == 3.0);
+}
+
+/// A proxy that is told that it follows another: what that one says on the way of what it knows.
+fn follows(config: &Path, says: impl FnOnce(UnixStream) + Send + 'static) -> Sluss {
+    let (known, theirs) = UnixStream::pair().expect("a pair");
+    let (mut words, heard) = UnixStream::pair().expect("a pair");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluss"));
+    command.args(["run", "--config"]).arg(config).env_remove("RUST_LOG");
+    command.env("LISTEN_FDS", "2").env("LISTEN_FDNAMES", "known:predecessor");
+    let mapped = [(OwnedFd::from(theirs), 3), (OwnedFd::from(heard), 4)];
+    let mapped = mapped.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
+    command.fd_mappings(mapped.into()).expect("two numbers");
+    thread::spawn(move || {
+        let (mut heard, mut line) = (BufReader::new(words.try_clone().expect("a socket")), String::new());
+        heard.read_line(&mut line).expect("a word");
+        assert!(line.contains("sound"), "{line}");
+        // As one says it that has no keys to give.
+        words.write_all(b"{\"word\":\"go\"}\n").expect("it listens");
+        heard.read_line(&mut line).expect("a word");
+        assert!(line.contains("ready"), "{line}");
+        says(known);
+        // As long as the other lives.
+        let _ = heard.read_line(&mut line);
+    });
+    Sluss::ready(&mut command)
+}
+
+#[test]
+fn what_cannot_be_read_of_what_was_known_is_told_and_stops_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bookmaker = Bookmaker::new(true);
+    let path = house(folder.path(), &bookmaker, "", "");
+    let hello = b"{\"hello\":{\"version\":99,\"probe\":0,\"bets\":true}}";
+    let strange = [&(hello.len() as u32).to_be_bytes()[..], &[0; 4], hello].concat();
+    for (said, why) in [
+        (&b"\0\0\0\x05\0\0\0\0hello"[..], "ALARM: what the process before this one knows"),
+        (&strange, "speaks version 99 of this, and this one 1"),
+        (b"", "ALARM: what the process before this one knows"),
+    ] {
+        let said = said.to_vec();
+        let running = follows(&path, move |mut known| known.write_all(&said).expect("it listens"));
+        assert_eq!(Client::to(&running.address).bets("one").0, 201);
+        until("it is told", || running.log().contains(why));
+        assert!(running.terminate().success());
+    }
+}
+
+#[test]
+fn a_bet_waits_for_what_is_known_of_it_and_not_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bookmaker = Bookmaker::new(true);
+    let (over, ends) = mpsc::channel::<()>();
+    let running = follows(&house(folder.path(), &bookmaker, "", ""), move |known| {
+        let _ = ends.recv();
+        drop(known);
+    });
+    let begun = Instant::now();
+    assert!(
+        get(&running.address, "/horse/odds").expect("an answer").ends_with("odds"),
+        "who has no key waits for nobody"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(Client::to(&running.address).bets("one").0, 201);
+    assert!(begun.elapsed() > Duration::from_secs(5), "{:?}", begun.elapsed());
+    drop(over);
 }

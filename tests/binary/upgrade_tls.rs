@@ -13,8 +13,8 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Request, StatusCode};
 use rcgen::{CertificateParams, KeyPair};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use tokio_rustls::TlsConnector;
 
 use super::process::{Sluss, config, sluss};
@@ -34,7 +34,8 @@ impl House {
     fn in_front_of(backend: &str, keys: &str, tables: &str) -> House {
         let folder = tempfile::tempdir().expect("a folder");
         let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new([NAME.to_owned()]).expect("a name").self_signed(&key).expect("a certificate");
+        let certificate =
+            CertificateParams::new([NAME.to_owned()]).expect("a name").self_signed(&key).expect("a certificate");
         let mut roots = RootCertStore::empty();
         roots.add(certificate.der().clone()).expect("a sound certificate");
         let place = |name: &str| folder.path().join(name);
@@ -44,7 +45,8 @@ impl House {
         let tls = "[listen.tls]\ncertificates = [{ chain = \"chain.pem\", key = \"key.pem\" }]";
         let text = std::fs::read_to_string(&path).expect("the configuration");
         let text = text.replacen("[listen]", "[listen]\nworkers = 2", 1);
-        std::fs::write(&path, text.replacen("[[product]]", &format!("{tls}\n{tables}\n[[product]]"), 1)).expect("a disk");
+        std::fs::write(&path, text.replacen("[[product]]", &format!("{tls}\n{tables}\n[[product]]"), 1))
+            .expect("a disk");
         House { folder, path, roots }
     }
 
@@ -242,7 +244,9 @@ fn odds() -> Request<()> {
 
 fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), work).await.expect("it does not take so long") })
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), work).await.expect("it does not take so long")
+    })
 }
 
 #[test]
@@ -325,5 +329,8 @@ fn under_a_constant_load_of_http2_the_binary_is_changed_twice_and_every_request_
     serve(200);
     over.store(true, Ordering::SeqCst);
     let connections = load.join().expect("everybody is content");
-    assert!(connections.iter().all(|connections| *connections >= 3), "everybody was told to leave twice: {connections:?}");
+    assert!(
+        connections.iter().all(|connections| *connections >= 3),
+        "everybody was told to leave twice: {connections:?}"
+    );
 }

@@ -20,7 +20,12 @@ impl Domain {
 
     /// The lowest number that no turn of any product has had.
     pub fn next_number(&self) -> u64 {
-        self.products.iter().filter_map(|product| product.passes.as_ref()).map(|passes| passes.next_turn()).max().unwrap_or(0)
+        self.products
+            .iter()
+            .filter_map(|product| product.passes.as_ref())
+            .map(|passes| passes.next_turn())
+            .max()
+            .unwrap_or(0)
     }
 
     /// Nobody has come yet, and turns have numbers from here on: lower ones are promised elsewhere.

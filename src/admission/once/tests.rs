@@ -342,8 +342,11 @@ fn what_is_handed_over_keeps_the_bounds_there_and_what_is_in_flight_or_unknown_c
     settled(&mut here, bet(4), Settled::Lost, at(4));
     let _flying = first(here.ask(bet(5), at(5), || 0));
     let mut there = bets(3, 40);
-    let tokens: Vec<_> =
-        here.to_hand_over(at(6)).into_iter().filter_map(|(bet, handed)| there.take_over(bet, handed, at(6), || 0)).collect();
+    let tokens: Vec<_> = here
+        .to_hand_over(at(6))
+        .into_iter()
+        .filter_map(|(bet, handed)| there.take_over(bet, handed, at(6), || 0))
+        .collect();
     assert_eq!(tokens.iter().map(Token::key).collect::<Vec<_>>(), [5]);
     assert_eq!((there.len(), there.bytes()), (3, 30));
     assert!(there.knows(3, at(7)) && there.knows(4, at(7)) && there.knows(5, at(7)));

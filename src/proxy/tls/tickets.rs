@@ -181,9 +181,8 @@ mod tests {
     fn keys_turn_and_the_last_but_one_opens_nothing() {
         let mut turning = Turning { now: Arc::new(Seal::draw().expect("random")), before: None, since: Instant::now() };
         let ticket = turning.now.close(b"a session").expect("a ticket");
-        let opens = |turning: &Turning| {
-            turning.now.open(&ticket).or_else(|| turning.before.as_ref()?.open(&ticket)).is_some()
-        };
+        let opens =
+            |turning: &Turning| turning.now.open(&ticket).or_else(|| turning.before.as_ref()?.open(&ticket)).is_some();
         let begun = turning.since;
         turning.turn(begun + SEALS_FOR - Duration::from_secs(1));
         assert!(turning.before.is_none());

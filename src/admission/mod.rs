@@ -36,7 +36,7 @@ pub mod schedule;
 pub mod reads;
 pub mod customers;
 pub(crate) mod rank;
-pub(crate) mod passes;
+pub mod passes;
 pub(crate) mod answer_time;
 pub(crate) mod reserve;
 pub mod queue;

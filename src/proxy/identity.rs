@@ -3,7 +3,7 @@
 //! What anybody can write down is nobody's identity. A header counts from trusted networks, a token once it is verified,
 //! a cookie once a backend has bound it; whoever has none of these is known by the network they are in, however many
 //! cookies and tokens they think of. Everywhere a customer is a number only: a keyed hash, whose key is drawn at the start
-//! and never leaves the process. No name, cookie, token or address is kept, logged or a label of a metric.
+//! and leaves the process for the one that follows it only. No name, cookie, token or address is kept, logged or a label of a metric.
 
 pub(crate) mod settings;
 mod signatures;
@@ -128,6 +128,19 @@ impl Identity {
         if let Some(index) = self.machines.iter().position(|machine| machine.number == number) {
             self.metrics[index].refused(refusal);
         }
+    }
+
+    /// The cookie that sessions go by, and all that are bound: the session, whose it is, for how long it was not used.
+    pub(crate) fn sessions(&self) -> Option<(String, Vec<(u64, u64, u32)>)> {
+        let sessions = self.sessions.as_ref()?;
+        Some((sessions.cookie().to_owned(), sessions.all(self.clock.now())))
+    }
+
+    /// Sessions that the process before this one knew by this cookie.
+    pub(crate) fn take_over(&self, cookie: &str, known: &[(u64, u64, u32)]) {
+        let Some(sessions) = self.sessions.as_ref().filter(|sessions| sessions.cookie() == cookie) else { return };
+        let now = self.clock.now();
+        known.iter().for_each(|(key, customer, idle_s)| sessions.take_over(*key, *customer, *idle_s, now));
     }
 
     fn address(&self, request: &Parts, seen: Seen, peer: &Peer) -> IpAddr {

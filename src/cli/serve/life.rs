@@ -15,12 +15,13 @@ use crate::run::Running;
 use crate::run::ending::{Followed, Hurry};
 
 /// The life of this process, after its start.
+#[derive(Debug)]
 pub(super) struct Life {
     runtime: Runtime,
     signals: Signals,
-    program: Program,
 }
 
+#[derive(Debug)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -44,22 +45,27 @@ enum End {
 
 impl Life {
     /// For the start of a process: a signal waits from here on until it is heard.
-    pub(super) fn new(program: Program) -> Result<Life, String> {
+    pub(super) fn new() -> Result<Life, String> {
         let cannot = |error: io::Error| format!("cannot wait for signals: {error}");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
         let signals = {
             let _inside = runtime.enter();
             Signals::new().map_err(cannot)?
         };
-        Ok(Life { runtime, signals, program })
+        Ok(Life { runtime, signals })
     }
 
     /// To its end. The process that it follows, if any, is told all it is to hear.
-    pub(super) fn live(self, mut running: Running, predecessor: Option<Predecessor>) -> Result<(), String> {
-        let Life { runtime, mut signals, program } = self;
+    pub(super) fn live(
+        self,
+        mut running: Running,
+        predecessor: Option<Predecessor>,
+        program: &Program,
+    ) -> Result<(), String> {
+        let Life { runtime, mut signals } = self;
         let end = runtime.block_on(async {
             running.follow(predecessor).await;
-            until_the_end(&mut signals, &running, &program).await
+            until_the_end(&mut signals, &running, program).await
         });
         match end {
             End::GoDown(signal) => {

@@ -51,6 +51,7 @@ mod tunnel;
 mod exchange;
 mod body;
 mod patience;
+mod quiet;
 mod headers;
 pub mod fault;
 mod answer;

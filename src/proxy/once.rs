@@ -205,11 +205,11 @@ pub(crate) fn is_known(worker: &Worker, keyed: Option<&Keyed>) -> bool {
 
 /// Whose turn it is: a request without a key goes on, one that nothing is known of is the first, and every other waits
 /// for what the first hears. `body` has been read, if it can be kept.
-pub(crate) async fn turn(worker: &Worker, what: Classified, keyed: Option<&Keyed>, body: &RequestBody) -> Turn {
+pub(crate) async fn turn(worker: &Worker, what: &Classified, keyed: Option<&Keyed>, body: &RequestBody) -> Turn {
     let Some((bets, keyed)) = worker.bets().zip(keyed) else { return Turn::Go(None) };
     let honoured = worker.settings.products[what.product].honours_idempotency_key;
     let bet = keyed.bet(bets, Some(body), honoured);
-    let told = |heard| Turn::Told(told(worker, what, keyed, heard));
+    let told = |heard| Turn::Told(told(worker, *what, keyed, heard));
     loop {
         let mut tell = None;
         let waiting = || {

@@ -83,7 +83,7 @@ struct Fetch {
 impl Fetch {
     async fn news(self) -> News {
         let Fetch { worker, memory, rule, what, asked_with, request } = self;
-        let admitted = match admitted(&worker, what, || 0, worker.clock.now(), request.body().trail()).await {
+        let admitted = match admitted(&worker, &what, || 0, worker.clock.now(), request.body().trail()).await {
             Ok(admitted) => admitted,
             // That is about who leads; those who follow have not had too much.
             Err(refused) if refused.refusal == Refusal::OverCustomerShare => return News::Again,

@@ -118,7 +118,7 @@ impl Identity {
                 sessions.customer(session?, self.clock.now())
             }
         });
-        let customer = known.unwrap_or_else(|| self.hashes.address(self.address(request, seen, peer), self.prefix));
+        let customer = known.unwrap_or_else(|| self.by_address(request, seen, peer));
         Asker { customer, session }
     }
 
@@ -128,6 +128,11 @@ impl Identity {
         if let Some(index) = self.machines.iter().position(|machine| machine.number == number) {
             self.metrics[index].refused(refusal);
         }
+    }
+
+    fn by_address(&self, request: &Parts, seen: Seen, peer: &Peer) -> Customer {
+        let named = |address| self.hashes.address(address, self.prefix);
+        if seen.forwarding { named(self.address(request, seen, peer)) } else { peer.customer(self.prefix, named) }
     }
 
     fn address(&self, request: &Parts, seen: Seen, peer: &Peer) -> IpAddr {

@@ -126,9 +126,9 @@ struct Taken {
 impl Taken {
     /// The whole answer; nothing when it is larger than may be kept.
     async fn whole(self, answered: Answered, memory: &Memory, idle: Duration) -> Result<Option<Answer>, BodyError> {
-        let Answered { response, exchange, end, .. } = answered;
+        let Answered { response, exchange, seen, end, .. } = answered;
         let (mut parts, incoming) = response.into_parts();
-        headers::to_client(&mut parts.headers, parts.version);
+        headers::to_client(&mut parts.headers, &seen, parts.version);
         complete(&mut parts.headers);
         let body = AnswerBody::relay(incoming, exchange, idle, end);
         let Some(body) = read(body, memory.most.object).await?.and_then(|body| memory.hold(body)) else {

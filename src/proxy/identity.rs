@@ -118,7 +118,7 @@ impl Identity {
                 sessions.customer(session?, self.clock.now())
             }
         });
-        let customer = known.unwrap_or_else(|| self.hashes.address(self.address(request, seen, peer), self.prefix));
+        let customer = known.unwrap_or_else(|| self.by_address(request, seen, peer));
         Asker { customer, session }
     }
 
@@ -141,6 +141,11 @@ impl Identity {
         let Some(sessions) = self.sessions.as_ref().filter(|sessions| sessions.cookie() == cookie) else { return };
         let now = self.clock.now();
         known.iter().for_each(|(key, customer, idle_s)| sessions.take_over(*key, *customer, *idle_s, now));
+    }
+
+    fn by_address(&self, request: &Parts, seen: Seen, peer: &Peer) -> Customer {
+        let named = |address| self.hashes.address(address, self.prefix);
+        if seen.forwarding { named(self.address(request, seen, peer)) } else { peer.customer(self.prefix, named) }
     }
 
     fn address(&self, request: &Parts, seen: Seen, peer: &Peer) -> IpAddr {

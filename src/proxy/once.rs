@@ -308,14 +308,14 @@ pub(crate) fn is_known(worker: &Worker, keyed: Option<&Keyed>) -> bool {
 
 /// Whose turn it is: a request without a key goes on, one that nothing is known of is the first, and every other waits
 /// for what the first hears. `body` has been read, if it can be kept.
-pub(crate) async fn turn(worker: &Worker, what: Classified, keyed: Option<&Keyed>, body: &RequestBody) -> Turn {
+pub(crate) async fn turn(worker: &Worker, what: &Classified, keyed: Option<&Keyed>, body: &RequestBody) -> Turn {
     let Some((bets, keyed)) = worker.bets().zip(keyed) else { return Turn::Go(None) };
     let honoured = worker.settings.products[what.product].honours_idempotency_key;
     let bet = keyed.bet(bets, Some(body), honoured);
     match bets.word(bet, |duplicate| bets.metrics.duplicate(what.product, duplicate)).await {
         Word::First(first) => Turn::Go(Some(first)),
-        Word::Heard(heard, _) => Turn::Told(told(worker, what, keyed, heard)),
-        Word::Full => Turn::Told(told(worker, what, keyed, Heard::Refused(worker.strain.no()))),
+        Word::Heard(heard, _) => Turn::Told(told(worker, *what, keyed, heard)),
+        Word::Full => Turn::Told(told(worker, *what, keyed, Heard::Refused(worker.strain.no()))),
     }
 }
 

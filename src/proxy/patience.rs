@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::fault::{BadRequest, Fault};
+use super::quiet;
 
 /// Why a body broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +104,8 @@ pub(crate) fn poll_watched(
     patience: &mut Patience,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-    match Pin::new(incoming).poll_frame(context) {
+    let take = |body: &mut Incoming| Pin::new(body).poll_frame(context);
+    match quiet::taking(incoming, take, |body| !body.is_end_stream()) {
         Poll::Ready(frame) => {
             patience.sleep = None;
             if let (Some(pace), Some(Ok(frame))) = (&mut patience.pace, &frame) {

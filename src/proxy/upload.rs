@@ -97,6 +97,11 @@ impl RequestBody {
         RequestBody(Some(Box::new(upload)), trail.clone())
     }
 
+    /// The body itself; what it is taken from has none any more, and goes on being followed.
+    pub(crate) fn taken(&mut self) -> RequestBody {
+        RequestBody(self.0.take(), self.1.clone())
+    }
+
     /// The trail of the request whose body it is.
     pub(crate) fn trail(&self) -> &Trail {
         &self.1

@@ -25,6 +25,7 @@ use super::fault::{Fault, Unanswered};
 use super::hints::Hints;
 use super::ledger::{self, Account};
 use super::once::First;
+use super::quiet::quietly;
 use super::settings::{BackendTimeouts, StreamSettings};
 use super::standing::Standing;
 use super::stream::{BackendIo, BackendStream};
@@ -381,14 +382,14 @@ impl Pool {
         let Some(offer) = offer else {
             tokio::task::spawn_local(async move {
                 // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
-                let _ = connection.await;
+                let _ = quietly(connection).await;
                 drop(held);
             });
             return Ok((sender, None));
         };
         let (free, freed) = oneshot::channel();
         tokio::task::spawn_local(async move {
-            if let Ok(parts) = connection.without_shutdown().await {
+            if let Ok(parts) = quietly(connection.without_shutdown()).await {
                 // Nobody waits for it when the backend has answered instead.
                 let _ = free.send(Freed { io: parts.io.into_io(), early: parts.read_buf, held });
             }

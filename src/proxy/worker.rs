@@ -29,7 +29,7 @@ use super::trace::Tracer;
 use super::upgrade::Offer;
 use super::upload::RequestBody;
 use super::upstream::Pool;
-use crate::admission::{Class, ProductId};
+use crate::admission::{Class, ProductId, Timestamp};
 use crate::telemetry::record::ProxyMetrics;
 
 /// One thread's part, under one configuration. A request has that which counted when it came to its end, and a connection
@@ -158,8 +158,8 @@ impl Worker {
     }
 
     /// The trail of a request that has come, if anybody follows it.
-    pub(crate) fn trail(&self, parts: &Parts, peer: &Peer) -> Trail {
-        self.book.as_ref().map_or_else(Trail::none, |book| book.begin(parts, peer))
+    pub(crate) fn trail(&self, parts: &Parts, peer: &Peer, came: Timestamp) -> Trail {
+        self.book.as_ref().map_or_else(Trail::none, |book| book.begin(parts, peer, came))
     }
 
     /// Give the request with these headers its names, where that is ours to do. Its id comes back.

@@ -83,7 +83,7 @@ struct Fetch {
 impl Fetch {
     async fn news(self) -> News {
         let Fetch { worker, memory, rule, what, asked_with, request } = self;
-        let admitted = match admitted(&worker, what, || 0, worker.clock.now(), request.body().trail()).await {
+        let admitted = match admitted(&worker, &what, || 0, worker.clock.now(), request.body().trail()).await {
             Ok(admitted) => admitted,
             // That is about who leads; those who follow have not had too much.
             Err(refused) if refused.refusal == Refusal::OverCustomerShare => return News::Again,
@@ -126,9 +126,9 @@ struct Taken {
 impl Taken {
     /// The whole answer; nothing when it is larger than may be kept.
     async fn whole(self, answered: Answered, memory: &Memory, idle: Duration) -> Result<Option<Answer>, BodyError> {
-        let Answered { response, exchange, end, .. } = answered;
+        let Answered { response, exchange, seen, end, .. } = answered;
         let (mut parts, incoming) = response.into_parts();
-        headers::to_client(&mut parts.headers, parts.version);
+        headers::to_client(&mut parts.headers, &seen, parts.version);
         complete(&mut parts.headers);
         let body = AnswerBody::relay(incoming, exchange, idle, end);
         let Some(body) = read(body, memory.most.object).await?.and_then(|body| memory.hold(body)) else {

@@ -232,13 +232,9 @@ fn settle(path: &mut String) {
 /// The path as a backend would serve it: percent-decoded, without empty segments and path parameters;
 /// `None` when it has dot segments, however they are spelt.
 pub(super) fn as_served(path: &str) -> Option<Cow<'_, str>> {
-    // What stands before the first byte matters to nothing.
-    let mut before = 0;
-    let plain = path.bytes().all(|byte| {
-        let odd = matches!(byte, b'%' | b';' | b'\\') || (before == b'/' && matches!(byte, b'/' | b'.'));
-        before = byte;
-        !odd
-    });
+    let bytes = path.as_bytes();
+    let plain = !bytes.iter().any(|byte| matches!(byte, b'%' | b';' | b'\\'))
+        && !bytes.windows(2).any(|pair| matches!(pair, [b'/', b'/' | b'.']));
     if plain { Some(Cow::Borrowed(path)) } else { normalised(path).map(Cow::Owned) }
 }
 

@@ -39,7 +39,7 @@ mod lookup;
 pub(crate) mod backend;
 mod balance;
 pub(crate) mod standing;
-mod health;
+pub(crate) mod health;
 pub(crate) mod names;
 mod upload;
 mod upstream;
@@ -256,7 +256,7 @@ async fn forward(
     first: Option<Box<First>>,
 ) -> Result<Answered, Unanswered> {
     let pool = worker.pool(what.product, admitted.site()).clone();
-    let offer = worker.offer(&what, &parts, &body, first.as_deref());
+    let offer = worker.offer(&what, &parts, &body, first.as_deref()).filter(|_| pool.may_switch());
     let mut request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if let Some(offer) = offer {
         offer.put_on(&mut request);

@@ -113,8 +113,8 @@ impl Opening {
         Opening(lines.clone(), carried)
     }
 
-    /// It was made, and this is the first place on it.
-    pub(super) fn is_made(self, channel: Rc<Channel>) -> Option<Place> {
+    /// It was made: this is it. The first place on it comes back.
+    pub(super) fn ends_with(self, channel: Rc<Channel>) -> Option<Place> {
         self.0.prefers_http1.set(false);
         self.line().add(channel)
     }

@@ -73,7 +73,7 @@ impl Pool {
 
     fn enter(&self, greeted: Greeted, opening: Opening) -> io::Result<Reached> {
         self.metrics.opened.increment(1);
-        let place = opening.is_made(Channel::open(greeted, &self.account));
+        let place = opening.ends_with(Channel::open(greeted, &self.account));
         let place = place.ok_or_else(|| io::Error::other("it takes no requests on a new connection"))?;
         Ok((self.shared(place), true, None))
     }

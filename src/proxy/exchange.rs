@@ -10,7 +10,6 @@ use http::header::{CONTENT_LENGTH, UPGRADE};
 use http::response::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::access_log::Trail;
@@ -25,7 +24,7 @@ use super::streams::Seatless;
 use super::tunnel::Tunnel;
 use super::upgrade;
 use super::upload::{Fate, RequestBody};
-use super::upstream::{Borrowed, Pool};
+use super::upstream::{BackendBody, Borrowed, Pool, amounts_to};
 use crate::admission::{Outcome, Timestamp};
 
 /// A request between its sending and the end of its answer: it holds the seat and the connection.
@@ -44,7 +43,7 @@ pub(crate) struct Exchange {
 
 /// The head of a backend's answer, and what is still under way.
 pub(crate) struct Answered {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<BackendBody>,
     pub(crate) exchange: Exchange,
     /// What was found in its headers.
     pub(crate) seen: Seen,
@@ -100,7 +99,7 @@ impl Exchange {
     /// The head of the answer has come.
     pub(super) fn answered(
         mut self,
-        mut response: Response<Incoming>,
+        mut response: Response<BackendBody>,
         started: Timestamp,
         end: Instant,
         upload: Fate,
@@ -112,15 +111,16 @@ impl Exchange {
             return Err(self.failed(Fault::BrokenAnswer));
         }
         self.pool.hints.hear(response.headers_mut());
+        let verdict = amounts_to(&response);
         // A backend that says it is overloaded has not answered, as far as its limit is concerned.
-        if !matches!(status.as_u16(), 502..=504) {
+        if !matches!(verdict.as_u16(), 502..=504) {
             self.outcome = Outcome::Answered;
         }
         let now = self.pool.clock.now();
         let took = now.since(started);
         self.trail.hears(status, now);
         self.pool.metrics.answered(status, took);
-        self.heard(!status.is_server_error(), now, took);
+        self.heard(!verdict.is_server_error(), now, took);
         if headers::has_two_lengths(response.headers(), &seen) {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;
@@ -129,7 +129,7 @@ impl Exchange {
     }
 
     /// Whether the backend takes what was offered to it.
-    fn switches(&self, response: &Response<Incoming>, seen: &Seen) -> bool {
+    fn switches(&self, response: &Response<BackendBody>, seen: &Seen) -> bool {
         let lease = self.connection.as_ref().and_then(|connection| connection.lease.as_ref());
         response.status() == StatusCode::SWITCHING_PROTOCOLS
             && !headers::has_two_lengths(response.headers(), seen)

@@ -40,7 +40,7 @@ mod lookup;
 pub(crate) mod backend;
 mod balance;
 pub(crate) mod standing;
-mod health;
+pub(crate) mod health;
 pub(crate) mod names;
 mod upload;
 mod upstream;
@@ -263,7 +263,7 @@ async fn forward(
     first: Option<Box<First>>,
 ) -> Result<Answered, Unanswered> {
     let pool = worker.pool_of(what.product, admitted.pool()).await;
-    let offer = worker.offer(what, parts, body, first.as_deref());
+    let offer = worker.offer(what, parts, body, first.as_deref()).filter(|_| pool.may_switch());
     let (parts, body) = (receive::taken(parts), body.taken());
     let mut request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if let Some(offer) = offer {

@@ -117,6 +117,16 @@ impl RequestBody {
         self.0.is_none()
     }
 
+    /// Whether all of it is here.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.as_ref().is_none_or(|upload| upload.rest.is_none())
+    }
+
+    /// What is here of it.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &Frame<Bytes>> {
+        self.0.iter().flat_map(|upload| &upload.read)
+    }
+
     /// What `of` makes of all its bytes, if they are there.
     pub(crate) fn whole<T>(&self, of: impl FnOnce(&[u8]) -> T) -> Option<T> {
         let Some(upload) = &self.0 else { return Some(of(&[])) };

@@ -34,7 +34,7 @@ use super::upgrade::Offer;
 use super::upload::RequestBody;
 use crate::admission::random::Random;
 use crate::admission::retry_budget::RetryBudget;
-use crate::admission::{Outcome, Timestamp};
+use crate::admission::{Customer, Outcome, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
 
 /// One worker's connections to the backends of one pool.
@@ -90,8 +90,9 @@ pub(super) struct Lease {
 }
 
 /// What has been tried for one request.
-#[derive(Default)]
 struct Tries {
+    /// Whose it is.
+    customer: Customer,
     /// Backends that did not take it.
     failed_at: Vec<Arc<Backend>>,
     /// Each further connection is one out of the budget.
@@ -195,6 +196,7 @@ impl Pool {
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
         admitted: Admitted,
+        customer: Customer,
         first: Option<Box<First>>,
     ) -> Result<Answered, Unanswered> {
         let started = admitted.since();
@@ -204,7 +206,7 @@ impl Pool {
         let head_by = by(self.timeouts.first_byte.min(self.timeouts.total));
         let upload = request.body().fate();
         let mut exchange = Exchange::new(self.clone(), admitted, &request, first);
-        let mut tries = Tries { offer: request.extensions().get().cloned(), ..Tries::default() };
+        let mut tries = Tries { offer: request.extensions().get().cloned(), ..Tries::of(customer) };
         let mut sent_before = false;
         loop {
             let mut connection = match self.connect(started, &mut tries).await {
@@ -256,7 +258,7 @@ impl Pool {
         let backends = &roll.table.backends;
         let mut short = false;
         while tries.failed_at.len() < MOST_ATTEMPTS.min(backends.len()) && self.may_try(tries) {
-            let index = roll.table.choose(&tries.failed_at, now, &self.random);
+            let index = roll.table.choose(&tries.failed_at, tries.customer, now, &self.random);
             let (backend, shelf) = (&backends[index], &roll.shelves[index]);
             let outstanding = Outstanding::at(backend);
             if tries.offer.is_none()
@@ -394,6 +396,13 @@ impl Pool {
             }
         });
         Ok((sender, Some(Box::new(Lease { offer: offer.clone(), freed }))))
+    }
+}
+
+impl Tries {
+    /// Nothing yet.
+    fn of(customer: Customer) -> Tries {
+        Tries { customer, failed_at: Vec::new(), begun: false, offer: None }
     }
 }
 

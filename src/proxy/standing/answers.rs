@@ -21,7 +21,7 @@ impl Standing {
         if self.settings.policy == Policy::PeakEwma {
             backend.peak.heard(took, now);
         }
-        if self.settings.outliers.is_some() || self.settings.slow_start.is_some() {
+        if self.settings.outliers.is_some() || self.settings.slow_start.is_some() || backend.priority() > 0 {
             backend.count(good);
         }
         if good {
@@ -37,12 +37,19 @@ impl Standing {
         }
     }
 
-    /// Whether the last answers of at least half of the others were errors: then it is not this one that is ill.
+    /// Whether the last answers of at least half of the others were errors: then it is not this one that is ill. Others are
+    /// those of its level: whoever stands by has not been asked, and is no better for that.
     fn others_fail_too(&self, backend: &Arc<Backend>) -> bool {
-        let backends = self.backends();
-        let others = || backends.iter().filter(|other| !Arc::ptr_eq(other, backend) && other.is_sound());
+        let beside = self.beside(backend);
+        let others = || beside.iter().filter(|other| !Arc::ptr_eq(other, backend) && other.is_sound());
         let doubted = others().filter(|other| other.is_doubted()).count();
         doubted * 2 >= others().count().max(1)
+    }
+
+    /// All of its level.
+    fn beside(&self, backend: &Backend) -> Vec<Arc<Backend>> {
+        let priority = backend.priority();
+        self.backends().iter().filter(|one| one.priority() == priority).cloned().collect()
     }
 
     /// Leave a backend out for its answers, if so many may be.
@@ -50,9 +57,9 @@ impl Standing {
         let Some(outliers) = &self.settings.outliers else { return };
         // Under the lock, or two that fail together would both be the last that may go.
         let time = self.gate.with(|domain, now| {
-            let backends = self.backends();
-            let out = backends.iter().filter(|one| one.is_left_out(now)).count() as u32;
-            if backend.is_left_out(now) || !outliers.may_leave_out(out, backends.len() as u32) {
+            let beside = self.beside(backend);
+            let out = beside.iter().filter(|one| one.is_left_out(now)).count() as u32;
+            if backend.is_left_out(now) || !outliers.may_leave_out(out, beside.len() as u32) {
                 return None;
             }
             let time = backend.leave_out(outliers, now);
@@ -90,8 +97,10 @@ impl Standing {
         let heard: Vec<Heard> = backends.iter().map(|backend| backend.take_heard()).collect();
         let sum =
             |all: Heard, one: &Heard| Heard { answers: all.answers + one.answers, errors: all.errors + one.errors };
-        let all = heard.iter().fold(Heard::default(), sum);
-        for (backend, own) in backends.iter().zip(heard) {
+        for (backend, own) in backends.iter().zip(&heard) {
+            let own = *own;
+            let beside = backends.iter().zip(&heard).filter(|(other, _)| other.priority() == backend.priority());
+            let all = beside.map(|(_, heard)| heard).fold(Heard::default(), sum);
             if outliers.falls_behind(own, all) {
                 self.leave_out(backend, LeftOut::Behind);
             } else {

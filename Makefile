@@ -87,23 +87,16 @@ bench-peers: need
 	python3 loadtests/peers/run.py --tools $(PEERS_TOOLS) --rounds $(or $(ROUNDS),11) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS))
 
 # Park one product under load: do the others notice?
-load-park: need
-	$(CARGO) build --release
-	python3 loadtests/park_isolation/run.py
-
-load-odds: need
-	$(CARGO) build --release
-	python3 loadtests/odds_readers/run.py
-
+load-park: LOAD = park_isolation
+# Many readers of few odds: how many of them does a backend see?
+load-odds: LOAD = odds_readers
 # Reloads, upgrades, crashes and other weights under constant load: does anybody lose a request?
-load-changes: need
-	$(CARGO) build --release
-	python3 loadtests/changes/run.py
-
+load-changes: LOAD = changes
 # One customer with 1,000 connections: do the others lose anything?
-load-crowd: need
+load-crowd: LOAD = one_customer
+load-park load-odds load-changes load-crowd: need
 	$(CARGO) build --release
-	python3 loadtests/one_customer/run.py
+	python3 loadtests/$(LOAD)/run.py
 
 demo:
 	$(CARGO) run --release -- demo

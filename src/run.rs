@@ -24,7 +24,8 @@ use crate::proxy::classify::Hashes;
 use crate::proxy::clock::Clock;
 use crate::proxy::listener;
 use crate::proxy::settings::{Settings, Target};
-use crate::proxy::worker::{Published, Shared, Workers};
+use crate::proxy::shared::Shared;
+use crate::proxy::workers::{Published, Workers};
 use crate::telemetry::export::Registry;
 
 mod notes;

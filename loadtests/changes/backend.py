@@ -10,48 +10,48 @@ import os
 import re
 import signal
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import backends  # noqa: E402
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 NAME = re.compile(rb"\r\nx-load: (\S+)", re.IGNORECASE)
-LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 CRASHES_FOR_S = 0.05
 
 
-class Conversation(asyncio.Protocol):
-    """One connection; requests come one after the other."""
+class Conversation(backends.Conversation):
+    """One connection."""
 
     open = set()
     crashing = False
 
     def connection_made(self, transport):
-        self.transport, self.read, self.asked = transport, b"", None
+        super().connection_made(transport)
+        self.at_work_on = None
         self.open.add(self)
 
     def connection_lost(self, _why):
         self.open.discard(self)
 
-    def data_received(self, data):
-        self.read += data
-        head, found, body = self.read.partition(b"\r\n\r\n")
-        if not found or len(body) < int((LENGTH.search(head) or [0, 0])[1]):
-            return
-        self.read, self.asked = b"", (NAME.search(head) or [b"", b"-"])[1].decode()
-        note("begun", self.asked)
+    def asked(self, head):
+        self.at_work_on = (NAME.search(head) or [b"", b"-"])[1].decode()
+        note("begun", self.at_work_on)
         if Conversation.crashing:
             self.crash()
         else:
             asyncio.get_running_loop().call_later(SERVICE_S, self.answer)
 
     def answer(self):
-        if self.asked and not self.transport.is_closing():
-            note("answered", self.asked)
-            self.asked = None
-            self.transport.write(ANSWER)
+        if self.at_work_on and not self.transport.is_closing():
+            note("answered", self.at_work_on)
+            self.at_work_on = None
+            self.say(ANSWER)
 
     def crash(self):
-        if self.asked:
-            note("dropped", self.asked)
-            self.asked = None
+        if self.at_work_on:
+            note("dropped", self.at_work_on)
+            self.at_work_on = None
             self.transport.abort()
 
 

@@ -5,10 +5,13 @@ or `x` for somebody who has none. A login names the account and begins a session
 has a line for each second: how many were begun for accounts, and how many for those who have none."""
 
 import asyncio
-import gc
 import sys
 import time
 from collections import deque
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import backends  # noqa: E402
 
 ANSWER = b"HTTP/1.1 %s\r\ncontent-length: 2\r\n%s\r\nok"
 
@@ -44,48 +47,28 @@ class Plant:
         self.begun[stranger] += 1
 
 
-class Conversation(asyncio.Protocol):
-    """One connection; requests come one after the other."""
+class Conversation(backends.Conversation):
+    """One connection."""
 
-    def __init__(self, plant):
-        self.plant, self.read = plant, b""
+    plant = None
 
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def data_received(self, data):
-        self.read += data
-        end = self.read.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        head = self.read[:end].lower()
-        at = head.find(b"\r\ncontent-length:")
-        length = int(head[at + 17:].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(self.read) >= end + 4 + length:
-            self.read = self.read[end + 4 + length:]
-            self.plant.ask(self, head)
+    def asked(self, head):
+        self.plant.ask(self, head.lower())
 
     def answer(self, head):
-        if self.transport.is_closing():
-            return
         status, named, account = b"200 OK", b"", who(head)
         if b" /login/" in head:
             status = b"401 Unauthorized" if account == b"x" else status
             named = b"" if account == b"x" else b"x-account: %s\r\nset-cookie: session=of-%s; Path=/\r\n" % (account, account)
-        self.transport.write(ANSWER % (status, named))
+        self.say(ANSWER % (status, named))
 
 
 def who(head):
     return head.split(b" ", 2)[1].rsplit(b"/", 1)[1]
 
 
-async def main():
-    port, seats, service_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) / 1000
+if __name__ == "__main__":
+    PORT, SEATS, SERVICE_S = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) / 1000
     with open(sys.argv[4], "w", buffering=1) as record:
-        plant = Plant(seats, service_s, record)
-        server = await asyncio.get_running_loop().create_server(lambda: Conversation(plant), "127.0.0.1", port, backlog=1024)
-        await server.serve_forever()
-
-
-gc.disable()
-asyncio.run(main())
+        Conversation.plant = Plant(SEATS, SERVICE_S, record)
+        backends.serve(PORT, Conversation)

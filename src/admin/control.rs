@@ -18,7 +18,7 @@ use crate::config::{ScheduleSettings, ScheduledEvent};
 use crate::handover::Handover;
 use crate::journal::{Journal, Memory, Record};
 use crate::proxy::admit::Gate;
-use crate::proxy::worker::Shared;
+use crate::proxy::shared::Shared;
 use crate::telemetry::export::Registry;
 use crate::telemetry::names;
 

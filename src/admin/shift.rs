@@ -18,7 +18,7 @@ use crate::admission::{self, Domain, Event};
 use crate::journal::{Journal, Memory, Record, ShareWord};
 use crate::proxy::admit::Gate;
 use crate::proxy::settings::{DomainSettings, ProductSettings, SiteSettings};
-use crate::proxy::worker::Shared;
+use crate::proxy::shared::Shared;
 use crate::telemetry::export::Registry;
 use crate::telemetry::names;
 

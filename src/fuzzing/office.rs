@@ -18,7 +18,7 @@ use crate::admin::wall::Wall;
 use crate::config;
 use crate::journal::{Journal, Memory};
 use crate::proxy::fuzzing::{OPEN, head, made};
-use crate::proxy::worker::Published;
+use crate::proxy::workers::Published;
 use crate::run::Gates;
 use crate::telemetry::export::Registry;
 

@@ -21,7 +21,7 @@ use super::classify::Hashes;
 use super::clock::Clock;
 use super::headers::Peer;
 use super::settings::{DomainSettings, Settings};
-use super::worker::Shared;
+use super::shared::Shared;
 use super::{Worker, headers};
 use crate::admission::Domain;
 use crate::config;

@@ -5,6 +5,7 @@
 //! was configured, and the end of the drain, which waits for it as for anything else that is under way.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -194,8 +195,9 @@ impl Flow {
             if self.ended {
                 return Poll::Ready(Ok(()));
             }
-            let mut piece = [0; PIECE];
-            let mut read = ReadBuf::new(&mut piece);
+            // Zeros would cost more than what most messages have to say.
+            let mut piece = [const { MaybeUninit::uninit() }; PIECE];
+            let mut read = ReadBuf::uninit(&mut piece);
             match Pin::new(&mut *from).poll_read(context, &mut read) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Broken::From)),

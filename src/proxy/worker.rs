@@ -1,80 +1,36 @@
-//! One thread of the proxy: its runtime, its connections, its share of everything.
+//! One thread's part of the proxy, under one configuration.
 
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio::sync::watch;
-use tokio::task::LocalSet;
-use tokio::time::Instant;
 
-use super::access_log::{AccessLog, Book, Trail};
+use super::access_log::{Book, Trail};
 use super::admit::Gate;
-use super::answer::{Answers, Pages, Reader};
+use super::answer::{Answers, Reader};
 use super::body::AnswerBody;
-use super::classify::{self, Classified, Hashes};
+use super::classify::{self, Classified};
 use super::clock::Clock;
 use super::fault::Fault;
 use super::headers::{Peer, Seen};
-use super::hints::Hints;
-use super::identity::Identity;
-use super::ledger::{Account, Ledger};
-use super::listener::{self, Connections};
+use super::ledger::Account;
+use super::listener::Connections;
 use super::lookup;
-use super::neighbours::Neighbours;
 use super::once::{Bets, First, Keyed};
-use super::reads::Memory;
 use super::room::Room;
-use super::settings::{CustomerSource, PoolSettings, Settings};
-use super::spread::{Desk, Handed, Spread};
+use super::settings::{CustomerSource, Settings};
+use super::shared::Shared;
 use super::standing::Standing;
 use super::strain::Strain;
-use super::tls::Tls;
 use super::trace::Tracer;
 use super::upgrade::Offer;
 use super::upload::RequestBody;
 use super::upstream::Pool;
 use crate::admission::{Class, ProductId};
-use crate::telemetry::export::Registry;
-use crate::telemetry::record::{OnceMetrics, ProxyMetrics, UpstreamMetrics};
-
-/// What all workers share under one configuration. Of what others say, connections, sessions, bets and answers, what was
-/// known under the one before is known.
-pub struct Shared {
-    /// What steers them.
-    pub settings: Arc<Settings>,
-    /// One per domain, in the order of the settings.
-    pub gates: Vec<Arc<Gate>>,
-    /// Time since the start.
-    pub clock: Clock,
-    /// Turns names into numbers.
-    pub hashes: Hashes,
-    pub(crate) identity: Identity,
-    /// One per pool.
-    pub(crate) standings: Vec<Arc<Standing>>,
-    /// One per pool.
-    hints: Vec<Arc<Hints>>,
-    pub(crate) open: Arc<AtomicUsize>,
-    /// Where any class is answered from memory.
-    pub(crate) memory: Option<Arc<Memory>>,
-    /// Where clients are spoken to in secret.
-    pub tls: Option<Arc<Tls>>,
-    access_log: Option<Arc<AccessLog>>,
-    pub(crate) neighbours: Option<Arc<Neighbours>>,
-    ledger: Arc<Ledger>,
-    bets: Option<Arc<Bets>>,
-    metrics: Arc<ProxyMetrics>,
-    pages: Arc<Pages>,
-}
+use crate::telemetry::record::ProxyMetrics;
 
 /// One thread's part, under one configuration. A request has that which counted when it came to its end, and a connection
 /// for what belongs to the connection; [`now`](Worker::now) is that which counts.
@@ -91,7 +47,7 @@ pub(crate) struct Worker {
     carried: Rc<Cell<usize>>,
     account: Rc<Account>,
     seed: u64,
-    latest: Rc<Latest>,
+    pub(super) latest: Rc<Latest>,
     pub(crate) identities: Vec<HeaderName>,
     pools: Vec<Rc<Pool>>,
     answers: Answers,
@@ -109,277 +65,7 @@ fn identities(settings: &Settings) -> Vec<HeaderName> {
 }
 
 /// What counts on a thread.
-type Latest = RefCell<Option<Rc<Worker>>>;
-
-/// What counts from now on, for all workers.
-#[derive(Clone)]
-pub struct Published {
-    /// This.
-    pub shared: Arc<Shared>,
-    /// Hears from each worker that has taken it up.
-    pub taken_up: mpsc::UnboundedSender<()>,
-}
-
-/// The running workers.
-pub struct Workers {
-    /// Where they listen.
-    pub address: SocketAddr,
-    threads: Vec<JoinHandle<()>>,
-    leave: watch::Sender<Option<Leaving>>,
-}
-
-/// How workers are to end.
-#[derive(Clone, Copy, Debug)]
-pub struct Leaving {
-    /// Whether the sockets are somebody else's now, who lets people in; else those who wait in them are let in first.
-    pub handed_over: bool,
-    /// Over how long those who are connected are told.
-    pub spread: Duration,
-    /// When they are cut.
-    pub deadline: Instant,
-}
-
-/// How often idle connections to backends are looked through.
-const EXPIRE_EVERY: Duration = Duration::from_secs(1);
-
-impl Shared {
-    /// What the workers of a proxy with these settings share.
-    pub fn new(
-        mut settings: Settings,
-        gates: Vec<Arc<Gate>>,
-        clock: Clock,
-        hashes: Hashes,
-        access_log: Option<Arc<AccessLog>>,
-        registry: &Registry,
-    ) -> Shared {
-        classify::settle_paths(&mut settings);
-        let pools = settings.pools.iter();
-        let standings = pools.map(|pool| standing(pool, &gates, clock, registry)).collect();
-        Shared {
-            hints: hints(&settings, &gates, registry),
-            standings,
-            gates,
-            clock,
-            access_log,
-            identity: Identity::new(&settings, hashes.clone(), clock, None, registry),
-            neighbours: Neighbours::new(&settings, hashes.clone(), None),
-            hashes,
-            open: Arc::new(AtomicUsize::new(0)),
-            bets: Bets::new(&settings.once, clock, None, OnceMetrics::new(registry, names(&settings))),
-            memory: Memory::new(&settings, clock, None),
-            tls: Tls::new(&settings.listen, None, registry),
-            ledger: Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory),
-            metrics: Arc::new(ProxyMetrics::new(registry, names(&settings), settings.listen.workers.get())),
-            pages: Arc::new(Pages::new(&settings.pages)),
-            settings: Arc::new(settings),
-        }
-    }
-
-    /// The same under other settings, which [follow](Settings::following) these, with a gate for each of their domains. To
-    /// be called on the runtime that looks after the backends: pools that have left are looked after no more, and nothing
-    /// of the others is lost.
-    pub(crate) fn succeeded_by(
-        &self,
-        mut settings: Settings,
-        gates: Vec<Arc<Gate>>,
-        access_log: Option<Arc<AccessLog>>,
-        registry: &Registry,
-    ) -> Shared {
-        classify::settle_paths(&mut settings);
-        let same = |pool: &PoolSettings, known: &Standing| {
-            (pool.domain, pool.resource) == (known.settings.domain, known.settings.resource)
-        };
-        let succeed = |pool: &PoolSettings| match self.standings.iter().find(|known| same(pool, known)) {
-            Some(known) => known.succeeded_by(pool),
-            None => standing(pool, &gates, self.clock, registry),
-        };
-        let standings: Vec<_> = settings.pools.iter().map(succeed).collect();
-        // Those that have no heir by now have left.
-        self.standings.iter().for_each(|known| known.retire(Weak::new()));
-        self.ledger.bound_by(settings.listen.memory);
-        let (clock, hashes) = (self.clock, self.hashes.clone());
-        Shared {
-            hints: hints(&settings, &gates, registry),
-            standings,
-            gates,
-            clock,
-            access_log,
-            identity: Identity::new(&settings, hashes.clone(), clock, Some(&self.identity), registry),
-            neighbours: Neighbours::new(&settings, hashes.clone(), self.neighbours.as_deref()),
-            hashes,
-            open: self.open.clone(),
-            bets: Bets::new(&settings.once, clock, self.bets.as_deref(), OnceMetrics::new(registry, names(&settings))),
-            memory: Memory::new(&settings, clock, self.memory.as_ref()),
-            tls: Tls::new(&settings.listen, self.tls.as_deref(), registry),
-            ledger: self.ledger.clone(),
-            metrics: Arc::new(ProxyMetrics::new(registry, names(&settings), settings.listen.workers.get())),
-            pages: Arc::new(Pages::new(&settings.pages)),
-            settings: Arc::new(settings),
-        }
-    }
-
-    pub(crate) fn access_log(&self) -> Option<Arc<AccessLog>> {
-        self.access_log.clone()
-    }
-
-    /// Client connections open now.
-    pub fn connections(&self) -> usize {
-        self.open.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    /// Bytes held for others, as they are accounted for.
-    pub fn memory_held(&self) -> usize {
-        self.ledger.held()
-    }
-
-    /// Bytes of answers in memory, and the most there may be: none where no class keeps any.
-    pub fn answers_held(&self) -> (u64, u64) {
-        self.memory.as_ref().map_or((0, 0), |memory| (memory.bytes(), self.settings.cache.memory))
-    }
-
-    /// Look after the backends of all pools, for ever, from the runtime this is called on.
-    pub fn look_after_backends(&self) {
-        self.standings.iter().for_each(Standing::look_after);
-    }
-}
-
-fn names(settings: &Settings) -> impl Iterator<Item = &str> {
-    settings.products.iter().map(|product| product.name.as_str())
-}
-
-fn standing(pool: &PoolSettings, gates: &[Arc<Gate>], clock: Clock, registry: &Registry) -> Arc<Standing> {
-    let metrics = Arc::new(UpstreamMetrics::new(registry, &pool.name));
-    Standing::new(pool, gates[pool.domain].clone(), clock, metrics)
-}
-
-fn hints(settings: &Settings, gates: &[Arc<Gate>], registry: &Registry) -> Vec<Arc<Hints>> {
-    settings.pools.iter().map(|pool| Hints::new(pool, gates[pool.domain].clone(), registry)).collect()
-}
-
-impl Workers {
-    /// Start the workers, and divide the sockets among them. There are at least as many.
-    ///
-    /// # Errors
-    /// When a thread or its runtime cannot be had.
-    pub fn start(published: &watch::Receiver<Published>, sockets: Vec<StdListener>) -> io::Result<Workers> {
-        let address = sockets[0].local_addr()?;
-        let mut shares: Vec<Vec<StdListener>> = Vec::new();
-        let (workers, metrics) = {
-            let shared = &published.borrow().shared;
-            (shared.settings.listen.workers.get() as usize, shared.metrics.clone())
-        };
-        shares.resize_with(workers, Vec::new);
-        sockets.into_iter().enumerate().for_each(|(index, socket)| shares[index % workers].push(socket));
-        let (leave, left) = watch::channel(None);
-        let desks = Spread::over((0..workers).map(|number| metrics.connections_of(number)));
-        let start = |((number, sockets), desk): ((usize, Vec<StdListener>), Place)| {
-            let (published, left) = (published.clone(), left.clone());
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let run = move || LocalSet::new().block_on(&runtime, run(published, sockets, desk, left, number as u64));
-            std::thread::Builder::new().name(format!("worker-{number}")).spawn(run)
-        };
-        let threads = shares.into_iter().enumerate().zip(desks).map(start).collect::<io::Result<_>>()?;
-        Ok(Workers { address, threads, leave })
-    }
-
-    /// What tells them to end, and once they do, by when.
-    pub fn door(&self) -> watch::Sender<Option<Leaving>> {
-        self.leave.clone()
-    }
-
-    /// Wait until they have ended; they have been told.
-    pub fn join(self) {
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a worker thread panicked");
-            }
-        }
-    }
-}
-
-/// Where a worker sits among the others, and where it finds what they hand to it.
-type Place = (Desk, UnboundedReceiver<Handed>);
-
-async fn run(
-    mut published: watch::Receiver<Published>,
-    sockets: Vec<StdListener>,
-    (desk, mut handed): Place,
-    mut told: watch::Receiver<Option<Leaving>>,
-    seed: u64,
-) {
-    let listen = |socket| TcpListener::from_std(socket).expect("a listening socket of our own making");
-    let listeners: Vec<TcpListener> = sockets.into_iter().map(listen).collect();
-    let first = Worker::new(published.borrow_and_update().shared.clone(), seed);
-    first.connections.beside_others(desk);
-    let latest = first.latest.clone();
-    tokio::task::spawn_local(watch_strain(first.clone()));
-    tokio::task::spawn_local(follow(latest.clone(), published));
-    let leaving = tokio::select! {
-        () = listener::accept(&listeners, &first) => return,
-        () = listener::take_over(&mut handed, &first) => return,
-        () = expire_idle(&first) => return,
-        leaving = leaving(&mut told) => leaving,
-    };
-    first.draining.set(true);
-    // Accepted already, whoever has the sockets now.
-    listener::take_over_rest(handed, &first.now());
-    go_down(listeners, &first, leaving, &mut told).await;
-    // They know each other.
-    latest.take();
-}
-
-/// Take up whatever is published.
-async fn follow(latest: Rc<Latest>, mut published: watch::Receiver<Published>) {
-    while published.changed().await.is_ok() {
-        let Published { shared, taken_up } = published.borrow_and_update().clone();
-        let before = latest.borrow().clone();
-        let Some(before) = before else { return };
-        before.succeeded_by(shared);
-        let _ = taken_up.send(());
-    }
-}
-
-async fn go_down(
-    listeners: Vec<TcpListener>,
-    worker: &Rc<Worker>,
-    leaving: Leaving,
-    told: &mut watch::Receiver<Option<Leaving>>,
-) {
-    worker.draining.set(true);
-    for listener in listeners.into_iter().filter(|_| !leaving.handed_over) {
-        listener::accept_rest(listener, &worker.now()).await;
-    }
-    tokio::select! {
-        () = worker.drained(leaving.spread) => {}
-        () = expire_idle(worker) => {}
-        () = overdue(told) => worker.now().cut(),
-    }
-}
-
-/// Comes back when it is time to end.
-async fn leaving(told: &mut watch::Receiver<Option<Leaving>>) -> Leaving {
-    match told.wait_for(Option::is_some).await.map(|leaving| *leaving) {
-        Ok(Some(leaving)) => leaving,
-        // Nobody is there any more who could say so.
-        Ok(None) | Err(_) => Leaving { handed_over: false, spread: Duration::from_millis(1), deadline: Instant::now() },
-    }
-}
-
-/// Comes back when the time to finish is over, which may be made shorter meanwhile.
-async fn overdue(told: &mut watch::Receiver<Option<Leaving>>) {
-    loop {
-        let deadline = told.borrow_and_update().map_or_else(Instant::now, |leaving| leaving.deadline);
-        tokio::select! {
-            () = tokio::time::sleep_until(deadline) => return,
-            Ok(()) = told.changed() => {}
-        }
-    }
-}
-
-/// A task like those that serve, so that it is as late as they are.
-async fn watch_strain(worker: Rc<Worker>) {
-    worker.strain.watch(|| worker.now().make_way()).await;
-}
+pub(super) type Latest = RefCell<Option<Rc<Worker>>>;
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, seed: u64) -> Rc<Worker> {
@@ -408,7 +94,7 @@ impl Worker {
     }
 
     /// From now on what is shared counts on this thread. Connections to backends that there were are used on.
-    fn succeeded_by(&self, shared: Arc<Shared>) {
+    pub(super) fn succeeded_by(&self, shared: Arc<Shared>) {
         let worker = Worker {
             metrics: shared.metrics.clone(),
             clock: self.clock,
@@ -552,7 +238,7 @@ impl Worker {
     }
 
     /// There is hardly any memory left: connections that nobody uses go, on both sides.
-    fn make_way(&self) {
+    pub(super) fn make_way(&self) {
         self.make_room();
         self.drop_idle();
     }
@@ -563,31 +249,27 @@ impl Worker {
             pool.drop_idle();
         }
     }
-}
 
-impl Worker {
+    /// Close connections to backends that nobody has used for as long as they are kept.
+    pub(super) fn expire_idle(&self) {
+        for pool in &self.pools {
+            pool.expire();
+        }
+    }
+
     /// Everybody is told to leave, and has left, and nothing is carried on for anybody.
-    async fn drained(&self, spread: Duration) {
+    pub(super) async fn drained(&self, spread: Duration) {
         self.connections.part(spread).await;
         while !self.connections.is_empty() || self.carried.get() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    fn cut(&self) {
+    pub(super) fn cut(&self) {
         let connections = self.connections.len();
         if let Some(book) = &self.book {
             book.cut();
         }
         tracing::error!(connections, "the drain time is over: cutting what is still under way");
-    }
-}
-
-async fn expire_idle(worker: &Rc<Worker>) {
-    loop {
-        tokio::time::sleep(EXPIRE_EVERY).await;
-        for pool in &worker.now().pools {
-            pool.expire();
-        }
     }
 }

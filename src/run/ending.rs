@@ -14,7 +14,7 @@ use super::Running;
 use crate::admin::control::Control;
 use crate::handover::{NoOrders, Predecessor, Program, Successor};
 use crate::proxy::settings::ListenSettings;
-use crate::proxy::worker::Leaving;
+use crate::proxy::workers::Leaving;
 
 /// Makes the end of a proxy come sooner.
 pub struct Hurry {

@@ -29,7 +29,7 @@ fn a_bet_that_was_never_sent_goes_to_another_backend() {
 #[test]
 fn with_the_budget_used_up_the_fault_is_told_at_once() {
     // So many that they are not all given up before the budget is used up; each request may be tried at three.
-    let away: Vec<Refusing> = (0..40).map(|_| Refusing::somewhere()).collect();
+    let away: Vec<Refusing> = (0..120).map(|_| Refusing::somewhere()).collect();
     let addresses: Vec<_> = away.iter().map(Refusing::address).collect();
     let proxy = before(&addresses, "");
     let mut client = proxy.client();

@@ -289,7 +289,7 @@ pub const CONFIG: &[Key] = &[
     key("product.health.rise", Number, "2"),
     key("product.outliers", Section, "[product.outliers]"),
     key("product.outliers.consecutive", Number, "5"),
-    key("product.outliers.behind", Number, "30"),
+    key("product.outliers.behind", Number, "15"),
     key("product.outliers.answers", Number, "50"),
     key("product.outliers.interval", Duration, r#""10s""#),
     key("product.outliers.first", Duration, r#""10s""#),

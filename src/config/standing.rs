@@ -139,6 +139,6 @@ const FALL: NonZeroU32 = NonZeroU32::new(3).unwrap();
 const RISE: NonZeroU32 = NonZeroU32::new(2).unwrap();
 const CONSECUTIVE: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// In points of a hundred: a backend that is only a little worse than the others still does work that they would have to do.
-const BEHIND: NonZeroU32 = NonZeroU32::new(30).unwrap();
+const BEHIND: NonZeroU32 = NonZeroU32::new(15).unwrap();
 const ANSWERS: NonZeroU32 = NonZeroU32::new(50).unwrap();
 const MOST_IN_A_ROW: u32 = 1_000;

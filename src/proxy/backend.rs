@@ -312,6 +312,12 @@ impl Backend {
         }
     }
 
+    /// What was heard of it since it was last [taken](Self::take_heard).
+    pub(super) fn heard_so_far(&self) -> Heard {
+        let errors = self.errors.load(Ordering::Relaxed);
+        Heard { answers: self.answers.load(Ordering::Relaxed).max(errors), errors }
+    }
+
     /// What was heard of it since this was last asked.
     pub(super) fn take_heard(&self) -> Heard {
         // Errors first: an answer that comes between the two is then never an error without an answer.
@@ -407,6 +413,7 @@ impl Backend {
             let is_warm = condition.stood_down.take().is_some_and(|since| now.since(since) < WARM);
             condition.starting = start.filter(|_| !is_warm).map(|_| now);
             self.good.store(0, Ordering::Relaxed);
+            self.peak.is_back(now);
         }
         if condition.serves() && !called {
             condition.stood_down = condition.starting.is_none().then_some(now);

@@ -10,6 +10,8 @@
 
 mod answers;
 mod counting;
+#[cfg(test)]
+mod experiment;
 mod members;
 mod succession;
 

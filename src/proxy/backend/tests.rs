@@ -93,16 +93,16 @@ fn a_level_that_is_called_starts_from_half_and_needs_none_when_it_has_served_a_m
     let at = |seconds| Timestamp::after(Duration::from_secs(seconds));
     assert_eq!(backend.settle(false, false, start, at(0)), (4, 4), "it is there");
     assert_eq!((backend.presence(at(0)), backend.may_be_asked(at(99))), (Presence::Standby, false));
-    assert_eq!(backend.settle(false, true, start, at(1)).0, 2);
-    assert_eq!((backend.presence(at(1)), backend.may_be_asked(at(1))), (Presence::Starting, true));
-    backend.settle(false, false, start, at(2));
-    assert_eq!(backend.settle(false, true, start, at(3)).0, 2, "it has not had its whole share");
+    assert_eq!(backend.settle(false, true, start, at(101)).0, 2);
+    assert_eq!((backend.presence(at(101)), backend.may_be_asked(at(101))), (Presence::Starting, true));
+    backend.settle(false, false, start, at(102));
+    assert_eq!(backend.settle(false, true, start, at(103)).0, 2, "it has not had its whole share");
     (0..64).for_each(|_| backend.count(true));
-    assert_eq!(backend.settle(false, true, start, at(13)).0, 4);
-    backend.settle(false, false, start, at(20));
-    assert_eq!(backend.settle(false, true, start, at(79)).0, 4, "its caches are warm");
-    backend.settle(false, false, start, at(80));
-    assert_eq!(backend.settle(false, true, start, at(140)).0, 2);
+    assert_eq!(backend.settle(false, true, start, at(113)).0, 4);
+    backend.settle(false, false, start, at(120));
+    assert_eq!(backend.settle(false, true, start, at(179)).0, 4, "its caches are warm");
+    backend.settle(false, false, start, at(180));
+    assert_eq!(backend.settle(false, true, start, at(240)).0, 2);
 }
 
 #[test]

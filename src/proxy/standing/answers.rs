@@ -13,7 +13,7 @@ use crate::admission::Timestamp;
 use crate::telemetry::record::LeftOut;
 
 /// How often time alone is asked whether it has changed something.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Standing {
     /// What came back from `backend`, or that nothing did.
@@ -32,6 +32,7 @@ impl Standing {
             && streak >= outliers.consecutive.get()
             && streak.is_multiple_of(outliers.consecutive.get())
             && !self.others_fail_too(backend)
+            && streak >= outliers.enough_in_a_row(self.heard_of_others(backend))
         {
             self.leave_out(backend, LeftOut::Consecutive);
         }
@@ -44,6 +45,13 @@ impl Standing {
         let others = || beside.iter().filter(|other| !Arc::ptr_eq(other, backend) && other.is_sound());
         let doubted = others().filter(|other| other.is_doubted()).count();
         doubted * 2 >= others().count().max(1)
+    }
+
+    /// What was heard of the others of its level since answers were last compared.
+    fn heard_of_others(&self, backend: &Arc<Backend>) -> Heard {
+        let beside = self.beside(backend);
+        let others = beside.iter().filter(|other| !Arc::ptr_eq(other, backend)).map(|other| other.heard_so_far());
+        others.fold(Heard::default(), sum)
     }
 
     /// All of its level.
@@ -79,28 +87,30 @@ impl Standing {
         let mut compared = self.clock.now();
         loop {
             sleep(LOOK_EVERY).await;
-            let now = self.clock.now();
-            if self.backends().iter().any(|backend| backend.is_in_motion()) {
-                self.tell();
-            }
-            if let Some(outliers) = &self.settings.outliers
-                && now.since(compared) >= outliers.interval
-            {
-                compared = now;
-                self.compare(now);
-            }
+            self.look(&mut compared, self.clock.now());
+        }
+    }
+
+    /// Let time have its effect, and compare answers if that is due.
+    pub(super) fn look(&self, compared: &mut Timestamp, now: Timestamp) {
+        if self.backends().iter().any(|backend| backend.is_in_motion()) {
+            self.tell();
+        }
+        if let Some(outliers) = &self.settings.outliers
+            && now.since(*compared) >= outliers.interval
+        {
+            *compared = now;
+            self.compare(now);
         }
     }
 
     fn compare(&self, now: Timestamp) {
         let (Some(outliers), backends) = (&self.settings.outliers, self.backends()) else { return };
         let heard: Vec<Heard> = backends.iter().map(|backend| backend.take_heard()).collect();
-        let sum =
-            |all: Heard, one: &Heard| Heard { answers: all.answers + one.answers, errors: all.errors + one.errors };
         for (backend, own) in backends.iter().zip(&heard) {
             let own = *own;
             let beside = backends.iter().zip(&heard).filter(|(other, _)| other.priority() == backend.priority());
-            let all = beside.map(|(_, heard)| heard).fold(Heard::default(), sum);
+            let all = beside.map(|(_, heard)| *heard).fold(Heard::default(), sum);
             if outliers.falls_behind(own, all) {
                 self.leave_out(backend, LeftOut::Behind);
             } else {
@@ -108,4 +118,8 @@ impl Standing {
             }
         }
     }
+}
+
+fn sum(all: Heard, one: Heard) -> Heard {
+    Heard { answers: all.answers + one.answers, errors: all.errors + one.errors }
 }

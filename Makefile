@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit outside fuzz fuzz-drill need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd load-changes known-rows flow-control compare-limits live-and-simulated picture demo drill
+.PHONY: test fmt clippy unit outside fuzz fuzz-drill need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd load-changes load-shift known-rows flow-control compare-limits live-and-simulated picture demo drill
 
 test: need fmt clippy unit outside
 	@echo "make test: everything passed"
@@ -94,7 +94,9 @@ load-odds: LOAD = odds_readers
 load-changes: LOAD = changes
 # One customer with 1,000 connections: do the others lose anything?
 load-crowd: LOAD = one_customer
-load-park load-odds load-changes load-crowd: need
+# Half of the load moves to another site, twice: what do customers notice, and does it step back when that site becomes slow?
+load-shift: LOAD = shift
+load-park load-odds load-changes load-crowd load-shift: need
 	$(CARGO) build --release
 	python3 loadtests/$(LOAD)/run.py
 

@@ -153,6 +153,16 @@ pub enum Customer {
     Machine(u16),
 }
 
+impl Customer {
+    /// A number like any other: what the driver made may be small.
+    pub(crate) fn spread(self) -> u64 {
+        match self {
+            Customer::Account(key) | Customer::Address(key) => random::mix(key),
+            Customer::Machine(number) => random::mix(!u64::from(number)),
+        }
+    }
+}
+
 /// A race or match, as a number the driver made from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey(pub u64);

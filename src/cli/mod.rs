@@ -202,6 +202,9 @@ enum BackendCommand {
         /// Its share beside others: 1 to 100
         #[arg(long)]
         weight: Option<u32>,
+        /// Its level: 0 serves first, 1 what is missing when too few of 0 are there, and so on to 9
+        #[arg(long)]
+        priority: Option<u32>,
         #[command(flatten)]
         why: Why,
         #[command(flatten)]

@@ -281,6 +281,7 @@ pub(super) struct Product {
     pub(super) protocol: Opt<String>,
     pub(super) balance: Opt<String>,
     pub(super) slow_start: Opt<String>,
+    pub(super) failover: Opt<i64>,
     pub(super) resolve: Opt<String>,
     pub(super) health: Opt<Health>,
     pub(super) outliers: Opt<Outliers>,
@@ -324,6 +325,7 @@ pub(super) struct Site {
 pub(crate) struct Backend {
     pub(super) url: Opt<String>,
     pub(super) weight: Opt<i64>,
+    pub(super) priority: Opt<i64>,
 }
 
 #[derive(Debug, Deserialize)]

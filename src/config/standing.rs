@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderValue, Method, Uri};
 use toml::Spanned;
 
+use super::backends::MOST_PRIORITY;
 use super::check::Check;
 use super::error::shown;
 use super::file::{Health, Opt, Product};
@@ -130,6 +131,23 @@ pub(super) fn outliers(check: &mut Check<'_>, product: &Product) -> Option<Outli
     })
 }
 
+pub(super) fn failover(check: &mut Check<'_>, product: &Product) -> Option<u32> {
+    product.failover.as_ref()?;
+    Some(share(check, "failover", &product.failover, FAILOVER))
+}
+
+/// The level of a backend: 0 where none is written.
+pub(super) fn priority(check: &mut Check<'_>, written: &Opt<i64>) -> u32 {
+    let Some(number) = written else { return 0 };
+    let priority = u32::try_from(*number.get_ref()).ok().filter(|priority| *priority <= MOST_PRIORITY);
+    if priority.is_none() {
+        let what = format!("priority: {} is out of range", number.get_ref());
+        let help = format!("write a number from 0, for those that serve first, to {MOST_PRIORITY}");
+        check.wrong(number.span(), what, help);
+    }
+    priority.unwrap_or(0)
+}
+
 fn share(check: &mut Check<'_>, key: &str, written: &Opt<i64>, usual: u32) -> u32 {
     let Some(number) = written else { return usual };
     let share = u32::try_from(*number.get_ref()).ok().filter(|share| *share <= 100);
@@ -140,10 +158,12 @@ fn share(check: &mut Check<'_>, key: &str, written: &Opt<i64>, usual: u32) -> u3
     share.unwrap_or(usual)
 }
 
+/// In per cent: of three backends one that is missed is replaced, of four the others go on alone.
+pub(super) const FAILOVER: u32 = 70;
 const FALL: NonZeroU32 = NonZeroU32::new(3).unwrap();
 const RISE: NonZeroU32 = NonZeroU32::new(2).unwrap();
 const CONSECUTIVE: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// In points of a hundred: a backend that is only a little worse than the others still does work that they would have to do.
-const BEHIND: NonZeroU32 = NonZeroU32::new(30).unwrap();
+const BEHIND: NonZeroU32 = NonZeroU32::new(15).unwrap();
 const ANSWERS: NonZeroU32 = NonZeroU32::new(50).unwrap();
 const MOST_IN_A_ROW: u32 = 1_000;

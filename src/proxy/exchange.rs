@@ -25,7 +25,7 @@ use super::tunnel::Tunnel;
 use super::upgrade;
 use super::upload::{Fate, RequestBody};
 use super::upstream::{BackendBody, Borrowed, Pool, amounts_to};
-use crate::admission::{Outcome, Timestamp};
+use crate::admission::{Customer, Outcome, Timestamp};
 
 /// A request between its sending and the end of its answer: it holds the seat and the connection.
 pub(crate) struct Exchange {
@@ -310,10 +310,11 @@ impl Carried {
         pool: Rc<Pool>,
         request: Request<RequestBody>,
         admitted: Admitted,
+        customer: Customer,
         first: Option<Box<First>>,
     ) -> Carried {
         let by = pool.clone();
-        Carried { pool, exchange: Some(Box::pin(async move { by.exchange(request, admitted, first).await })) }
+        Carried { pool, exchange: Some(Box::pin(async move { by.exchange(request, admitted, customer, first).await })) }
     }
 }
 

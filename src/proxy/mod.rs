@@ -270,9 +270,9 @@ async fn forward(
         offer.put_on(&mut request);
     }
     if exchange::is_carried(request.method(), first.as_deref()) {
-        exchange::Carried::new(pool, request, admitted, first).await
+        exchange::Carried::new(pool, request, admitted, what.customer, first).await
     } else {
-        pool.exchange(request, admitted, first).await
+        pool.exchange(request, admitted, what.customer, first).await
     }
 }
 

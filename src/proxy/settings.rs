@@ -318,6 +318,8 @@ pub struct PoolSettings {
     pub hints: Vec<HintSettings>,
     /// How one of them is chosen.
     pub policy: Policy,
+    /// With less than so much in a hundred of a level there, the next takes what is missing.
+    pub failover: u32,
     /// How they are asked how they are; `None` asks nobody.
     pub health: Option<HealthSettings>,
     /// When one is left out for its answers; `None` leaves nobody out.
@@ -400,6 +402,8 @@ pub struct BackendSettings {
     pub address: SocketAddr,
     /// Its share beside others.
     pub weight: u32,
+    /// Its level: those of 0 serve, those of the next number what is missing when too few of them are there.
+    pub priority: u32,
     /// The name that it was found by, if it was written as one.
     pub host: Option<String>,
 }

@@ -46,7 +46,7 @@ use super::upgrade::Offer;
 use super::upload::RequestBody;
 use crate::admission::random::Random;
 use crate::admission::retry_budget::RetryBudget;
-use crate::admission::{Outcome, Timestamp};
+use crate::admission::{Customer, Outcome, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
 
 pub(crate) use incoming::BackendBody;
@@ -107,8 +107,9 @@ pub(super) struct Lease {
 }
 
 /// What has been tried for one request.
-#[derive(Default)]
 struct Tries {
+    /// Whose it is.
+    customer: Customer,
     /// Backends that did not take it.
     failed_at: Vec<Arc<Backend>>,
     /// Each further connection is one out of the budget.
@@ -222,6 +223,7 @@ impl Pool {
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
         admitted: Admitted,
+        customer: Customer,
         first: Option<Box<First>>,
     ) -> Result<Answered, Unanswered> {
         let started = admitted.since();
@@ -232,7 +234,7 @@ impl Pool {
         let upload = request.body().fate();
         let carried = exchange::is_carried(request.method(), first.as_deref());
         let mut exchange = Exchange::new(self.clone(), admitted, &request, first);
-        let mut tries = Tries { offer: request.extensions().get().cloned(), carried, ..Tries::default() };
+        let mut tries = Tries { offer: request.extensions().get().cloned(), carried, ..Tries::of(customer) };
         let mut sent_before = false;
         loop {
             let mut connection = match self.connect(started, &mut tries).await {
@@ -291,7 +293,7 @@ impl Pool {
         let backends = &roll.table.backends;
         let mut short = false;
         while tries.failed_at.len() < MOST_ATTEMPTS.min(backends.len()) && self.may_try(tries) {
-            let index = roll.table.choose(&tries.failed_at, now, &self.random);
+            let index = roll.table.choose(&tries.failed_at, tries.customer, now, &self.random);
             let (backend, shelf) = (&backends[index], &roll.shelves[index]);
             let outstanding = Outstanding::at(backend);
             if tries.offer.is_none()
@@ -437,6 +439,13 @@ impl Pool {
             }
         });
         Ok((sender, Some(Box::new(Lease { offer: offer.clone(), freed }))))
+    }
+}
+
+impl Tries {
+    /// Nothing yet.
+    fn of(customer: Customer) -> Tries {
+        Tries { customer, failed_at: Vec::new(), begun: false, offer: None, carried: false, refused: false }
     }
 }
 

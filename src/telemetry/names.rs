@@ -166,9 +166,13 @@ table! {
     UPSTREAM_ASIDE = "sluss_upstream_set_aside", Gauge, ["backend"],
         "1 while a backend is not asked: it does not accept connections, fails its checks, is ejected for its answers, or is drained.";
     UPSTREAM_STATE = "sluss_upstream_backend_state", Gauge, ["backend", "state"],
-        "1 for what a backend is, 0 for the rest: serving, starting (it gets its share by and by), refusing, failing_checks, ejected or drained.";
+        "1 for what a backend is, 0 for the rest: serving, starting (it gets its share by and by), standby (those of a lower priority number serve), refusing, failing_checks, ejected or drained.";
     UPSTREAM_WEIGHT = "sluss_upstream_backend_weight", Gauge, ["backend"],
         "The weight of a backend beside the others, as configured or ordered.";
+    UPSTREAM_PRIORITY = "sluss_upstream_backend_priority", Gauge, ["backend"],
+        "The priority of a backend: those of 0 serve, and those of the next number what is missing when too few are there.";
+    UPSTREAM_FAILOVER = "sluss_upstream_failover_per_cent", Gauge, ["pool"],
+        "What backends of another priority than the first serve, in per cent of what the pool serves now.";
     UPSTREAM_CHECKS = "sluss_upstream_checks_total", Counter, ["pool", "verdict"],
         "Health checks, passed or failed.";
     UPSTREAM_EJECTIONS = "sluss_upstream_ejections_total", Counter, ["pool", "reason"],

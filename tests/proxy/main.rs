@@ -30,6 +30,8 @@ mod proxy_protocol;
 mod leaving;
 mod backend_faults;
 mod balance;
+mod homes;
+mod priorities;
 mod health;
 mod outliers;
 mod members;

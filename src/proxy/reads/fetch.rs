@@ -91,7 +91,7 @@ impl Fetch {
         };
         let asked = admitted.since();
         let pool = worker.pool_of(what.product, admitted.pool()).await;
-        let answered = match pool.exchange(request, admitted, None).await {
+        let answered = match pool.exchange(request, admitted, what.customer, None).await {
             Ok(answered) => answered,
             Err(Unanswered::Fault(fault)) => return News::Fault(fault),
             Err(Unanswered::Refused(refused)) => return News::Refused(refused),

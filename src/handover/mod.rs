@@ -53,8 +53,8 @@ pub struct Handover {
     farewells: Mutex<Option<mpsc::UnboundedSender<Farewell>>>,
 }
 
-/// How long the last word may take.
-const LAST_WORD: Duration = Duration::from_secs(5);
+/// How long the last word may take: longer than all that is known.
+const LAST_WORD: Duration = Duration::from_secs(15);
 
 /// Somebody wants the binary upgraded.
 pub(crate) struct Ask {

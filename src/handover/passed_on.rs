@@ -5,7 +5,7 @@
 //! into the journal, which is not its own any more.
 
 use std::io;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::response::IntoResponse;
@@ -79,13 +79,18 @@ const LOCAL: HeaderValue = HeaderValue::from_static("localhost");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Tell the process that follows what is known here, and carry out what it passes on, until either ends.
-pub async fn serve_successor(successor: Successor, control: Weak<Control>) {
-    if let Some(farewells) = control.upgrade().map(|control| control.handover.takes_leave()) {
+/// From the call on, this process does not end before the other knows.
+pub fn serve_successor(successor: Successor, control: &Arc<Control>) -> impl Future<Output = ()> + use<> {
+    let (farewells, control) = (control.handover.takes_leave(), Arc::downgrade(control));
+    async move {
         tokio::spawn(known::hand_over(successor.known, control.clone(), farewells));
+        serve_orders(successor.words, control).await;
     }
+}
+
+async fn serve_orders(words: UnixStream, control: Weak<Control>) {
     let service = service_fn(move |request: Request<Incoming>| carry_out(control.clone(), request));
-    let _ =
-        server::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(successor.words), service).await;
+    let _ = server::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(words), service).await;
 }
 
 async fn carry_out(

@@ -31,7 +31,7 @@ use sessions::Sessions;
 use settings::{CustomerSource, MachineSettings, Prefix};
 use tokens::Tokens;
 
-pub(crate) use sessions::SessionKey;
+pub(crate) use sessions::{Kept, SessionKey};
 
 /// What all workers know of who asks.
 pub(crate) struct Identity {
@@ -130,14 +130,14 @@ impl Identity {
         }
     }
 
-    /// The cookie that sessions go by, and all that are bound: the session, whose it is, for how long it was not used.
-    pub(crate) fn sessions(&self) -> Option<(String, Vec<(u64, u64, u32)>)> {
+    /// The cookie that sessions go by, and all that are bound.
+    pub(crate) fn sessions(&self) -> Option<(String, Vec<Kept>)> {
         let sessions = self.sessions.as_ref()?;
         Some((sessions.cookie().to_owned(), sessions.all(self.clock.now())))
     }
 
     /// Sessions that the process before this one knew by this cookie.
-    pub(crate) fn take_over(&self, cookie: &str, known: &[(u64, u64, u32)]) {
+    pub(crate) fn take_over(&self, cookie: &str, known: &[Kept]) {
         let Some(sessions) = self.sessions.as_ref().filter(|sessions| sessions.cookie() == cookie) else { return };
         let now = self.clock.now();
         known.iter().for_each(|(key, customer, idle_s)| sessions.take_over(*key, *customer, *idle_s, now));

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::process;
-use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::Runtime;
@@ -78,7 +77,7 @@ impl Life {
                 tracing::warn!(process = by, "another process takes requests now: finishing what is here");
                 notify::followed_by(by);
                 let (hurry, (successor, way)) = (running.hurry(), followed.split());
-                running.control.in_the_office(handover::serve_successor(successor, Arc::downgrade(&running.control)));
+                running.control.in_the_office(handover::serve_successor(successor, &running.control));
                 finish(&runtime, signals, Some(hurry), || running.make_way(way));
             }
         }

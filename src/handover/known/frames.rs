@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::proxy::identity::Kept;
 use crate::proxy::once::BetWord;
 
 /// What is said.
@@ -18,8 +19,8 @@ pub(super) enum Frame {
     Bet(BetWord),
     /// Passes and promised turns.
     Held { product: String, held: Vec<Holds> },
-    /// The session, whose it is, and for how many seconds it was not used.
-    Sessions { cookie: String, sessions: Vec<(u64, u64, u32)> },
+    /// Sessions that go by this cookie.
+    Sessions { cookie: String, sessions: Vec<Kept> },
     /// That was all that was known. What follows came later.
     All,
 }

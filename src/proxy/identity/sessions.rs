@@ -25,6 +25,9 @@ use crate::telemetry::record::SessionMetrics;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionKey(pub(super) u64);
 
+/// A session, whose it is, and for how many seconds nobody has used it: for another process.
+pub(crate) type Kept = (u64, u64, u32);
+
 /// The sessions that are bound.
 pub(super) struct Sessions {
     cookie: String,
@@ -111,8 +114,8 @@ impl Sessions {
         Some(customer)
     }
 
-    /// All that are bound to somebody: the session, whose it is, and for how long nobody has used it, in seconds.
-    pub(super) fn all(&self, now: Timestamp) -> Vec<(u64, u64, u32)> {
+    /// All that are bound to somebody.
+    pub(super) fn all(&self, now: Timestamp) -> Vec<Kept> {
         let now_s = seconds(now);
         let one = |(key, session): (u64, Arc<Session>)| {
             let Customer::Account(customer) = session.customer else { return None };

@@ -6,6 +6,7 @@
 mod answers;
 mod asking;
 mod conversing;
+mod frames;
 mod pieces;
 
 use std::net::IpAddr;
@@ -31,6 +32,7 @@ use crate::telemetry::export::Registry;
 pub use answers::answer;
 pub use asking::{cookie, forwarded, reader, request, token, trace};
 pub use conversing::conversation;
+pub use frames::frames;
 pub use pieces::{body, log_line, pointer, proxy_header};
 
 /// A proxy with something of everything that reads what strangers send.
@@ -45,6 +47,7 @@ headers = 32
 uri_bytes = "1KiB"
 body_bytes = "4KiB"
 waiting_body_bytes = "1KiB"
+http2_streams = 4
 
 [trace]
 request_id = "x-request-id"

@@ -242,13 +242,15 @@ fn is_claim(name: &str) -> bool {
     matches!(name, "forwarded" | "x-real-ip" | "true-client-ip") || name.starts_with("x-forwarded-")
 }
 
-/// Take off all that a stranger claims about itself, with underscores too.
+/// Whether a stranger claims something about itself by a header of this name, with underscores too.
+fn claims(name: &HeaderName, identities: &[HeaderName]) -> bool {
+    let dashed = name.as_str().replace('_', "-");
+    is_claim(&dashed) || identities.iter().any(|identity| identity.as_str() == dashed)
+}
+
+/// Take off all that a stranger claims about itself.
 fn remove_claims(headers: &mut HeaderMap, identities: &[HeaderName]) {
-    let claims = |name: &&HeaderName| {
-        let dashed = name.as_str().replace('_', "-");
-        is_claim(&dashed) || identities.iter().any(|identity| identity.as_str() == dashed)
-    };
-    let found: Vec<HeaderName> = headers.keys().filter(claims).cloned().collect();
+    let found: Vec<HeaderName> = headers.keys().filter(|name| claims(name, identities)).cloned().collect();
     for name in found {
         headers.remove(name);
     }
@@ -347,7 +349,7 @@ fn announces(headers: &HeaderMap, identities: &[HeaderName]) -> bool {
     let lines = headers.get_all(TRAILER).into_iter();
     let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let mut names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
-    names.any(|name| FORWARDING.contains(&name) || identities.contains(&name))
+    names.any(|name| claims(&name, identities))
 }
 
 fn says_trailers(te: &[u8]) -> bool {
@@ -421,6 +423,21 @@ mod tests {
             assert!(!headers.contains_key(gone), "{gone}");
         }
         assert_eq!(headers["x_other"], "kept");
+    }
+
+    #[test]
+    fn strangers_cannot_say_so_behind_their_bodies_either() {
+        let announced = |names: &'static str| {
+            let mut headers = map(&[("host", "h"), ("trailer", names)]);
+            send(&mut headers, &peer(false), &IDENTITY);
+            headers.contains_key("trailer")
+        };
+        assert!(announced("x-checksum, grpc-status"));
+        for claim in
+            ["X-Customer", "x-checksum, x_customer", "x-real-ip", "x-forwarded-port", "x_forwarded_for", "forwarded"]
+        {
+            assert!(!announced(claim), "{claim}");
+        }
     }
 
     #[test]

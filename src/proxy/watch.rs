@@ -212,7 +212,7 @@ impl Watch {
     }
 
     /// So many bytes of a client were read.
-    fn heard(&self, bytes: usize) {
+    pub(super) fn heard(&self, bytes: usize) {
         match self.sharing() {
             // Much that is said there is no request, so a connection rests until there is one.
             Some(sharing) => sharing.heard(bytes),

@@ -1,5 +1,7 @@
 //! What a backend answers: whether it can be relayed, whose it is, and what must not reach a client.
 
+use std::sync::Arc;
+
 use http::{Method, Request, StatusCode, Version};
 
 use super::super::headers::{self, Peer, Seen};
@@ -8,6 +10,14 @@ use super::super::reads::rules::{Judged, judge};
 use super::super::{Worker, identity};
 use super::{has_no_hop, line, lines, peer, with};
 use crate::telemetry::export::Registry;
+
+thread_local! {
+    /// Made once: names of metrics take longer to make than an answer to read.
+    static HINTS: Arc<Hints> = with(|worker| {
+        let pool = &worker.settings.pools[worker.settings.products[0].pool];
+        Hints::new(pool, worker.gate(0).0.clone(), &Registry::new())
+    });
+}
 
 /// The head of an answer as it is written in HTTP/1, to a login.
 pub fn answer(data: &[u8]) {
@@ -39,9 +49,7 @@ pub fn answer(data: &[u8]) {
 }
 
 fn hear(worker: &Worker, status: StatusCode, headers: &mut http::HeaderMap) {
-    let pool = &worker.settings.pools[worker.settings.products[0].pool];
-    let gate = worker.gate(0).0.clone();
-    Hints::new(pool, gate, &Registry::new()).hear(headers);
+    HINTS.with(|hints| hints.hear(headers));
     assert!(!headers.contains_key("x-wallet-seats"), "a client sees what it must not");
     let login = Request::builder().method(Method::POST).uri("/horse/login").header("cookie", "session=a");
     let login = login.body(()).expect("a plain request").into_parts().0;

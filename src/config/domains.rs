@@ -138,7 +138,7 @@ fn domain(parts: &Parts<'_>, members: &Members) -> DomainSettings {
         at_once_per_address: parts.at_once.address,
         machines: parts.machines.clone(),
     };
-    let product = |index: &usize| Member { name: parts.drafts[*index].name.clone(), index: Some(*index) };
+    let product = |index: &usize| Member { name: parts.drafts[*index].name.clone(), index: Some(*index), moved: false };
     let products = members.products.iter().map(product).collect();
     DomainSettings {
         admission,

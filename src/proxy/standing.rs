@@ -38,7 +38,6 @@ use super::tls::backends::{BackendTls, TlsFailure};
 use crate::telemetry::record::UpstreamMetrics;
 
 pub(crate) use members::MOST_BACKENDS;
-use members::is_of;
 
 /// The backends of a pool as all workers see them.
 pub(crate) struct Standing {
@@ -175,7 +174,7 @@ impl Standing {
         }
         let mut looked_up: Vec<&BackendSettings> = Vec::new();
         for named in self.settings.backends.iter().filter(|backend| backend.host.is_some()) {
-            if !looked_up.iter().any(|known| is_of(known, named)) {
+            if !looked_up.iter().any(|known| known.is_of(named)) {
                 looked_up.push(named);
                 self.runs(names::keep_looking_up(self.clone(), named.clone()));
             }

@@ -67,6 +67,7 @@ mod access_log_http2;
 mod trace;
 mod neighbours;
 mod reload;
+mod succession;
 mod together;
 
 /// Wait for something that happens soon; only what hangs takes long.

@@ -114,7 +114,7 @@ impl Settings {
             match found.len() {
                 0 => {
                     let places = domain.products.iter().map(|member| live.last_place_of(&member.name));
-                    Ok(places.flatten().next().map_or_else(|| new(), |(domain, _)| domain))
+                    Ok(places.flatten().next().map_or_else(&mut new, |(domain, _)| domain))
                 }
                 1 => Ok(found.into_iter().next().unwrap_or_default()),
                 _ => Err(CannotFollow::Apart(domain.products.iter().map(|member| member.name.clone()).collect())),

@@ -273,11 +273,13 @@ struct To {
     token: Option<String>,
 }
 
+pub use serve::Early;
+
 /// Do what the command line says.
-pub fn run(cli: Cli) -> ExitCode {
+pub fn run(cli: Cli, early: Early) -> ExitCode {
     use crate::admin::orders::OrderName;
     let done = match cli.command {
-        Command::Run { config } => serve::run(&config),
+        Command::Run { config } => serve::run(&config, early),
         Command::Check { file } => serve::check(&file),
         Command::Demo(args) => return crate::demo::run(args),
         Command::Simulate(args) => return simulate::run(args),

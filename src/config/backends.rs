@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::admission::settings::LimitSettings;
 use crate::proxy::names::{self, called};
-use crate::proxy::settings::{BackendSettings, BackendTimeouts, ListenSettings, PoolSettings};
+use crate::proxy::settings::{BackendSettings, BackendTimeouts, ListenSettings, PoolSettings, Protocol};
 use crate::proxy::standing::MOST_BACKENDS;
 
 use super::check::{Check, Span};
@@ -271,6 +271,17 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], places: Vec<(usize, usize)>
     let tls_at = |product: &Product| product.tls.as_ref().map(Spanned::span);
     let tls = agreed(check, "tls", &products, tls_at, backend_tls::written);
     let tls = backend_tls::of_pool(check, &sites, tls);
+    let protocol_at = |product: &Product| product.protocol.as_ref().map(Spanned::span);
+    let protocol = agreed(check, "protocol", &products, protocol_at, protocol);
+    if let (Some(Protocol::Auto), None) = (protocol, &tls) {
+        let at = products.iter().find_map(|product| protocol_at(product.written));
+        nothing_to_agree_on(check, at);
+    }
+    if health.as_ref().is_some_and(|health| health.grpc.is_some()) && protocol.unwrap_or_default() == Protocol::Http1 {
+        let at = products.iter().find_map(|product| product.written.health.as_ref()?.get_ref().grpc.as_ref());
+        let what = "grpc: these backends are spoken to in HTTP/1.1, which carries no gRPC";
+        check.wrong(at.map(Spanned::span).unwrap_or_default(), what, "write protocol = \"http2\" in the product");
+    }
     same_weights(check, &sites);
     let (first, site) = sites[0];
     let settings = PoolSettings {
@@ -291,6 +302,7 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], places: Vec<(usize, usize)>
         resolver: check.around.resolver(),
         streams: streams.unwrap_or_else(streams::usual),
         tls,
+        protocol: protocol.unwrap_or_default(),
     };
     Pool { settings, limit: limits::settings(limit), members, places }
 }
@@ -336,6 +348,17 @@ fn same_weights(check: &mut Check<'_>, sites: &[(&Draft<'_>, &Site<'_>)]) {
             );
         }
     }
+}
+
+fn protocol(check: &mut Check<'_>, product: &Product) -> Option<Protocol> {
+    let word = product.protocol.as_ref()?;
+    check.one_of("protocol", word, &Protocol::NAMES).map(|index| Protocol::ALL[index])
+}
+
+fn nothing_to_agree_on(check: &mut Check<'_>, at: Option<Span>) {
+    let what = "protocol: in the clear there is nothing by which a backend could choose";
+    let help = "write \"http2\" if all of them speak HTTP/2 at once, else \"http1\"; or their URLs with https://";
+    check.wrong(at.unwrap_or_default(), what.to_owned(), help);
 }
 
 fn retry_budget(check: &mut Check<'_>, product: &Product) -> Option<u32> {

@@ -11,6 +11,7 @@ use super::backends::MOST_PRIORITY;
 use super::check::Check;
 use super::error::shown;
 use super::file::{Health, Opt, Product};
+use crate::proxy::health::MOST_NAME;
 use crate::proxy::settings::{HealthSettings, OutlierSettings, Policy};
 
 pub(super) fn policy(check: &mut Check<'_>, product: &Product) -> Option<Policy> {
@@ -20,7 +21,8 @@ pub(super) fn policy(check: &mut Check<'_>, product: &Product) -> Option<Policy>
 
 pub(super) fn health(check: &mut Check<'_>, product: &Product) -> Option<HealthSettings> {
     let (written, at) = product.health.as_ref().map(|spanned| (spanned.get_ref(), spanned.span()))?;
-    if written.path.is_none() {
+    let grpc = written.grpc.as_ref().and_then(|service| service_name(check, written, service));
+    if written.path.is_none() && written.grpc.is_none() {
         check.missing(at, "this check", "product.health.path");
     }
     let interval = check.duration("interval", &written.interval, Duration::from_secs(2));
@@ -32,6 +34,7 @@ pub(super) fn health(check: &mut Check<'_>, product: &Product) -> Option<HealthS
     Some(HealthSettings {
         path: written.path.as_ref().and_then(|path| target(check, path)).unwrap_or_default(),
         method: method(check, written),
+        grpc,
         host: written.host.as_ref().and_then(|host| host_header(check, host)),
         expect: expected(check, written),
         interval,
@@ -49,6 +52,28 @@ fn target(check: &mut Check<'_>, written: &Spanned<String>) -> Option<Uri> {
         check.wrong(written.span(), what, "write a path from the root, such as \"/health\"");
     }
     target
+}
+
+/// A call has its own path and method, and no status of HTTP.
+fn service_name(check: &mut Check<'_>, written: &Health, service: &Spanned<String>) -> Option<String> {
+    let text = |key, value: &Opt<String>| value.as_ref().map(|value| (key, value.span()));
+    let expect = written.expect.as_ref().map(|list| ("expect", list.span()));
+    for (key, at) in [text("path", &written.path), text("method", &written.method), expect].into_iter().flatten() {
+        let what = format!("`{key}` and `grpc` exclude each other: a call of gRPC has its own");
+        check.wrong(at, what, "write one of them");
+    }
+    let name = service.get_ref();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
+    if name.len() <= MOST_NAME && name.chars().all(plain) {
+        return Some(name.clone());
+    }
+    let what = format!("grpc: {} is no name of a service", shown(name));
+    check.wrong(
+        service.span(),
+        what,
+        "write it as its clients know it, such as \"horse.Bets\", or \"\" for the server as a whole",
+    );
+    None
 }
 
 /// Only what changes nothing: it is asked for all day.

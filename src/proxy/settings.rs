@@ -225,13 +225,6 @@ pub struct SiteSettings {
     pub share: u32,
 }
 
-impl ProductSettings {
-    /// The pool at one of its sites; the only one where there is nothing to choose.
-    pub fn pool_at(&self, site: usize) -> usize {
-        self.sites.get(site).map_or(self.pool, |site| site.pool)
-    }
-}
-
 /// What ranks as one class, and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassRules {
@@ -340,8 +333,29 @@ pub struct PoolSettings {
     pub resolver: Resolver,
     /// What they are spoken to with in secret; `None` speaks in the clear.
     pub tls: Option<BackendTlsSettings>,
+    /// What they are spoken to in.
+    pub protocol: Protocol,
     /// What becomes of answers without an end in sight.
     pub streams: StreamSettings,
+}
+
+/// What the backends of a pool are spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1: each request under way has a connection.
+    #[default]
+    Http1,
+    /// HTTP/2: many share one. In the clear without asking first; through TLS by what is agreed there (ALPN).
+    Http2,
+    /// What each backend chooses when TLS is agreed on.
+    Auto,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Protocol; 3] = [Protocol::Http1, Protocol::Http2, Protocol::Auto];
+    /// Their words in the configuration.
+    pub const NAMES: [&'static str; 3] = ["http1", "http2", "auto"];
 }
 
 /// How backends are asked how they are.
@@ -353,6 +367,8 @@ pub struct HealthSettings {
     pub path: Uri,
     /// The `Host`; else the backend's own name.
     pub host: Option<HeaderValue>,
+    /// The service of gRPC that is asked after instead, `""` for all of them.
+    pub grpc: Option<String>,
     /// Statuses that are good.
     pub expect: Vec<RangeInclusive<u16>>,
     /// From one check to the next, a tenth more or less.
@@ -448,6 +464,8 @@ pub struct Member {
     pub index: Option<usize>,
     /// It has left here, and is decided in another domain since: this place is no home to come back to.
     pub moved: bool,
+    /// What its sites are called, in admission's order.
+    pub sites: Vec<String>,
 }
 
 /// A resource of a domain.

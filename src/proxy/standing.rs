@@ -32,9 +32,10 @@ use super::clock::Clock;
 use super::descriptors;
 use super::health;
 use super::names;
-use super::settings::{BackendSettings, HealthSettings, PoolSettings};
+use super::settings::{BackendSettings, HealthSettings, PoolSettings, Protocol};
 use super::stream::BackendIo;
 use super::tls::backends::{BackendTls, TlsFailure};
+use super::upstream::greeting::{Accepted, greet};
 use crate::telemetry::record::UpstreamMetrics;
 
 pub(crate) use members::MOST_BACKENDS;
@@ -98,7 +99,7 @@ impl Standing {
         Arc::new(Standing {
             members: Arc::new(Members { roll: Mutex::new(backends), ..Members::default() }),
             told: Mutex::new(Told { part: (whole, whole), there: (all, all), ..Told::default() }),
-            tls: pool.tls.as_ref().map(BackendTls::new),
+            tls: pool.tls.as_ref().map(|tls| BackendTls::new(tls, pool.protocol)),
             tasks: Mutex::default(),
             heir: OnceLock::new(),
             configured: first,
@@ -125,19 +126,28 @@ impl Standing {
         self.members.roll.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Connect to a backend, and draw from it whether it is there.
+    /// Connect to a backend, in HTTP/1.1 if it must be, and draw from it whether it is there.
     ///
     /// # Errors
-    /// When it does not accept, or not in time.
-    pub(crate) async fn connect(&self, backend: &Backend) -> io::Result<BackendIo> {
+    /// When it does not accept, or not in time, or does not speak what it should.
+    pub(crate) async fn connect(&self, backend: &Backend, http1: bool) -> io::Result<Accepted> {
         let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
         let connecting = async {
             let tcp = TcpStream::connect(backend.settings.address).await?;
-            match &self.tls {
-                None => Ok(BackendIo::Clear(tcp)),
+            let stream = match &self.tls {
+                None => BackendIo::Clear(tcp),
                 // Boxed: a handshake is large and soon over.
-                Some(tls) => Box::pin(self.secure(tls, tcp, backend)).await,
+                Some(tls) => Box::pin(self.secure(tls, tcp, backend, http1)).await?,
+            };
+            let http2 = match self.settings.protocol {
+                Protocol::Http1 => false,
+                Protocol::Http2 => true,
+                Protocol::Auto => stream.is_http2(),
+            };
+            if !http2 {
+                return Ok(Accepted::Http1(stream));
             }
+            Ok(Accepted::Http2(Box::new(Box::pin(greet(stream)).await?)))
         };
         let connected = timeout(self.settings.timeouts.connect, connecting).await.unwrap_or_else(|_| late());
         match &connected {
@@ -152,10 +162,10 @@ impl Standing {
         connected
     }
 
-    async fn secure(&self, tls: &BackendTls, tcp: TcpStream, backend: &Backend) -> io::Result<BackendIo> {
+    async fn secure(&self, tls: &BackendTls, tcp: TcpStream, backend: &Backend, http1: bool) -> io::Result<BackendIo> {
         // What is dropped unfinished took too long.
         let mut counted = Unfinished { standing: self, failure: Some(TlsFailure::BrokeOff) };
-        let stream = tls.secure(tcp, &backend.settings).await;
+        let stream = tls.secure(tcp, &backend.settings, http1).await;
         counted.failure = stream.as_ref().err().map(TlsFailure::of);
         let named = |error: io::Error| {
             let (why, kind) = (TlsFailure::of(&error).name(), error.kind());
@@ -218,7 +228,7 @@ impl Standing {
                     sleep_until(Instant::from_std(self.clock.instant(until))).await;
                     // A request may have found it back meanwhile.
                     if backend.paused_until().is_some_and(|until| until <= self.clock.now()) {
-                        let _ = self.connect(&backend).await;
+                        let _ = self.connect(&backend, false).await;
                     }
                 }
             }

@@ -192,7 +192,7 @@ table! {
     UPSTREAM_KEPT_SEATS = "sluss_upstream_stream_seats_kept_total", Counter, ["pool"],
         "Times that a stream kept its seat for a while longer, because as many go on without one as may.";
     UPSTREAM_TLS_FAILURES = "sluss_upstream_tls_failures_total", Counter, ["pool", "reason"],
-        "Handshakes with backends that failed: unknown_issuer, wrong_name, expired, not_yet_valid, bad_certificate, turned_away, no_tls or broke_off.";
+        "Handshakes with backends that failed: unknown_issuer, wrong_name, expired, not_yet_valid, bad_certificate, turned_away, no_tls, no_http2 or broke_off.";
     ONCE_DUPLICATES = "sluss_once_duplicates_total", Counter, ["product", "verdict"],
         "Requests with the idempotency key of an earlier one: in_flight (it waits for the same answer), answered, unknown, or reused for another request.";
     ONCE_BETS = "sluss_once_bets", Gauge, [],

@@ -10,6 +10,7 @@ mod proxy;
 
 mod certificates;
 mod http2_client;
+mod http2_backend;
 mod requests;
 mod answers;
 mod browsers;
@@ -62,6 +63,8 @@ mod drain;
 mod upgrades;
 mod streams;
 mod backend_tls;
+mod backend_http2;
+mod backend_http2_faults;
 mod access_log;
 mod access_log_http2;
 mod trace;

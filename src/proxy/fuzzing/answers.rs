@@ -15,7 +15,8 @@ pub fn answer(data: &[u8]) {
     let mut words = first.split(|byte| *byte == b' ').skip(1);
     let Some(status) = words.next().and_then(|word| StatusCode::from_bytes(word).ok()) else { return };
     let (mut headers, _) = lines(said);
-    if !headers::is_relayable(status, &headers) {
+    let found = Seen::in_answer(&headers);
+    if !headers::is_relayable(status, &headers, &found) {
         return;
     }
     with(|worker| {
@@ -29,10 +30,10 @@ pub fn answer(data: &[u8]) {
         }
         hear(worker, status, &mut headers);
     });
-    if headers::has_two_lengths(&headers) {
+    if headers::has_two_lengths(&headers, &found) {
         headers.remove("content-length");
     }
-    headers::to_client(&mut headers, Version::HTTP_11);
+    headers::to_client(&mut headers, &found, Version::HTTP_11);
     has_no_hop(&headers);
     assert!(!headers.contains_key("connection"), "a connection's word was passed on");
 }

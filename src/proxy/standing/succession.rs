@@ -27,7 +27,7 @@ impl Standing {
         let heir = Arc::new(Standing {
             members: self.members.clone(),
             told: Mutex::new(*self.told()),
-            tls: settings.tls.as_ref().map(BackendTls::new),
+            tls: settings.tls.as_ref().map(|tls| BackendTls::new(tls, settings.protocol)),
             tasks: Mutex::default(),
             heir: OnceLock::new(),
             // With fewer the limit is less; with more it is found out.

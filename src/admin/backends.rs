@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{Control, Said};
 use super::orders::{Applied, Mistake, somebody, unknown};
+use super::succession::Rolls;
 use crate::config::backends::{MOST_PRIORITY, MOST_WEIGHT, is_own, split_url};
 use crate::journal::{BackendWord, Memory, Record};
 use crate::proxy::backend::Backend;
@@ -207,10 +208,8 @@ impl Control {
         // Those that came first: the last of a pool is never taken out, and was not the last when it was.
         let (came, left): (Vec<_>, Vec<_>) = memory.backends.iter().partition(|(_, word)| word.member);
         for (name, word) in came.into_iter().chain(left) {
-            let Some(standing) = shared.standings.iter().find(|standing| standing.pool() == word.pool) else {
-                continue;
-            };
-            let known = configured(standing, word.address);
+            let Some(standing) = pool_of(&shared.standings, word) else { continue };
+            let known = configured(standing, word.address, word.host.as_deref());
             if known.map(|one| one.weight) != word.configured || known.is_some_and(|one| one.priority != word.priority)
             {
                 tracing::info!(
@@ -219,38 +218,92 @@ impl Control {
                 );
                 continue;
             }
-            let BackendWord { address, weight, priority, .. } = *word;
-            let settings = BackendSettings { name: name.clone(), address, weight, priority, host: None };
-            match (standing.at(word.address), word.member) {
-                (None, true) if standing.named(name).is_none() => standing.enrol(settings),
-                (Some(backend), false) if standing.backends().len() > 1 => standing.remove(&backend),
-                _ => {}
+            restore(standing, name, word);
+        }
+    }
+
+    /// Backends that are called otherwise since a reload, or whose pool is: what was ordered of them is kept under the new
+    /// names. `before` are the pools as they were, and who belonged to them.
+    pub(super) fn keep_orders(&self, before: &Rolls) {
+        let keep = |standing: &Standing, settings: &BackendSettings, word| {
+            let backend = settings.name.clone();
+            tracing::info!(backend, pool = standing.pool(), "what was ordered of a backend counts under its new name");
+            self.journal.note(Record::Backend { backend, word });
+        };
+        for standing in &self.shared().standings {
+            let Some((old, roll)) = before.iter().find(|(old, _)| old.is_kin(standing)) else { continue };
+            let is_renamed = old.pool() != standing.pool();
+            let backends = standing.backends();
+            for backend in backends.iter() {
+                let at = |one: &&Arc<Backend>| one.settings.address == backend.settings.address;
+                let is_another = roll.iter().find(at).is_some_and(|was| !Arc::ptr_eq(was, backend));
+                let word = word(standing, backend, true);
+                if is_another || (is_renamed && (word.drained || word.configured != Some(word.weight))) {
+                    keep(standing, &backend.settings, word);
+                }
             }
-            if let Some(backend) = standing.at(word.address) {
-                standing.weigh(&backend, word.weight);
-                standing.drain(&backend, word.drained);
+            let is_out = |one: &&BackendSettings| !backends.iter().any(|there| there.settings.is_at_or_of(one));
+            for settings in standing.settings.backends.iter().filter(is_out).filter(|_| is_renamed) {
+                keep(standing, settings, out(standing, settings));
             }
-            let (member, drained, weight) = (word.member, word.drained, word.weight);
-            tracing::warn!(backend = name, member, drained, weight, "as it was ordered before the restart");
         }
     }
 }
 
+/// The pool that a word is about: the one of its name, or where other products come first since, the one with the backend.
+fn pool_of<'a>(standings: &'a [Arc<Standing>], word: &BackendWord) -> Option<&'a Arc<Standing>> {
+    let named = standings.iter().find(|standing| standing.pool() == word.pool);
+    named.or_else(|| standings.iter().find(|one| configured(one, word.address, word.host.as_deref()).is_some()))
+}
+
+fn restore(standing: &Standing, name: &str, word: &BackendWord) {
+    let BackendWord { address, weight, priority, .. } = *word;
+    match (standing.at(address), word.member) {
+        // What a name has is for the name to say: it may have it no more.
+        (None, true) if word.host.is_none() && standing.named(name).is_none() => {
+            standing.enrol(BackendSettings { name: name.to_owned(), address, weight, priority, host: None });
+        }
+        (Some(backend), false) if standing.backends().len() > 1 => standing.remove(&backend),
+        (None, false) => standing.dismiss(address),
+        _ => {}
+    }
+    if let Some(backend) = standing.at(address) {
+        standing.weigh(&backend, weight);
+        standing.drain(&backend, word.drained);
+    }
+    let (member, drained) = (word.member, word.drained);
+    tracing::warn!(backend = name, member, drained, weight, "as it was ordered before the restart");
+}
+
 fn word(standing: &Standing, backend: &Backend, member: bool) -> BackendWord {
+    let BackendSettings { address, host, .. } = &backend.settings;
     BackendWord {
         pool: standing.pool().to_owned(),
-        address: backend.settings.address,
+        address: *address,
         member,
         drained: !backend.is_in_use(),
         weight: backend.weight(),
         priority: backend.priority(),
-        configured: configured(standing, backend.settings.address).map(|one| one.weight),
+        configured: configured(standing, *address, host.as_deref()).map(|one| one.weight),
+        host: host.clone(),
     }
 }
 
-/// What the configuration says of what is at this address, if it was there at the start.
-fn configured(standing: &Standing, address: SocketAddr) -> Option<&BackendSettings> {
-    standing.settings.backends.iter().find(|backend| backend.address == address)
+/// What is to be kept of one that was ordered out.
+fn out(standing: &Standing, settings: &BackendSettings) -> BackendWord {
+    let BackendSettings { address, weight, priority, host, .. } = settings.clone();
+    let pool = standing.pool().to_owned();
+    BackendWord { pool, address, member: false, drained: false, weight, priority, configured: Some(weight), host }
+}
+
+/// What the configuration says of a backend: of the name that it was found by, whichever addresses that has, or else of
+/// what is at its address.
+fn configured<'a>(standing: &'a Standing, address: SocketAddr, host: Option<&str>) -> Option<&'a BackendSettings> {
+    let is = |one: &&BackendSettings| match host {
+        Some(_) => one.host.as_deref() == host && one.address.port() == address.port(),
+        None => one.address == address,
+    };
+    standing.settings.backends.iter().find(is)
 }
 
 fn priority_of(request: &BackendRequest) -> Result<u32, Mistake> {

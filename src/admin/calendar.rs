@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::orders::unknown;
 use crate::admission::EventKey;
+use crate::admission::schedule::EventState;
 use crate::config::ScheduledEvent;
 use crate::journal;
 
@@ -21,6 +22,8 @@ pub(crate) struct Calendar {
     pub(super) words: BTreeMap<String, Word>,
     /// What the file has, by id.
     pub(super) file: BTreeMap<String, ScheduledEvent>,
+    /// Events of products that have left, by id: what was said of them counts again when those come back.
+    pub(super) absent: BTreeMap<String, Absent>,
     /// What the clock on the wall showed when admission's stood at zero, as it was when stops were last counted.
     pub(super) zero: Timestamp,
 }
@@ -30,6 +33,15 @@ pub(crate) struct Calendar {
 pub(crate) struct Scheduled {
     pub(super) key: EventKey,
     pub(super) event: ScheduledEvent,
+}
+
+/// An event whose product has left the configuration.
+pub(super) struct Absent {
+    pub(super) product: String,
+    pub(super) event: ScheduledEvent,
+    pub(super) state: EventState,
+    /// What was said of it.
+    pub(super) word: Option<Word>,
 }
 
 /// What was said of an event over the API.
@@ -47,7 +59,13 @@ pub(super) const SAME_RACE: SignedDuration = SignedDuration::from_hours(12);
 impl Calendar {
     /// Without events.
     pub(super) fn new(zero: Timestamp) -> Calendar {
-        Calendar { events: BTreeMap::new(), words: BTreeMap::new(), file: BTreeMap::new(), zero }
+        Calendar {
+            events: BTreeMap::new(),
+            words: BTreeMap::new(),
+            file: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            zero,
+        }
     }
 
     /// The sentence that nobody knows this event.
@@ -87,8 +105,11 @@ impl Calendar {
     }
 
     /// Products have other places now: `place` tells which an event's has, if it is still there. Events of others are gone,
-    /// and come back.
-    pub(super) fn renumber(&mut self, place: impl Fn(&ScheduledEvent) -> Option<usize>) -> Vec<Scheduled> {
+    /// with what was said of them.
+    pub(super) fn renumber(
+        &mut self,
+        place: impl Fn(&ScheduledEvent) -> Option<usize>,
+    ) -> Vec<(Scheduled, Option<Word>)> {
         let place = |event: &mut ScheduledEvent| match place(event) {
             Some(place) => {
                 event.product = place;
@@ -97,16 +118,43 @@ impl Calendar {
             None => false,
         };
         self.file.retain(|_, event| place(event));
+        let mut gone = Vec::new();
+        for (id, mut known) in std::mem::take(&mut self.events) {
+            if place(&mut known.event) {
+                self.events.insert(id, known);
+            } else {
+                gone.push((known, self.words.remove(&id)));
+            }
+        }
         self.words.retain(|_, word| word.entry.as_mut().is_none_or(place));
-        let (kept, gone) = std::mem::take(&mut self.events).into_iter().partition::<BTreeMap<_, _>, _>(|(_, known)| {
-            let mut event = known.event.clone();
-            place(&mut event)
-        });
-        self.events = kept;
-        self.events.values_mut().for_each(|known| {
-            place(&mut known.event);
-        });
-        gone.into_values().collect()
+        gone
+    }
+
+    /// An event whose product has left is kept for half a day after its stop, as one is that has left the file.
+    pub(super) fn keep(&mut self, absent: Absent, now: Timestamp) {
+        self.absent.retain(|_, known| now.duration_since(known.event.stop) <= SAME_RACE);
+        self.absent.insert(absent.event.id.clone(), absent);
+    }
+
+    /// Those whose product is back, at the place that `place` tells: what was said of them counts again. What there is of the
+    /// same id by now is another's.
+    pub(super) fn come_back(&mut self, place: impl Fn(&str) -> Option<usize>) -> Vec<(ScheduledEvent, EventState)> {
+        let mut back = Vec::new();
+        for (id, absent) in std::mem::take(&mut self.absent) {
+            let Some(product) = place(&absent.product) else {
+                self.absent.insert(id, absent);
+                continue;
+            };
+            if self.events.contains_key(&id) {
+                continue;
+            }
+            if let Some(mut word) = absent.word {
+                word.entry.iter_mut().for_each(|entry| entry.product = product);
+                self.words.insert(id, word);
+            }
+            back.push((ScheduledEvent { product, ..absent.event }, absent.state));
+        }
+        back
     }
 
     /// Whether what counts of this event is what the file says.

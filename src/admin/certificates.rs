@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::Counter;
 
@@ -10,6 +10,7 @@ use super::control::Control;
 use super::watched::Watched;
 use crate::config::{ThisMachine, backend_tls, tls};
 use crate::proxy::settings::{BackendTlsSettings, TlsSettings};
+use crate::proxy::shared::Shared;
 use crate::proxy::standing::Standing;
 use crate::telemetry::export::Registry;
 use crate::telemetry::names;
@@ -34,14 +35,28 @@ impl Certificates {
         let pools = Mutex::default();
         Certificates { files: Mutex::new(files), pools, reloaded: change("reloaded"), rejected: change("rejected") }
     }
+
+    fn pools(&self) -> MutexGuard<'_, BTreeMap<String, Watched>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Control {
-    /// The files of these settings have been read.
-    pub(super) fn certificates_are_read(&self, settings: Option<&TlsSettings>) {
-        let Some(settings) = settings else { return };
-        self.certificates.files.lock().unwrap_or_else(PoisonError::into_inner).are_read(&paths(settings));
-        warn(settings);
+    /// The files that these settings name have been read: whatever was wrong with them is mended.
+    pub(super) fn certificates_are_read(&self, shared: &Shared) {
+        self.settle(CERTIFICATES);
+        if let Some(settings) = &shared.settings.listen.tls {
+            self.certificates.files.lock().unwrap_or_else(PoisonError::into_inner).are_read(&paths(settings));
+            warn(settings);
+        }
+        let read = |standing: &Arc<Standing>| {
+            let mut files = Watched::default();
+            files.are_read(&backend_paths(standing.settings.tls.as_ref()?));
+            Some((standing.pool().to_owned(), files))
+        };
+        let pools = shared.standings.iter().filter_map(read).collect();
+        let before = std::mem::replace(&mut *self.certificates.pools(), pools);
+        before.keys().for_each(|pool| self.settle(&of_pool(pool)));
     }
 
     /// Take over certificates whose files have changed. With one of them wrong, all stays as it was.
@@ -54,7 +69,7 @@ impl Control {
     fn watch_those_of(&self, standing: &Standing) {
         let (Some(settings), Some(tls)) = (&standing.settings.tls, &standing.tls) else { return };
         let paths = backend_paths(settings);
-        let mut pools = self.certificates.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.certificates.pools();
         // They have just been read when they are first looked at.
         let files = pools.entry(standing.pool().to_owned()).or_insert_with(|| {
             let mut files = Watched::default();
@@ -64,7 +79,7 @@ impl Control {
         if !files.has_changed(&paths) {
             return;
         }
-        let alarm = format!("{CERTIFICATES} of {}", standing.pool());
+        let alarm = of_pool(standing.pool());
         match backend_tls::reread(settings, &ThisMachine) {
             Ok(settings) => {
                 tls.change(&settings);
@@ -120,6 +135,11 @@ fn paths(settings: &TlsSettings) -> Vec<&Path> {
 fn backend_paths(settings: &BackendTlsSettings) -> Vec<&Path> {
     let pair = settings.certificate.iter().flat_map(|(files, _)| [files.chain.as_path(), files.key.as_path()]);
     settings.file.as_deref().into_iter().chain(pair).collect()
+}
+
+/// What an alarm about those of a pool is filed under.
+fn of_pool(pool: &str) -> String {
+    format!("{CERTIFICATES} of {pool}")
 }
 
 fn warn(settings: &TlsSettings) {

@@ -11,6 +11,7 @@ pub mod events;
 pub mod orders;
 pub mod backends;
 pub mod shift;
+mod succession;
 pub mod status;
 pub mod sample;
 pub mod server;

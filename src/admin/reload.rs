@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::control::{Control, Said};
 use super::orders::{Mistake, somebody};
-use crate::config::{Config, LogFormat, ScheduledEvent};
+use crate::config::{Config, LogFormat};
 use crate::journal::Record;
 use crate::notify;
 use crate::proxy::access_log::{AccessLog, Writing};
@@ -230,16 +230,20 @@ impl Control {
         for gate in &gates[live.gates.len()..] {
             tokio::spawn(gate.clone().keep_awake());
         }
+        let pools: Vec<_> = live.standings.iter().map(|standing| (standing.clone(), standing.backends())).collect();
         let next = Arc::new(live.succeeded_by(settings, gates, access_log, &self.registry));
         let result = compared(&live.settings, &next.settings);
         self.counts(next.clone());
         next.look_after_backends();
+        self.keep_orders(&pools);
         self.carry_over_switches(&live, &next);
+        self.carry_over_states(&live, &next);
         self.renumber_events(&live.settings, &next.settings);
         *self.schedule.lock().unwrap_or_else(PoisonError::into_inner) = schedule;
         let _ = self.take_over(&events, who);
         self.asks_for(admin.token);
-        self.certificates_are_read(next.settings.listen.tls.as_ref());
+        self.certificates_are_read(&next);
+        self.take_leave(&live.settings, &pools);
         self.reloading.publish.send_modify(|published| published.shared = next);
         Ok(result)
     }
@@ -253,40 +257,6 @@ impl Control {
         let (log, writing) = AccessLog::open(next, &self.registry)?.unzip();
         self.reloading.replaced().extend(writing);
         Ok(log)
-    }
-
-    /// What was switched for the whole proxy is switched for what is new, unless the configuration says something else than
-    /// before: who changes it means it.
-    fn carry_over_switches(&self, live: &Shared, next: &Shared) {
-        let any =
-            |is: fn(&crate::admission::Domain) -> bool| live.gates.iter().any(|gate| gate.with(|domain, _| is(domain)));
-        let (bypass, observed) = (any(|domain| domain.is_bypassed()), any(|domain| domain.is_observe_only()));
-        for gate in next.gates.iter().filter(|_| bypass) {
-            gate.with(|domain, now| domain.bypass(true, now));
-        }
-        let configured = next.settings.observe_only;
-        let changed = configured != live.settings.observe_only;
-        self.observe_only(if changed { configured } else { observed });
-        if changed {
-            self.journal.note(Record::ObserveOnly { on: configured, configured });
-        }
-    }
-
-    /// Events name products by their place in the settings.
-    fn renumber_events(&self, live: &Settings, next: &Settings) {
-        let place = |event: &ScheduledEvent| {
-            let name = &live.products[event.product].name;
-            next.products.iter().position(|product| product.name == *name)
-        };
-        let mut calendar = self.calendar();
-        let gone = calendar.renumber(place);
-        for known in gone {
-            self.settle(&known.event.id);
-            // Of whichever product it was: nobody can name it there any more.
-            let shared = self.shared();
-            let domain = live.products[known.event.product].domain;
-            shared.gates[domain].with(|domain, _| domain.unschedule(known.key));
-        }
     }
 
     async fn wait_for_workers(&self, taken_up: &mut mpsc::UnboundedReceiver<()>) {

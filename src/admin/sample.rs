@@ -42,17 +42,7 @@ impl Control {
             let failover = self.registry.gauge(names::UPSTREAM_FAILOVER, &[standing.pool()]);
             failover.set(f64::from(standing.failover()));
             for name in standing.departed().iter() {
-                for metric in [
-                    names::UPSTREAM_OUTSTANDING,
-                    names::UPSTREAM_ASIDE,
-                    names::UPSTREAM_WEIGHT,
-                    names::UPSTREAM_PRIORITY,
-                ] {
-                    self.registry.gauge(metric, &[name]).set(0.0);
-                }
-                for state in Presence::ALL {
-                    self.registry.gauge(names::UPSTREAM_STATE, &[name, state.name()]).set(0.0);
-                }
+                self.shows_no_backend(name);
             }
             for backend in standing.backends().iter() {
                 let (name, presence) = (backend.settings.name.as_str(), standing.presence(backend));
@@ -69,6 +59,18 @@ impl Control {
         }
     }
 
+    /// What belongs to no pool any more.
+    pub(super) fn shows_no_backend(&self, name: &str) {
+        for metric in
+            [names::UPSTREAM_OUTSTANDING, names::UPSTREAM_ASIDE, names::UPSTREAM_WEIGHT, names::UPSTREAM_PRIORITY]
+        {
+            self.registry.gauge(metric, &[name]).set(0.0);
+        }
+        for state in Presence::ALL {
+            self.registry.gauge(names::UPSTREAM_STATE, &[name, state.name()]).set(0.0);
+        }
+    }
+
     fn sample_domains(&self) {
         let shared = self.shared();
         let settings = &shared.settings;
@@ -78,8 +80,9 @@ impl Control {
                 bypass |= domain.is_bypassed();
                 observe_only |= domain.is_observe_only();
                 let named = domain.resources().iter().zip(&names.resources);
-                for (resource, Limited { name, .. }) in named {
-                    let kind = if resource.is_budget() { "budget" } else { "pool" };
+                // What has left shows nothing: another may have its name.
+                for (resource, Limited { name, .. }) in named.filter(|(_, known)| !known.gone) {
+                    let kind = kind(resource.is_budget());
                     let set = |metric, seats| self.registry.gauge(metric, &[name, kind]).set(f64::from(seats));
                     set(names::LIMIT, resource.limit());
                     set(names::IN_USE, resource.in_use());
@@ -131,6 +134,13 @@ impl Control {
         });
     }
 }
+
+/// What is under a limit, as metrics name it.
+pub(super) const fn kind(budget: bool) -> &'static str {
+    if budget { "budget" } else { POOL }
+}
+
+pub(super) const POOL: &str = "pool";
 
 /// What the system says about this process; nothing where there is no `/proc`.
 struct Process {

@@ -149,6 +149,11 @@ pub enum LimitSettings {
 }
 
 impl LimitSettings {
+    /// Whether it is a number that somebody wrote.
+    pub(crate) fn is_fixed(&self) -> bool {
+        matches!(self, LimitSettings::Fixed(_))
+    }
+
     /// Whether a limit that follows these follows `other` too.
     pub(crate) fn is_same(&self, other: &LimitSettings) -> bool {
         match (self, other) {

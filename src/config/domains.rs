@@ -141,7 +141,7 @@ fn domain(parts: &Parts<'_>, members: &Members) -> DomainSettings {
     let product = |index: &usize| {
         let draft = &parts.drafts[*index];
         let sites = draft.sites.iter().map(|site| site.name.clone()).collect();
-        Member { name: draft.name.clone(), index: Some(*index), sites }
+        Member { name: draft.name.clone(), index: Some(*index), sites, moved: false }
     };
     let products = members.products.iter().map(product).collect();
     DomainSettings {

@@ -29,7 +29,8 @@ pub(super) fn check(check: &mut Check<'_>, file: &File) -> (ListenSettings, Admi
 
 fn listen(check: &mut Check<'_>, file: &Listen, next: &Upgrade) -> ListenSettings {
     let cores = check.around.cores();
-    let (drain, spread) = leaving(check, file);
+    let upgrade = upgrade(check, next);
+    let (drain, spread) = leaving(check, file, upgrade.drain);
     ListenSettings {
         address: check.address("address", &file.address, CLIENTS),
         trusted: networks(check, "trusted", &file.trusted),
@@ -47,22 +48,22 @@ fn listen(check: &mut Check<'_>, file: &Listen, next: &Upgrade) -> ListenSetting
         notice: check.duration("notice", &file.notice, Duration::ZERO),
         spread,
         drain,
-        upgrade: upgrade(check, next),
+        upgrade,
         tls: file.tls.as_ref().and_then(|written| tls::check(check, written)),
         http2: http2(check, file),
     }
 }
 
-/// How long those who are connected have: until they are cut, and until they are told.
-fn leaving(check: &mut Check<'_>, file: &Listen) -> (Duration, Duration) {
+/// How long those who are connected have: until they are cut, and until they are told. In an upgrade, `next` until they are
+/// cut.
+fn leaving(check: &mut Check<'_>, file: &Listen, next: Duration) -> (Duration, Duration) {
     let drain = check.duration("drain", &file.drain, Duration::from_secs(30));
-    let spread = check.duration("spread", &file.spread, SPREAD.min(drain / 2));
-    if let Some(written) = file.spread.as_ref().filter(|_| spread >= drain) {
-        check.wrong(
-            written.span(),
-            format!("spread: the last would be told to leave after {}, when all are cut already", written.get_ref()),
-            "make it shorter than `drain`",
-        );
+    let spread = check.duration("spread", &file.spread, SPREAD.min(drain / 2).min(next / 2));
+    for (key, end) in [("drain", drain), ("[upgrade] drain", next)] {
+        let Some(written) = file.spread.as_ref().filter(|_| spread >= end) else { continue };
+        let what =
+            format!("spread: the last would be told to leave after {}, when all are cut already", written.get_ref());
+        check.wrong(written.span(), what, format!("make it shorter than `{key}`"));
     }
     (drain, spread)
 }

@@ -130,6 +130,9 @@ pub struct BackendWord {
     /// The weight that the configuration gave it then, if it was there: who changes it afterwards means it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configured: Option<u32>,
+    /// The name that it was found by, if that is how the configuration has it: whether it is there is for the name to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// What a site has of what its product lets through.

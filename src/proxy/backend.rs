@@ -348,6 +348,22 @@ impl Backend {
         now < self.condition().left_out_until
     }
 
+    /// Nobody is left out for answers any more.
+    pub(super) fn is_judged_no_more(&self) {
+        let mut condition = self.condition();
+        (condition.left_out_until, condition.times_left_out, condition.pardoned) = (Timestamp::ZERO, 0, false);
+        self.show(&condition);
+    }
+
+    /// What was ordered of `other` is ordered of this one, which stands for it from now on. Its weight, if that is what it was
+    /// `configured` with then: whoever wrote another one means it.
+    pub(super) fn is_ordered_like(&self, other: &Backend, configured: Option<u32>) {
+        self.drain(!other.is_in_use());
+        if configured == Some(self.settings.weight) {
+            self.set_weight(other.weight());
+        }
+    }
+
     /// Take it out of use, or into use again. Whether that is a change.
     pub(super) fn drain(&self, drained: bool) -> bool {
         std::mem::replace(&mut self.condition().drained, drained) != drained

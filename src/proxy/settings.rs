@@ -17,6 +17,7 @@ use super::names::Resolver;
 pub use super::streams::StreamSettings;
 pub use super::tls::backends::BackendTlsSettings;
 use crate::admission::reads::Terms;
+use crate::admission::settings::LimitSettings;
 use crate::admission::{self, Class, ProductId};
 
 mod answers;
@@ -408,6 +409,25 @@ pub struct BackendSettings {
     pub host: Option<String>,
 }
 
+impl Settings {
+    /// The limit of a pool.
+    pub fn limit_of(&self, pool: &PoolSettings) -> &LimitSettings {
+        &self.domains[pool.domain].admission.resources[pool.resource].limit
+    }
+}
+
+impl BackendSettings {
+    /// Whether the two were found by the same name and port.
+    pub fn is_of(&self, other: &BackendSettings) -> bool {
+        self.host.is_some() && self.host == other.host && self.address.port() == other.address.port()
+    }
+
+    /// Whether the two are at the same address, or were found by the same name.
+    pub fn is_at_or_of(&self, other: &BackendSettings) -> bool {
+        self.address == other.address || self.is_of(other)
+    }
+}
+
 /// How long a backend may take.
 #[derive(Clone, Debug)]
 pub struct BackendTimeouts {
@@ -442,6 +462,8 @@ pub struct Member {
     pub name: String,
     /// Its place in [`Settings::products`]; `None` when it has left.
     pub index: Option<usize>,
+    /// It has left here, and is decided in another domain since: this place is no home to come back to.
+    pub moved: bool,
     /// What its sites are called, in admission's order.
     pub sites: Vec<String>,
 }

@@ -96,8 +96,15 @@ impl Shared {
             (pool.domain, pool.resource) == (known.settings.domain, known.settings.resource)
         };
         let succeed = |pool: &PoolSettings| match self.standings.iter().find(|known| same(pool, known)) {
-            Some(known) => known.succeeded_by(pool),
-            None => standing(pool, &gates, self.clock, registry),
+            Some(known) => {
+                let (before, now) = (self.settings.limit_of(&known.settings), settings.limit_of(pool));
+                let metrics = match known.pool() == pool.name {
+                    true => known.metrics.clone(),
+                    false => Arc::new(UpstreamMetrics::new(registry, &pool.name)),
+                };
+                known.succeeded_by(pool, now.is_fixed() || !now.is_same(before), metrics)
+            }
+            None => self.begins(pool, standing(pool, &gates, self.clock, registry)),
         };
         let standings = settings.pools.iter().map(succeed).collect();
         // Those that have no heir by now have left.
@@ -106,6 +113,20 @@ impl Shared {
         let (hashes, ledger, open) = (self.hashes.clone(), self.ledger.clone(), self.open.clone());
         let lasting = Lasting { clock: self.clock, hashes, inherited: Keys::default(), ledger, open, standings };
         Shared::made(settings, gates, lasting, access_log, registry, Some(self))
+    }
+
+    /// A pool that was not there before.
+    fn begins(&self, pool: &PoolSettings, standing: Arc<Standing>) -> Arc<Standing> {
+        standing.introduce();
+        if let Some(other) = self.standings.iter().find(|other| other.settings.in_common(pool) > 0) {
+            let (pool, other) = (standing.pool(), other.pool());
+            tracing::warn!(
+                pool,
+                other,
+                "a pool is new, and has backends of another: what was ordered of them there is over"
+            );
+        }
+        standing
     }
 
     fn made(

@@ -39,7 +39,6 @@ use super::upstream::greeting::{Accepted, greet};
 use crate::telemetry::record::UpstreamMetrics;
 
 pub(crate) use members::MOST_BACKENDS;
-use members::is_of;
 
 /// The backends of a pool as all workers see them.
 pub(crate) struct Standing {
@@ -185,7 +184,7 @@ impl Standing {
         }
         let mut looked_up: Vec<&BackendSettings> = Vec::new();
         for named in self.settings.backends.iter().filter(|backend| backend.host.is_some()) {
-            if !looked_up.iter().any(|known| is_of(known, named)) {
+            if !looked_up.iter().any(|known| known.is_of(named)) {
                 looked_up.push(named);
                 self.runs(names::keep_looking_up(self.clone(), named.clone()));
             }

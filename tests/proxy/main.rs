@@ -70,6 +70,7 @@ mod access_log_http2;
 mod trace;
 mod neighbours;
 mod reload;
+mod succession;
 mod together;
 
 /// Wait for something that happens soon; only what hangs takes long.

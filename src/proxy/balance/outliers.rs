@@ -35,7 +35,7 @@ pub(crate) struct Heard {
 }
 
 impl OutlierSettings {
-    /// Whether one more may be left out when `out` of `of` are. One always may, but never the last.
+    /// Whether one more may be left out when `out` of the `of` in use are. One always may, but never the last.
     pub(crate) fn may_leave_out(&self, out: u32, of: u32) -> bool {
         out + 1 < of && out < (of * self.most / 100).max(1)
     }

@@ -2,10 +2,13 @@
 //!
 //! What both have, known by its name, keeps the number under which admission knows it; what is new has numbers behind
 //! those. So whoever runs or waits under the old settings is counted where they were. What has left keeps its number too,
-//! with nothing that leads to it, and has it again when it comes back.
+//! with nothing that leads to it, and has it again when it comes back, and its domain where it shares nothing with others
+//! that are decided elsewhere. A pool whose name has changed with its products is known by its backends.
 //!
 //! Domains that were decided apart cannot be joined under one lock while both are served; those that could be decided
 //! apart from now on stay together, which costs them nothing but a lock in common.
+
+mod pools;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -55,12 +58,31 @@ impl Settings {
         let mut domains: Vec<DomainSettings> = live.domains.iter().map(emptied).collect();
         let count = homes.iter().map(|home| home + 1).max().unwrap_or(0).max(domains.len());
         domains.resize_with(count, nobody);
+        self.rename_pools(live, &homes, &mut domains);
         let take_in = |(home, arriving): (&usize, &DomainSettings)| domains[*home].take_in(arriving);
         let places: Option<Vec<Places>> = homes.iter().zip(&self.domains).map(take_in).collect();
         self.renumber(&homes, &places.ok_or(CannotFollow::NoNumbersLeft)?);
         domains.iter_mut().for_each(|domain| domain.admission.machines.clone_from(&bounds));
         self.domains = domains;
+        self.mark_moved();
         Ok(self)
+    }
+
+    /// Where a product that has left was decided last.
+    pub fn last_place_of(&self, product: &str) -> Option<(usize, ProductId)> {
+        let place =
+            |domain: &DomainSettings| domain.products.iter().position(|known| known.has_left_from_here(product));
+        let places = self.domains.iter().enumerate();
+        places.filter_map(|(index, domain)| Some((index, ProductId(place(domain)? as u16)))).next()
+    }
+
+    /// What is decided elsewhere since does not come back to where it was before.
+    fn mark_moved(&mut self) {
+        let here: BTreeSet<&str> = self.products.iter().map(|product| product.name.as_str()).collect();
+        let gone = |member: &&mut Member| member.index.is_none();
+        for member in self.domains.iter_mut().flat_map(|domain| &mut domain.products).filter(gone) {
+            member.moved |= here.contains(member.name.as_str());
+        }
     }
 
     /// Whatever belongs to a domain has other numbers, and the domain another place.
@@ -82,19 +104,23 @@ impl Settings {
     /// The number of each of our domains from now on.
     fn homes(&self, live: &Settings) -> Result<Vec<usize>, CannotFollow> {
         let mut next = live.domains.len();
-        let home = |domain: &DomainSettings| {
+        let mut new = || {
+            next += 1;
+            next - 1
+        };
+        let mut home = |domain: &DomainSettings| {
             let lived = |member: &Member| live.domains.iter().position(|live| live.has(&member.name));
             let found: BTreeSet<usize> = domain.products.iter().filter_map(lived).collect();
             match found.len() {
                 0 => {
-                    next += 1;
-                    Ok(next - 1)
+                    let places = domain.products.iter().map(|member| live.last_place_of(&member.name));
+                    Ok(places.flatten().next().map_or_else(&mut new, |(domain, _)| domain))
                 }
                 1 => Ok(found.into_iter().next().unwrap_or_default()),
                 _ => Err(CannotFollow::Apart(domain.products.iter().map(|member| member.name.clone()).collect())),
             }
         };
-        self.domains.iter().map(home).collect()
+        self.domains.iter().map(&mut home).collect()
     }
 
     /// Machines that `live` has too keep their numbers; others have new ones, which nobody had before.
@@ -120,6 +146,13 @@ impl Settings {
 
     fn most_machines(&self) -> usize {
         self.domains.first().map_or(0, |domain| domain.admission.machines.len())
+    }
+}
+
+impl Member {
+    /// Whether this is where `product` was decided when it left.
+    fn has_left_from_here(&self, product: &str) -> bool {
+        self.name == product && self.index.is_none() && !self.moved
     }
 }
 
@@ -268,6 +301,47 @@ mod tests {
         };
         assert_eq!((needs(&again, 0), needs(&again, 1)), (vec![0, 2], vec![1, 2]));
         assert_eq!((needs(&both, 0), needs(&both, 1)), (vec![0, 2], vec![1, 2]));
+    }
+
+    #[test]
+    fn one_that_was_alone_comes_back_to_where_it_was() {
+        let both = products(&["ab", "abc"]);
+        let left = products(&["ab"]).following(&both).expect("it only leaves");
+        assert_eq!(left.last_place_of("abc"), Some((1, ProductId(0))));
+        let again = products(&["abc", "ab"]).following(&left).expect("nothing is shared");
+        assert_eq!(numbers(&again), [("abc", 1, 0), ("ab", 0, 0)]);
+        assert_eq!((again.domains.len(), again.last_place_of("abc")), (2, None));
+        // One that came back to others is at home there from then on, and not where it was alone.
+        let together = settings(&(product("ab") + &product("abc") + &wallet(&["ab", "abc"])));
+        let joined = together.following(&left).expect("it comes back to the other");
+        assert_eq!(numbers(&joined), [("ab", 0, 0), ("abc", 0, 1)]);
+        let left = products(&["ab"]).following(&joined).expect("it only leaves");
+        let again = products(&["ab", "abc"]).following(&left).expect("nothing is shared");
+        assert_eq!(numbers(&again), [("ab", 0, 0), ("abc", 0, 1)]);
+    }
+
+    #[test]
+    fn a_pool_is_known_by_its_backends_when_another_product_comes_first() {
+        let product = |name: &str, port: u16| {
+            let backends = format!("backends = [\"http://127.0.0.1:{port}\"]");
+            format!("[[product]]\nname = {name:?}\nmatch = [{{ path = \"/{name}/\" }}]\n{backends}\n")
+        };
+        let pools = |settings: &Settings| -> Vec<(String, usize, usize)> {
+            settings.pools.iter().map(|pool| (pool.name.clone(), pool.domain, pool.resource)).collect()
+        };
+        let named = |name: &str, resource| (name.to_owned(), 0, resource);
+        let live = settings(&(product("a", 1) + &product("b", 1) + &product("c", 1)));
+        let turned =
+            settings(&(product("b", 1) + &product("a", 1) + &product("c", 1))).following(&live).expect("it can");
+        assert_eq!(pools(&turned), [named("b", 0)]);
+        let fewer = settings(&product("c", 1)).following(&turned).expect("it can");
+        assert_eq!(pools(&fewer), [named("c", 0)]);
+        assert_eq!(fewer.domains[0].resources, [Limited { name: "c".into(), gone: false }]);
+        // One that takes its name along to other backends takes the pool along.
+        let moved = settings(&(product("c", 2) + &product("a", 1))).following(&fewer).expect("it can");
+        assert_eq!(pools(&moved), [named("c", 0), named("a", 1)]);
+        let back = settings(&product("b", 1)).following(&moved).expect("it can");
+        assert_eq!(pools(&back), [named("b", 1)]);
     }
 
     #[test]

@@ -66,8 +66,11 @@ impl Standing {
         // Under the lock, or two that fail together would both be the last that may go.
         let time = self.gate.with(|domain, now| {
             let beside = self.beside(backend);
-            let out = beside.iter().filter(|one| one.is_left_out(now)).count() as u32;
-            if backend.is_left_out(now) || !outliers.may_leave_out(out, beside.len() as u32) {
+            let in_use = || beside.iter().filter(|one| one.is_in_use());
+            let out = in_use().filter(|one| one.is_left_out(now)).count() as u32;
+            let serves = |one: &Arc<Backend>| !Arc::ptr_eq(one, backend) && one.is_sound() && !one.is_left_out(now);
+            let may = outliers.may_leave_out(out, in_use().count() as u32) && self.backends().iter().any(serves);
+            if backend.is_left_out(now) || !may {
                 return None;
             }
             let time = backend.leave_out(outliers, now);

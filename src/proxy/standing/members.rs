@@ -28,6 +28,11 @@ impl Standing {
         self.change(|backends| backends.push(Arc::new(Backend::new(settings, checks))));
     }
 
+    /// Nobody is to come from this address, whichever name has it: for a proxy that comes up.
+    pub(crate) fn dismiss(&self, address: SocketAddr) {
+        self.dismissed().insert(address);
+    }
+
     /// One more belongs to the pool from now on, and is looked after from the runtime this is called on.
     pub(crate) fn add(self: &Arc<Self>, settings: BackendSettings) {
         self.dismissed().remove(&settings.address);
@@ -46,7 +51,7 @@ impl Standing {
     /// The name by which `named` was found has these addresses now. Whether that is a change.
     pub(in crate::proxy) fn is_at(self: &Arc<Self>, named: &BackendSettings, mut addresses: Vec<SocketAddr>) -> bool {
         let known = self.backends();
-        let (of_name, others): (Vec<_>, Vec<_>) = known.iter().cloned().partition(|one| is_of(&one.settings, named));
+        let (of_name, others): (Vec<_>, Vec<_>) = known.iter().cloned().partition(|one| one.settings.is_of(named));
         addresses.retain(|address| {
             !self.dismissed().contains(address) && !others.iter().any(|other| other.settings.address == *address)
         });
@@ -100,11 +105,6 @@ impl Standing {
         drop(roll);
         self.tell();
     }
-}
-
-/// Whether the two were found by the same name and port.
-pub(super) fn is_of(one: &BackendSettings, other: &BackendSettings) -> bool {
-    one.host.is_some() && one.host == other.host && one.address.port() == other.address.port()
 }
 
 /// More than this a pool does not take, wherever they come from.

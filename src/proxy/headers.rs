@@ -104,9 +104,10 @@ pub(crate) fn client_address(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]
     if !peer.trusted {
         return peer.address;
     }
-    let lines: Vec<&str> = headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
     let mut client = peer.address;
-    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+    // A line that is no text is as one that is no address: what stands before it is not to be believed either.
+    let lines = headers.get_all(&X_FORWARDED_FOR).iter().rev().map(|line| line.to_str().unwrap_or_default());
+    for hop in lines.flat_map(|line| line.rsplit(',')) {
         // What is no address was not written by a proxy; whoever stands behind it is unknown.
         let Some(address) = hop_address(hop.trim()) else { break };
         client = address.to_canonical();
@@ -209,13 +210,16 @@ fn is_claim(name: &str) -> bool {
     matches!(name, "forwarded" | "x-real-ip" | "true-client-ip") || name.starts_with("x-forwarded-")
 }
 
+/// The same of a name as a stranger may write it, with those by which customers are told.
+fn is_strangers_claim(name: &str, identities: &[HeaderName]) -> bool {
+    let dashed = name.replace('_', "-");
+    is_claim(&dashed) || identities.iter().any(|identity| identity.as_str() == dashed)
+}
+
 /// Take off all that a stranger claims about itself, with underscores too.
 fn remove_claims(headers: &mut HeaderMap, identities: &[HeaderName]) {
-    let claims = |name: &&HeaderName| {
-        let dashed = name.as_str().replace('_', "-");
-        is_claim(&dashed) || identities.iter().any(|identity| identity.as_str() == dashed)
-    };
-    let found: Vec<HeaderName> = headers.keys().filter(claims).cloned().collect();
+    let found: Vec<HeaderName> =
+        headers.keys().filter(|name| is_strangers_claim(name.as_str(), identities)).cloned().collect();
     for name in found {
         headers.remove(name);
     }
@@ -314,7 +318,7 @@ fn announces(headers: &HeaderMap, identities: &[HeaderName]) -> bool {
     let lines = headers.get_all(TRAILER).into_iter();
     let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let mut names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
-    names.any(|name| FORWARDING.contains(&name) || identities.contains(&name))
+    names.any(|name| is_strangers_claim(name.as_str(), identities))
 }
 
 fn says_trailers(te: &[u8]) -> bool {
@@ -391,6 +395,25 @@ mod tests {
     }
 
     #[test]
+    fn strangers_cannot_say_it_in_trailers_either() {
+        let taken = [
+            "x-real-ip",
+            "true-client-ip",
+            "X-Forwarded-Port",
+            "x-forwarded-for",
+            "forwarded",
+            "x-customer",
+            "x_customer",
+            "x-sum, x_forwarded_for",
+        ];
+        for (names, passes) in taken.map(|names| (names, false)).into_iter().chain([("x-sum, x_other", true)]) {
+            let mut headers = map(&[("host", "h"), ("trailer", names)]);
+            send(&mut headers, &peer(false), &IDENTITY);
+            assert_eq!(headers.contains_key("trailer"), passes, "{names}");
+        }
+    }
+
+    #[test]
     fn what_a_trusted_proxy_says_is_kept_and_continued() {
         let mut headers = map(&[
             ("host", "h:81"),
@@ -414,6 +437,10 @@ mod tests {
         assert_eq!(ask(&load_balancer, "6.6.6.6, 203.0.113.9, 10.0.0.2"), IpAddr::from([203, 0, 113, 9]));
         assert_eq!(ask(&load_balancer, "10.1.1.1, 10.0.0.2"), IpAddr::from([10, 1, 1, 1]));
         assert_eq!(ask(&load_balancer, "nonsense"), IpAddr::from([10, 0, 0, 1]));
+        // A line of ours behind one of theirs that is no text: theirs does not count for it.
+        let mut headers = map(&[("x-forwarded-for", "6.6.6.6")]);
+        headers.append("x-forwarded-for", HeaderValue::from_bytes(b"\xe4, 10.0.0.2").expect("a value"));
+        assert_eq!(client_address(&load_balancer, &headers, &trusted), IpAddr::from([10, 0, 0, 1]));
         assert_eq!(ask(&peer(false), "203.0.113.9"), IpAddr::from([192, 0, 2, 7]));
     }
 

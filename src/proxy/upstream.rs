@@ -53,6 +53,8 @@ pub(crate) struct Pool {
     carried: Rc<Cell<usize>>,
     account: Rc<Account>,
 }
+    /// Of its shelves those that whoever came after it has too.
+    handed_on: OnceCell<Vec<Shelf>>,
 
 /// Who belongs to the pool, as this worker has last seen it.
 struct Roll {
@@ -153,9 +155,23 @@ impl Pool {
             carried,
             account,
         })
+            handed_on: OnceCell::new(),
     }
 
     /// Go on with what is left of an exchange whose client has hung up.
+    /// Others count from now on, and what clients who were there before still hold of this pool may last: of its idle
+    /// connections only those are kept that they use on.
+    pub(crate) fn is_succeeded_by(&self, pools: &[Rc<Pool>]) {
+        let theirs: Vec<Rc<Roll>> = pools.iter().map(|pool| pool.roll.borrow().clone()).collect();
+        let is_theirs = |shelf: &Shelf| is_on(theirs.iter().flat_map(|roll| &roll.shelves), shelf);
+        let (kept, left): (Vec<Shelf>, Vec<Shelf>) = self.roll.borrow().shelves.iter().cloned().partition(is_theirs);
+        for shelf in left {
+            shelf.borrow_mut().clear();
+        }
+        // Once in its life, and the first time counts.
+        let _ = self.handed_on.set(kept);
+    }
+
     pub(crate) fn carry(self: &Rc<Self>, rest: impl Future<Output = ()> + 'static) {
         let carrying = Carrying::one_more(&self.carried);
         tokio::task::spawn_local(async move {
@@ -365,6 +381,9 @@ impl Pool {
     /// Close connections that nobody uses: what they hold is needed.
     pub(crate) fn drop_idle(&self) {
         for shelf in &self.roll.borrow().shelves {
+        if self.handed_on.get().is_some_and(|kept| !is_on(kept, shelf)) {
+            return;
+        }
             shelf.borrow_mut().clear();
         }
     }
@@ -412,3 +431,7 @@ impl Roll {
         Roll { generation, table: Table::new(backends, standing.settings.policy), shelves }
     }
 }
+fn is_on<'a>(shelves: impl IntoIterator<Item = &'a Shelf>, shelf: &Shelf) -> bool {
+    shelves.into_iter().any(|known| Rc::ptr_eq(known, shelf))
+}
+

@@ -5,7 +5,8 @@
 //! another backend, and as often as the [budget](RetryBudget) of this worker allows; once a byte may have left, it is never
 //! repeated.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ use super::stream::{BackendIo, BackendStream};
 use super::streams::Seatless;
 use super::tunnel::Freed;
 use super::upgrade::Offer;
-use super::upload::RequestBody;
+use super::upload::{RequestBody, Turn};
 use crate::admission::random::Random;
 use crate::admission::retry_budget::RetryBudget;
 use crate::admission::{Outcome, Timestamp};
@@ -52,9 +53,9 @@ pub(crate) struct Pool {
     /// Exchanges of all pools that go on although their client has hung up.
     carried: Rc<Cell<usize>>,
     account: Rc<Account>,
-}
     /// Of its shelves those that whoever came after it has too.
     handed_on: OnceCell<Vec<Shelf>>,
+}
 
 /// Who belongs to the pool, as this worker has last seen it.
 struct Roll {
@@ -154,11 +155,10 @@ impl Pool {
             standing,
             carried,
             account,
-        })
             handed_on: OnceCell::new(),
+        })
     }
 
-    /// Go on with what is left of an exchange whose client has hung up.
     /// Others count from now on, and what clients who were there before still hold of this pool may last: of its idle
     /// connections only those are kept that they use on.
     pub(crate) fn is_succeeded_by(&self, pools: &[Rc<Pool>]) {
@@ -172,6 +172,7 @@ impl Pool {
         let _ = self.handed_on.set(kept);
     }
 
+    /// Go on with what is left of an exchange whose client has hung up.
     pub(crate) fn carry(self: &Rc<Self>, rest: impl Future<Output = ()> + 'static) {
         let carrying = Carrying::one_more(&self.carried);
         tokio::task::spawn_local(async move {
@@ -238,9 +239,19 @@ impl Pool {
                 return Err(too_late);
             }
             let backend = fresh.then(|| connection.outstanding.backend().clone());
-            let sent = connection.sender.try_send_request(request);
+            let mut sent = pin!(connection.sender.try_send_request(request));
             exchange.over(Some(connection));
-            match timeout_at(head_by, sent).await {
+            let mut by = head_by;
+            let heard = loop {
+                let heard = timeout_at(by, &mut sent).await;
+                // Nobody is late who is still being told what to answer.
+                let due = if heard.is_err() { upload.answer_due(by, self.timeouts.first_byte) } else { None };
+                match due.map(|due| due.min(end)).filter(|due| *due > by) {
+                    Some(due) => by = due,
+                    None => break heard,
+                }
+            };
+            match heard {
                 Ok(Ok(response)) => return Ok(exchange.answered(response, started, end, upload)?),
                 Ok(Err(mut error)) => match error.take_message() {
                     // Never sent: an idle connection that the backend closed while it lay here, or a backend
@@ -253,10 +264,16 @@ impl Pool {
                     }
                     None => return Err(exchange.broken_by(upload.error()).into()),
                 },
-                // A request that has not come whole yet cannot have been answered.
-                Err(_) if upload.is_unfinished() => {
+                // A request that has not come whole yet cannot have been answered, unless it is the backend that does not
+                // take it.
+                Err(_) if upload.turn() == Turn::Client => {
                     exchange.end(Outcome::Abandoned);
                     return Err(exchange.failed(Fault::ClientTimeout).into());
+                }
+                // Its time is over, and nobody was too slow.
+                Err(_) if upload.turn() == Turn::Talking => {
+                    exchange.end(Outcome::Abandoned);
+                    return Err(exchange.failed(Fault::NoAnswer(self.timeouts.total)).into());
                 }
                 Err(_) => {
                     exchange.timed_out();
@@ -364,6 +381,9 @@ impl Pool {
 
     /// On a shelf of a backend that has left the pool nothing is kept: it goes with whoever holds it last.
     fn keep(&self, shelf: &Shelf, connection: Idle) {
+        if self.handed_on.get().is_some_and(|kept| !is_on(kept, shelf)) {
+            return;
+        }
         let mut idle = shelf.borrow_mut();
         if idle.len() < self.most_idle {
             idle.push(connection);
@@ -381,9 +401,6 @@ impl Pool {
     /// Close connections that nobody uses: what they hold is needed.
     pub(crate) fn drop_idle(&self) {
         for shelf in &self.roll.borrow().shelves {
-        if self.handed_on.get().is_some_and(|kept| !is_on(kept, shelf)) {
-            return;
-        }
             shelf.borrow_mut().clear();
         }
     }
@@ -416,6 +433,10 @@ impl Pool {
     }
 }
 
+fn is_on<'a>(shelves: impl IntoIterator<Item = &'a Shelf>, shelf: &Shelf) -> bool {
+    shelves.into_iter().any(|known| Rc::ptr_eq(known, shelf))
+}
+
 impl Roll {
     /// Who belongs to the pool now, with the connections that are kept to those who did before.
     fn call(standing: &Standing, before: Option<&Roll>) -> Roll {
@@ -431,7 +452,3 @@ impl Roll {
         Roll { generation, table: Table::new(backends, standing.settings.policy), shelves }
     }
 }
-fn is_on<'a>(shelves: impl IntoIterator<Item = &'a Shelf>, shelf: &Shelf) -> bool {
-    shelves.into_iter().any(|known| Rc::ptr_eq(known, shelf))
-}
-

@@ -297,3 +297,22 @@ fn a_body_that_drips_over_http_2_is_given_up_and_those_beside_it_go_on() {
     let answer = bet.answer();
     assert_eq!((answer.status(), answer.json()["fault"].as_str()), (408, Some("client_timeout")));
 }
+
+#[test]
+fn a_backend_that_stops_reading_is_at_fault_and_not_its_client() {
+    let backend = Backend::new(|connection| {
+        connection.head()?;
+        std::thread::sleep(Duration::from_secs(5));
+        Ok(())
+    });
+    let proxy = impatient(&backend, "body_bytes = \"64MiB\"", "first_byte_timeout = \"1s\"");
+    let mut client = proxy.client();
+    client.say("POST /horse/film HTTP/1.1\r\nhost: h\r\ncontent-length: 30000000\r\n\r\n");
+    let mut twin = client.wire().twin();
+    let sending = std::thread::spawn(move || twin.say(&vec![7; 30_000_000]));
+    let answer = client.answer();
+    assert_eq!((answer.status(), answer.json()["fault"].as_str()), (504, Some("backend_timeout")));
+    drop(client);
+    let _ = sending.join().unwrap();
+    assert_eq!(proxy.metric(CLIENT_FAULTS), 0.0);
+}

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::ledger::Held;
 use super::settings::ClientTimeouts;
 use super::sharing::{Bounds, Sharing, Stream};
 use super::transport::Transport;
@@ -210,9 +211,10 @@ impl Watch {
         Some(now - since)
     }
 
-    /// Whether it is to leave although it may be about to ask something.
+    /// Whether it is to leave although it may be about to ask something. Where many share it, one may have asked that
+    /// nobody has looked at yet, and it can be told how far it was listened to.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.get() && self.phase.get() == Phase::Head
+        self.leaving.get() && self.phase.get() == Phase::Head && self.sharing().is_none()
     }
 
     /// Whether to close; `waker` is woken when that becomes so.
@@ -224,9 +226,21 @@ impl Watch {
     }
 
     /// Several requests share the connection from now on, within these bounds.
-    pub(crate) fn share(&self, bounds: Bounds) {
+    pub(crate) fn share(&self, bounds: Bounds, lying: Held) {
         // Once in its life, as its protocol is known.
-        let _ = self.sharing.set(Box::new(Sharing::new(bounds)));
+        let _ = self.sharing.set(Box::new(Sharing::new(bounds, lying)));
+    }
+
+    /// How many requests are being served.
+    pub(crate) fn served(&self) -> u32 {
+        self.busy.get()
+    }
+
+    /// Whoever speaks for the connection has done all that can be done now.
+    pub(crate) fn is_still(&self) {
+        if let (Some(sharing), false) = (self.sharing(), self.write_blocked.get()) {
+            sharing.has_left();
+        }
     }
 
     /// What is known of the requests that share the connection, where they do.
@@ -315,7 +329,9 @@ impl Resting {
     pub(crate) fn gives(&self, bytes: u64) {
         if let Some(stream) = &self.stream {
             stream.gives(bytes);
-            self.watch.progress();
+            if let Some(sharing) = self.watch.sharing() {
+                sharing.gives(bytes);
+            }
         }
     }
 
@@ -437,6 +453,9 @@ impl Watched {
         let bytes = self.transport.socket().take_written();
         let watch = &self.watch;
         watch.written.update(|written| written + bytes);
+        if let Some(sharing) = watch.sharing() {
+            sharing.leaves(bytes);
+        }
         let blocked = polled.is_pending();
         // Through TLS some may be taken of what was written before.
         if bytes > 0 || blocked != watch.write_blocked.get() {

@@ -389,3 +389,22 @@ fn a_bet_that_is_taken_back_half_way_is_not_sent_on_as_a_whole_one() {
         assert_eq!(asked, ["GET /horse/odds HTTP/1.1"]);
     }
 }
+
+#[test]
+fn who_leaves_to_make_room_is_told_how_far_it_was_listened_to() {
+    let backend = Backend::answering(OK);
+    let proxy = Setup::new().listen("connections = 1\nheader_timeout = \"60s\"").horse(&backend, "").start();
+    let mut silent = proxy.client();
+    silent.say(raw::hello());
+    let settings = silent.wire().exactly(9).unwrap();
+    assert_eq!(settings[3], raw::SETTINGS);
+    silent.wire().exactly(usize::from(settings[2])).unwrap();
+    let said = std::thread::spawn(move || raw::frames(&mut silent));
+    until("there is room", || {
+        let mut next = proxy.client();
+        next.try_to_say(super::client::get("/horse/odds"));
+        next.wire().answer(false).ok().flatten().is_some_and(|answer| answer.status() == 200)
+    });
+    let kinds: Vec<u8> = said.join().unwrap().iter().map(|frame| frame.0).collect();
+    assert!(kinds.contains(&raw::GOAWAY), "it was cut: {kinds:?}");
+}

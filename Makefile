@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit outside fuzz fuzz-drill need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd load-changes known-rows flow-control compare-limits live-and-simulated picture demo drill
+.PHONY: test fmt clippy unit outside fuzz fuzz-keep fuzz-drill need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd load-changes load-shift known-rows flow-control compare-limits live-and-simulated picture demo drill
 
 test: need fmt clippy unit outside
 	@echo "make test: everything passed"
@@ -34,9 +34,14 @@ outside:
 # Look for inputs that break a promise: docs/fuzzing.md. Wants cargo-fuzz, a nightly compiler and a C++ compiler.
 fuzz:
 	mkdir -p fuzz/found/$(TARGET)
-	$(CARGO) +nightly fuzz run -s none $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- -max_total_time=$(or $(SECONDS),600) -max_len=4096 -timeout=10
+	$(CARGO) +nightly fuzz run -s none $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- -max_total_time=$(or $(SECONDS),600) \
+		-max_len=4096 -timeout=20 $(patsubst %,-dict=%,$(wildcard fuzz/dictionaries/$(TARGET).dict))
 
-# Would it find anything? Plants a fault into each target's code, and looks: docs/fuzzing.md. SECONDS for each.
+# Of what was found, keep in the corpus what reaches a branch that nothing there reaches.
+fuzz-keep:
+	$(CARGO) +nightly fuzz run -s none $(TARGET) fuzz/corpus/$(TARGET) fuzz/found/$(TARGET) -- -merge=1 -use_counters=0 -max_len=4096
+
+# Would it find anything? Plants a mistake into each target's code, and looks: docs/fuzzing.md. SECONDS for each.
 fuzz-drill:
 	scripts/fuzz_drill.py $(or $(SECONDS),60)
 
@@ -94,7 +99,9 @@ load-odds: LOAD = odds_readers
 load-changes: LOAD = changes
 # One customer with 1,000 connections: do the others lose anything?
 load-crowd: LOAD = one_customer
-load-park load-odds load-changes load-crowd: need
+# Half of the load moves to another site, twice: what do customers notice, and does it step back when that site becomes slow?
+load-shift: LOAD = shift
+load-park load-odds load-changes load-crowd load-shift: need
 	$(CARGO) build --release
 	python3 loadtests/$(LOAD)/run.py
 

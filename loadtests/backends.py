@@ -6,6 +6,7 @@ asyncio's protocols and not its streams: a backend has to cost less than the pro
 import asyncio
 import gc
 import re
+from collections import deque
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -32,6 +33,34 @@ class Conversation(asyncio.Protocol):
         """Write this, if anybody is there to read it."""
         if not self.transport.is_closing():
             self.transport.write(answer)
+
+
+class Plant:
+    """What a backend can do and no more: so many at a time, each for so long; the others wait in the order in which they came. Their
+    conversations `answer` when they have been served."""
+
+    def __init__(self, seats, service_s):
+        self.free, self.service_s, self.line = seats, service_s, deque()
+
+    def ask(self, conversation, head):
+        self.line.append((conversation, head))
+        self.go_on()
+
+    def go_on(self):
+        while self.free and self.line:
+            conversation, head = self.line.popleft()
+            if not conversation.transport.is_closing():
+                self.free -= 1
+                self.begins(head)
+                asyncio.get_running_loop().call_later(self.service_s, self.over, conversation, head)
+
+    def begins(self, head):
+        """Somebody's turn has come."""
+
+    def over(self, conversation, head):
+        self.free += 1
+        conversation.answer(head)
+        self.go_on()
 
 
 def serve(port, conversation):

@@ -8,7 +8,8 @@ mod office;
 mod text;
 
 pub use crate::proxy::fuzzing::{
-    answer, body, conversation, cookie, forwarded, log_line, pointer, proxy_header, reader, request, token, trace,
+    answer, body, conversation, cookie, forwarded, frames, log_line, pointer, proxy_header, reader, request, token,
+    trace,
 };
 pub use office::admin;
 pub(crate) use text::{SECRET, Still};
@@ -18,9 +19,10 @@ pub use text::{config, scenario, schedule};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its folder and of its program.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("request", request),
     ("conversation", conversation),
+    ("frames", frames),
     ("answer", answer),
     ("proxy_header", proxy_header),
     ("token", token),

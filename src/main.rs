@@ -8,5 +8,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    sluss::cli::run(sluss::cli::Cli::parse())
+    // First: until somebody waits for them, SIGHUP and SIGUSR2 end a process.
+    let early = sluss::cli::Early::of_this_process();
+    sluss::cli::run(sluss::cli::Cli::parse(), early)
 }

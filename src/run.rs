@@ -5,24 +5,27 @@ pub mod ending;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::admin::control::Control;
 use crate::admin::reload::{self, Kept, Reloading, Source};
 use crate::admin::wall::Wall;
 use crate::admin::{door, server};
 use crate::config::Config;
-use crate::handover::{Inherited, NoOrders, Sockets};
+use crate::handover::{self, Inherited, NoOrders, Predecessor, Sockets};
 use crate::journal::{Journal, Memory};
+use crate::notify;
 use crate::proxy::access_log::{AccessLog, Writing};
-use crate::proxy::classify::Hashes;
 use crate::proxy::clock::Clock;
 use crate::proxy::listener;
+use crate::proxy::once::Expecting;
 use crate::proxy::settings::{Settings, Target};
 use crate::proxy::shared::Shared;
 use crate::proxy::workers::{Published, Workers};
@@ -71,6 +74,8 @@ pub struct StartError(String);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often histograms are folded, and how often levels are written down.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long who has asked may take to take the answer when all is over.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 const KNEES_EVERY: Duration = Duration::from_secs(60);
 
 /// Start a proxy. It takes requests when this returns.
@@ -120,9 +125,7 @@ pub fn start_with(
         .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
         .map_err(|error| StartError::address("[admin] address", admin.address, &error))?;
     let held = Sockets::of(&sockets, &office_socket).map_err(|error| StartError::thread(&error))?;
-    if let Some(predecessor) = inherited.predecessor() {
-        predecessor.sound();
-    }
+    let keys = inherited.predecessor().map(Predecessor::sound).unwrap_or_default();
     let (journal, memory, journal_thread) = open_journal(journal.as_deref())?;
     let registry = Registry::new();
     let clock = Clock::start();
@@ -132,15 +135,19 @@ pub fn start_with(
     let (access_log, writing) =
         AccessLog::open(&settings, &registry).map_err(|e| StartError::access_log(&settings, &e))?.unzip();
     let admin_address = office_socket.local_addr().unwrap_or(admin.address);
-    let shared = Arc::new(Shared::new(settings, of_domains, clock, Hashes::default(), access_log, &registry));
+    let shared = Arc::new(Shared::new(settings, of_domains, clock, keys, access_log, &registry));
     let (taken_up, hears) = mpsc::unbounded_channel();
     let (publish, published) = watch::channel(Published { shared: shared.clone(), taken_up });
     let reloading = Reloading::new(again, gates, (publish, hears), kept, &registry);
     let control = Control::new(shared, registry, journal, wall, (schedule, &events), &memory, reloading);
     let no_orders = inherited.predecessor().and_then(|_| control.handover.no_orders_yet());
+    // Before the first request: what is known of it may be on its way.
+    let expecting =
+        inherited.take_known().map(|stream| (stream, control.shared().bets.as_ref().map(|bets| bets.expect())));
     let workers = Workers::start(&published, sockets).map_err(|error| StartError::thread(&error))?;
     let ((stop, stopped), (door, shut)) = (watch::channel(false), watch::channel(false));
-    let office = office(control.clone(), (office_socket, shut), admin.token, to_log, stopped)
+    control.asks_for(admin.token);
+    let office = office(control.clone(), (office_socket, shut), to_log, (expecting, stopped))
         .map_err(|e| StartError::thread(&e))?;
     control.set_ready(true);
     Ok(Running {
@@ -179,9 +186,8 @@ fn open_journal(path: Option<&Path>) -> Result<(Journal, Memory, Option<JoinHand
 fn office(
     control: Arc<Control>,
     (socket, shut): (StdListener, watch::Receiver<bool>),
-    token: Option<String>,
     to_log: mpsc::UnboundedReceiver<Sentence>,
-    mut stopped: watch::Receiver<bool>,
+    (expecting, mut stopped): (Option<(UnixStream, Option<Expecting>)>, watch::Receiver<bool>),
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("office".into()).spawn(move || {
@@ -191,16 +197,23 @@ fn office(
                 tokio::spawn(gate.clone().keep_awake());
             }
             control.shared().look_after_backends();
+            if let Some((known, expecting)) = expecting {
+                tokio::spawn(handover::take_over(known, Arc::downgrade(&control), expecting));
+            }
             tokio::spawn(write_log(to_log, control.clone()));
             tokio::spawn(every(UPKEEP_EVERY, control.clone(), |control| control.registry.upkeep()));
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::follow_the_wall_clock));
             tokio::spawn(watch_schedule(control.clone()));
             tokio::spawn(every(LOOK_EVERY, control.clone(), Control::watch_certificates));
+            if let Some(within) = notify::watched() {
+                tokio::spawn(every(within / 2, control.clone(), |_| notify::alive()));
+            }
             tokio::spawn(reload::keep_reloading(control.clone()));
             tokio::spawn(every(KNEES_EVERY, control.clone(), Control::journal_knees));
             let listener = tokio::net::TcpListener::from_std(socket).expect("a listening socket of our own making");
-            tokio::spawn(door::serve(listener, server::router(control, token), shut));
+            let answers = tokio::spawn(door::serve(listener, server::router(control), shut, stopped.clone()));
             let _ = stopped.wait_for(|stop| *stop).await;
+            let _ = timeout(LAST_ANSWERS, answers).await;
         });
         // A lookup that hangs must not hold up the end.
         runtime.shutdown_background();

@@ -73,6 +73,8 @@ const NOT_SHOWN: &[(&str, &str)] = &[
     ("sluss_proxy_certificate_end_time_seconds", "for an alert, two weeks ahead"),
     ("sluss_upstream_backend_state", "the board shows who is set aside; `sluss status` and this say why"),
     ("sluss_upstream_backend_weight", "for whoever has weighed backends: it changes by order only"),
+    ("sluss_upstream_backend_priority", "as configured or ordered; `sluss status` shows it"),
+    ("sluss_upstream_failover_per_cent", "for an alert: nothing where no pool has priorities, as in the scene"),
     ("sluss_upstream_checks_total", "nothing where no pool is checked, as in the scene that is played here"),
     ("sluss_upstream_ejections_total", "nothing where no pool has outliers, as in the scene; who is out is set aside"),
     ("sluss_upstream_ejections_withheld_total", "as the ejections: for whoever chooses how many may be"),

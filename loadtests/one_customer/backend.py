@@ -4,10 +4,8 @@ So many are served at a time, each for so long; the others wait in the order in 
 or `x` for somebody who has none. A login names the account and begins a session; of somebody who has none it is answered 401. The record
 has a line for each second: how many were begun for accounts, and how many for those who have none."""
 
-import asyncio
 import sys
 import time
-from collections import deque
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -16,35 +14,18 @@ import backends  # noqa: E402
 ANSWER = b"HTTP/1.1 %s\r\ncontent-length: 2\r\n%s\r\nok"
 
 
-class Plant:
-    """Its seats, and those who wait for one."""
+class Plant(backends.Plant):
+    """One that keeps a record."""
 
     def __init__(self, seats, service_s, record):
-        self.free, self.service_s, self.record, self.line = seats, service_s, record, deque()
-        self.second, self.begun = 0, [0, 0]
+        super().__init__(seats, service_s)
+        self.record, self.second, self.begun = record, 0, [0, 0]
 
-    def ask(self, conversation, head):
-        self.line.append((conversation, head))
-        self.go_on()
-
-    def go_on(self):
-        while self.free and self.line:
-            conversation, head = self.line.popleft()
-            if not conversation.transport.is_closing():
-                self.free -= 1
-                self.note(who(head) == b"x")
-                asyncio.get_running_loop().call_later(self.service_s, self.over, conversation, head)
-
-    def over(self, conversation, head):
-        self.free += 1
-        conversation.answer(head)
-        self.go_on()
-
-    def note(self, stranger):
+    def begins(self, head):
         if int(time.monotonic()) != self.second:
             self.record.write(f"{self.second} {self.begun[0]} {self.begun[1]}\n")
             self.second, self.begun = int(time.monotonic()), [0, 0]
-        self.begun[stranger] += 1
+        self.begun[who(head) == b"x"] += 1
 
 
 class Conversation(backends.Conversation):

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{Control, Said};
 use super::orders::{Applied, Mistake, somebody, unknown};
-use crate::config::backends::{MOST_WEIGHT, is_own, split_url};
+use crate::config::backends::{MOST_PRIORITY, MOST_WEIGHT, is_own, split_url};
 use crate::journal::{BackendWord, Memory, Record};
 use crate::proxy::backend::Backend;
 use crate::proxy::settings::BackendSettings;
@@ -27,6 +27,9 @@ pub struct BackendRequest {
     /// For `weight` and `add`: its share beside others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
+    /// For `add`: its level; 0, those that serve first, when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
     /// Why; never empty.
     pub reason: String,
     /// Who.
@@ -71,9 +74,9 @@ impl Control {
         if request.reason.trim().is_empty() {
             return Err(Mistake::Unclear("an order needs a reason: it is logged with who gave it".into()));
         }
-        let weight = self.weight_of(request)?;
+        let (weight, priority) = (self.weight_of(request)?, priority_of(request)?);
         let newcomer = match request.order {
-            BackendOrder::Add => Some(look_up(&request.backend, weight.unwrap_or(1)).await?),
+            BackendOrder::Add => Some(look_up(&request.backend, (weight.unwrap_or(1), priority)).await?),
             _ => None,
         };
         let applied = self.carry_out(request, weight, newcomer)?;
@@ -207,15 +210,17 @@ impl Control {
             let Some(standing) = shared.standings.iter().find(|standing| standing.pool() == word.pool) else {
                 continue;
             };
-            if configured(standing, word.address) != word.configured {
+            let known = configured(standing, word.address);
+            if known.map(|one| one.weight) != word.configured || known.is_some_and(|one| one.priority != word.priority)
+            {
                 tracing::info!(
                     backend = name,
                     "the configuration has changed since an order about it: that is forgotten"
                 );
                 continue;
             }
-            let settings =
-                BackendSettings { name: name.clone(), address: word.address, weight: word.weight, host: None };
+            let BackendWord { address, weight, priority, .. } = *word;
+            let settings = BackendSettings { name: name.clone(), address, weight, priority, host: None };
             match (standing.at(word.address), word.member) {
                 (None, true) if standing.named(name).is_none() => standing.enrol(settings),
                 (Some(backend), false) if standing.backends().len() > 1 => standing.remove(&backend),
@@ -238,18 +243,29 @@ fn word(standing: &Standing, backend: &Backend, member: bool) -> BackendWord {
         member,
         drained: !backend.is_in_use(),
         weight: backend.weight(),
-        configured: configured(standing, backend.settings.address),
+        priority: backend.priority(),
+        configured: configured(standing, backend.settings.address).map(|one| one.weight),
     }
 }
 
-/// The weight that the configuration gives to what is at this address, if it was there at the start.
-fn configured(standing: &Standing, address: SocketAddr) -> Option<u32> {
-    let mut all = standing.settings.backends.iter();
-    all.find(|backend| backend.address == address).map(|backend| backend.weight)
+/// What the configuration says of what is at this address, if it was there at the start.
+fn configured(standing: &Standing, address: SocketAddr) -> Option<&BackendSettings> {
+    standing.settings.backends.iter().find(|backend| backend.address == address)
+}
+
+fn priority_of(request: &BackendRequest) -> Result<u32, Mistake> {
+    match (request.order, request.priority) {
+        (BackendOrder::Add, Some(priority)) if priority > MOST_PRIORITY => Err(Mistake::Unclear(format!(
+            "a priority is a number from 0, for those that serve first, to {MOST_PRIORITY}"
+        ))),
+        (BackendOrder::Add, priority) => Ok(priority.unwrap_or(0)),
+        (_, None) => Ok(0),
+        (_, Some(_)) => Err(Mistake::Unclear("a priority goes with the order `add` only".into())),
+    }
 }
 
 /// A backend as it is written in an order, found.
-async fn look_up(written: &str, weight: u32) -> Result<BackendSettings, Mistake> {
+async fn look_up(written: &str, (weight, priority): (u32, u32)) -> Result<BackendSettings, Mistake> {
     let url = if written.contains("://") { written.to_owned() } else { format!("http://{written}") };
     let (host, port) =
         split_url(&url).map_err(|(what, help)| Mistake::Unclear(format!("`{written}` {what}: {help}")))?;
@@ -259,7 +275,7 @@ async fn look_up(written: &str, weight: u32) -> Result<BackendSettings, Mistake>
     if address.ip().is_unspecified() {
         return Err(Mistake::Unclear(format!("nobody can be reached at {}; nothing was changed", address.ip())));
     }
-    Ok(BackendSettings { name: format!("{host}:{port}"), address, weight, host: None })
+    Ok(BackendSettings { name: format!("{host}:{port}"), address, weight, priority, host: None })
 }
 
 fn nowhere(host: &str, why: &str) -> Mistake {

@@ -42,6 +42,8 @@ pub struct Control {
     pub(crate) signals: [Counter; 3],
     /// How another process takes over.
     pub handover: Handover,
+    /// What operators show, where they must.
+    token: RwLock<Option<Arc<str>>>,
     failed_upgrades: Counter,
     alarms: Gauge,
     ready: AtomicBool,
@@ -100,6 +102,7 @@ impl Control {
             alarms: registry.gauge(names::ALARMS, &[]),
             failed_upgrades: registry.counter(names::UPGRADES_FAILED, &[]),
             handover: Handover::default(),
+            token: RwLock::default(),
             changes: ScheduleChanges {
                 put: change("put"),
                 moved: change("moved"),
@@ -129,6 +132,15 @@ impl Control {
     /// The proxy, under the configuration that counts now. Whoever needs two things of it that belong together takes them of one.
     pub fn shared(&self) -> Arc<Shared> {
         self.shared.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Operators must show this from now on, or nothing.
+    pub(crate) fn asks_for(&self, token: Option<String>) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token.map(Arc::from);
+    }
+
+    pub(super) fn token(&self) -> Option<Arc<str>> {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// This is where orders are carried out: to be called there, once.

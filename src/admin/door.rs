@@ -5,6 +5,7 @@
 //! sent slowly and an answer that is not taken keep no place; an order that has begun is carried out whoever has left.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,25 +19,30 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::proxy::descriptors::OPERATORS;
 
 /// Answer those who come, until the door is shut: then the socket is somebody else's, who answers there, and those who are
-/// here hear that they are to go there when they ask next.
-pub async fn serve(listener: TcpListener, router: Router, shut: watch::Receiver<bool>) {
+/// here hear that they are to go there when they ask next. When all is over who rests is left, and who has asked is
+/// answered still: nobody else knows what came of an order to make way.
+pub async fn serve(listener: TcpListener, router: Router, shut: watch::Receiver<bool>, over: watch::Receiver<bool>) {
     let guests = Arc::<Guests>::default();
+    let mut conversations = JoinSet::new();
     let mut complained = None;
-    let mut closes = shut.clone();
+    let (mut closes, mut ends) = (shut.clone(), over.clone());
     loop {
         let came = tokio::select! {
             came = listener.accept() => came,
-            Ok(_) = closes.wait_for(|shut| *shut) => return,
+            Ok(_) = closes.wait_for(|shut| *shut) => break,
+            _ = ends.wait_for(|over| *over) => break,
         };
+        while conversations.try_join_next().is_some() {}
         match came {
             Ok((stream, _)) => {
                 guests.make_room(&mut complained).await;
-                tokio::spawn(converse(stream, router.clone(), guests.enter(), shut.clone()));
+                conversations.spawn(converse(stream, router.clone(), guests.enter(), shut.clone(), over.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections at the admin address");
@@ -44,9 +50,17 @@ pub async fn serve(listener: TcpListener, router: Router, shut: watch::Receiver<
             }
         }
     }
+    drop(listener);
+    while conversations.join_next().await.is_some() {}
 }
 
-async fn converse(stream: TcpStream, router: Router, guest: Guest, shut: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    guest: Guest,
+    shut: watch::Receiver<bool>,
+    mut over: watch::Receiver<bool>,
+) {
     let answers = TowerToHyperService::new(router);
     let service = service_fn(|request: http::Request<Incoming>| {
         guest.speaks();
@@ -62,10 +76,16 @@ async fn converse(stream: TcpStream, router: Router, guest: Guest, shut: watch::
     });
     // Scrapers may keep a connection for as long as nobody else wants its place.
     let conversation = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
+    let mut conversation = pin!(conversation);
     tokio::select! {
         biased;
-        () = guest.leave.notified() => {}
+        () = guest.leave.notified() => return,
+        _ = over.wait_for(|over| *over) => conversation.as_mut().graceful_shutdown(),
         // Whoever hangs up in the middle needs no word about it.
+        _ = conversation.as_mut() => return,
+    }
+    tokio::select! {
+        () = guest.leave.notified() => {}
         _ = conversation => {}
     }
 }

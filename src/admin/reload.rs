@@ -18,6 +18,7 @@ use super::control::{Control, Said};
 use super::orders::{Mistake, somebody};
 use crate::config::{Config, LogFormat, ScheduledEvent};
 use crate::journal::Record;
+use crate::notify;
 use crate::proxy::access_log::{AccessLog, Writing};
 use crate::proxy::settings::Settings;
 use crate::proxy::shared::Shared;
@@ -55,7 +56,6 @@ pub struct Kept {
     address: SocketAddr,
     workers: NonZeroU32,
     admin: SocketAddr,
-    token: Option<String>,
     journal: Option<PathBuf>,
     log: LogFormat,
 }
@@ -89,7 +89,6 @@ impl Kept {
             address: proxy.listen.address,
             workers: proxy.listen.workers,
             admin: admin.address,
-            token: admin.token.clone(),
             journal: journal.clone(),
             log: *log,
         }
@@ -101,7 +100,6 @@ impl Kept {
             ("[listen] address", self.address != other.address),
             ("[listen] workers", self.workers != other.workers),
             ("[admin] address", self.admin != other.admin),
-            ("[admin] token", self.token != other.token),
             ("journal", self.journal != other.journal),
             ("log", self.log != other.log),
         ];
@@ -170,10 +168,12 @@ impl Control {
         let mut taken_up = self.reloading.taken_up.lock().await;
         // Whoever was too late the last time speaks of what is past.
         while taken_up.try_recv().is_ok() {}
+        notify::reloading();
         let result = match self.read_again().await {
             Ok(config) => self.take_up(config, who),
             Err(text) => Err(text),
         };
+        notify::reloaded(result.is_ok());
         match result {
             Ok(result) => {
                 self.wait_for_workers(&mut taken_up).await;
@@ -219,7 +219,7 @@ impl Control {
             let keys = differences.join(", ");
             return Err(format!("another {keys} takes a new process (`sluss upgrade`, or a restart)"));
         }
-        let Config { proxy, events, schedule, .. } = config;
+        let Config { proxy, events, schedule, admin, .. } = config;
         let settings = proxy
             .following(&live.settings)
             .map_err(|why| format!("{why}: that takes a new process (`sluss upgrade`, or a restart)"))?;
@@ -238,6 +238,7 @@ impl Control {
         self.renumber_events(&live.settings, &next.settings);
         *self.schedule.lock().unwrap_or_else(PoisonError::into_inner) = schedule;
         let _ = self.take_over(&events, who);
+        self.asks_for(admin.token);
         self.certificates_are_read(next.settings.listen.tls.as_ref());
         self.reloading.publish.send_modify(|published| published.shared = next);
         Ok(result)

@@ -39,8 +39,15 @@ impl Control {
         for standing in &self.shared().standings {
             let panic = self.registry.gauge(names::UPSTREAM_PANIC, &[standing.pool()]);
             panic.set(f64::from(u8::from(standing.is_pardoning())));
+            let failover = self.registry.gauge(names::UPSTREAM_FAILOVER, &[standing.pool()]);
+            failover.set(f64::from(standing.failover()));
             for name in standing.departed().iter() {
-                for metric in [names::UPSTREAM_OUTSTANDING, names::UPSTREAM_ASIDE, names::UPSTREAM_WEIGHT] {
+                for metric in [
+                    names::UPSTREAM_OUTSTANDING,
+                    names::UPSTREAM_ASIDE,
+                    names::UPSTREAM_WEIGHT,
+                    names::UPSTREAM_PRIORITY,
+                ] {
                     self.registry.gauge(metric, &[name]).set(0.0);
                 }
                 for state in Presence::ALL {
@@ -53,6 +60,7 @@ impl Control {
                 set(names::UPSTREAM_OUTSTANDING, f64::from(backend.outstanding()));
                 set(names::UPSTREAM_ASIDE, f64::from(u8::from(!presence.is_there())));
                 set(names::UPSTREAM_WEIGHT, f64::from(backend.weight()));
+                set(names::UPSTREAM_PRIORITY, f64::from(backend.priority()));
                 for state in Presence::ALL {
                     let gauge = self.registry.gauge(names::UPSTREAM_STATE, &[name, state.name()]);
                     gauge.set(f64::from(u8::from(state == presence)));

@@ -39,9 +39,18 @@ use super::schedule::ReloadRequest;
 use super::shift::ShiftRequest;
 use super::upgrade::UpgradeRequest;
 
-/// The routes.
-pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
-    let token = token.map(Arc::<str>::from);
+/// The routes, for those who show the token that counts when they ask.
+pub fn router(control: Arc<Control>) -> Router {
+    let authorise = middleware::from_fn_with_state(control.clone(), authorised);
+    routes(control, |guarded| guarded.layer(authorise))
+}
+
+/// The same, for the process that follows: who reaches this end of what the two have between them needs no token.
+pub fn router_of_successor(control: Arc<Control>) -> Router {
+    routes(control, |open| open)
+}
+
+fn routes(control: Arc<Control>, guard: impl FnOnce(Router<Arc<Control>>) -> Router<Arc<Control>>) -> Router {
     let guarded = Router::new()
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(|State(control): State<Arc<Control>>| async move { Json(control.status()) }))
@@ -55,18 +64,17 @@ pub fn router(control: Arc<Control>, token: Option<String>) -> Router {
         .route("/api/v1/schedule/reload", post(reload))
         .route("/api/v1/upgrade", post(upgrade))
         .route("/api/v1/reload", post(reload_configuration))
-        .layer(middleware::from_fn_with_state(control.clone(), pass_on))
-        .layer(middleware::from_fn(move |request: Request, next: Next| authorised(token.clone(), request, next)));
+        .layer(middleware::from_fn_with_state(control.clone(), pass_on));
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
-        .merge(guarded)
+        .merge(guard(guarded))
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path") })
         .with_state(control)
 }
 
-async fn authorised(token: Option<Arc<str>>, request: Request, next: Next) -> Response {
-    let Some(token) = token else {
+async fn authorised(State(control): Controlled, request: Request, next: Next) -> Response {
+    let Some(token) = control.token() else {
         // Without a token, a page in an operator's browser could give orders under a name of its own that it has
         // pointed at this machine; under an address or `localhost` it cannot.
         if request.method().is_safe() || is_local_name(request.headers().get(header::HOST)) {

@@ -284,17 +284,13 @@ const STEPS: [&str; 6] = ["forward", "back", "arrived", "stopped", "taken_back",
 impl ShiftNotes {
     /// Of a product by its place in its domain.
     pub(crate) fn new(domain: &DomainSettings, index: usize, registry: &Registry) -> ShiftNotes {
-        let product = &domain.products[index].name;
-        let noted = |site: &admission::settings::SiteSettings| {
-            let pool = &domain.resources[site.resource].name;
-            let name = pool.strip_prefix(product.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(pool);
-            Noted {
-                name: name.to_owned(),
-                configured: site.share,
-                steps: STEPS.map(|step| registry.counter(names::SHIFT_STEPS, &[product, name, step])),
-            }
+        let product = &domain.products[index];
+        let noted = |(site, name): (&admission::settings::SiteSettings, &String)| Noted {
+            name: name.clone(),
+            configured: site.share,
+            steps: STEPS.map(|step| registry.counter(names::SHIFT_STEPS, &[&product.name, name, step])),
         };
-        ShiftNotes { sites: domain.admission.products[index].sites.iter().map(noted).collect() }
+        ShiftNotes { sites: domain.admission.products[index].sites.iter().zip(&product.sites).map(noted).collect() }
     }
 
     pub(crate) fn note(&self, product: &str, event: Event, journal: &Journal) {
@@ -401,6 +397,10 @@ fn wrong(settings: &ProductSettings, request: &ShiftRequest, no: NoShift) -> Mis
         NoShift::NoStep => "a step is 1 to 100 per cent; nothing was changed".into(),
         NoShift::UnderWay => format!(
             "a shift of `{product}` is under way: stop it first (`sluss shift {product} --stop`); nothing was changed"
+        ),
+        NoShift::NotUnderWay if request.order == ShiftName::Back => format!(
+            "where a shift of `{product}` began is not known, as there was none since this process started: begin one the \
+             other way (`sluss shift {product} --from … --to … --now`); nothing was changed"
         ),
         NoShift::NotUnderWay => format!("no shift of `{product}` is there to be ended; nothing was changed"),
     })

@@ -99,12 +99,15 @@ pub struct BackendStatus {
     /// Its pool.
     #[serde(default)]
     pub pool: String,
-    /// `serving`, `starting`, `refusing`, `failing_checks`, `ejected` or `drained`.
+    /// `serving`, `starting`, `standby`, `refusing`, `failing_checks`, `ejected` or `drained`.
     #[serde(default)]
     pub state: String,
     /// Its share beside others.
     #[serde(default)]
     pub weight: u32,
+    /// Its level: those of 0 serve, and those of the next what is missing when too few are there.
+    #[serde(default)]
+    pub priority: u32,
     /// The last order about it, with who and why.
     #[serde(default)]
     pub last_order: Option<String>,
@@ -216,6 +219,7 @@ impl Control {
                     pool: standing.pool().to_owned(),
                     state: presence.name().into(),
                     weight: backend.weight(),
+                    priority: backend.priority(),
                     last_order: self.last_order(&backend.settings.name),
                 }
             };

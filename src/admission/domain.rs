@@ -28,6 +28,7 @@ mod observe;
 mod stops;
 mod again;
 mod reform;
+mod handed;
 
 use reform::terms;
 

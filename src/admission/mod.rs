@@ -36,7 +36,7 @@ pub mod schedule;
 pub mod reads;
 pub mod customers;
 pub(crate) mod rank;
-pub(crate) mod passes;
+pub mod passes;
 pub(crate) mod answer_time;
 pub(crate) mod reserve;
 pub mod queue;
@@ -151,6 +151,16 @@ pub enum Customer {
     Address(u64),
     /// A machine that the operator has named, by its place in [`Settings::machines`].
     Machine(u16),
+}
+
+impl Customer {
+    /// A number like any other: what the driver made may be small.
+    pub(crate) fn spread(self) -> u64 {
+        match self {
+            Customer::Account(key) | Customer::Address(key) => random::mix(key),
+            Customer::Machine(number) => random::mix(!u64::from(number)),
+        }
+    }
 }
 
 /// A race or match, as a number the driver made from its name.
@@ -287,8 +297,8 @@ pub struct Seat {
     pub(crate) class: Class,
     pub(crate) customer: Customer,
     pub(crate) reserved: bool,
-    /// Where it is served, by the place among its product's sites.
-    pub(crate) site: u8,
+    /// The pool of the site where it is served, where its product has several.
+    pub(crate) pool: Option<u8>,
     /// How many were taken of everything it needs: what they cost was counted when they were taken.
     pub(crate) seats: u32,
     /// What they were taken of; nothing when they are of the reserve. What is needed may be another by the end.
@@ -302,10 +312,10 @@ impl Seat {
         self.started
     }
 
-    /// Where the request is to be served: a place among [`sites`](settings::ProductSettings::sites), 0 where there is
-    /// nothing to choose.
-    pub fn site(&self) -> usize {
-        usize::from(self.site)
+    /// Where the request is to be served: the pool of one of its product's [sites](settings::ProductSettings::sites), among
+    /// the domain's resources, which keep their numbers where sites do not; `None` where there is nothing to choose.
+    pub fn pool(&self) -> Option<usize> {
+        self.pool.map(usize::from)
     }
 }
 
@@ -315,13 +325,13 @@ impl Seat {
 #[must_use = "give it back with Domain::is_over"]
 pub struct Underway {
     pub(crate) needs: settings::Needs,
-    pub(crate) site: u8,
+    pub(crate) pool: Option<u8>,
 }
 
 impl Underway {
-    /// As [`Seat::site`]: where it would be served.
-    pub fn site(&self) -> usize {
-        usize::from(self.site)
+    /// As [`Seat::pool`]: where it would be served.
+    pub fn pool(&self) -> Option<usize> {
+        self.pool.map(usize::from)
     }
 }
 

@@ -107,6 +107,17 @@ pub struct Forgotten {
     pub answers: u64,
 }
 
+/// What one driver knows of a bet, for another that goes on where it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handed<A> {
+    /// It is in flight there, which will tell what came of it.
+    InFlight,
+    /// It was answered, and is kept for so long still; with a copy and its bytes.
+    Answered(Duration, Option<(A, usize)>),
+    /// Nobody knows what came of it, for so long still.
+    Unknown(Duration),
+}
+
 #[derive(Debug)]
 struct Known<W, A> {
     bet: Bet,
@@ -127,6 +138,16 @@ impl Token {
     /// Whether it was sent before, with an answer that was lost.
     pub fn is_unknown(&self) -> bool {
         self.unknown
+    }
+
+    /// The bet it is for.
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// The same for a bet that was unknown when it was sent again, as whoever sent it says.
+    pub fn of_unknown(self, unknown: bool) -> Token {
+        Token { unknown: self.unknown || unknown, ..self }
     }
 }
 
@@ -183,10 +204,15 @@ impl<W: Clone, A: Clone> Once<W, A> {
 
     /// The bet of `token` has ended. Tell those who wait on it afterwards: they may ask again at once.
     pub fn settle(&mut self, token: Token, how: Settled<A>, now: Timestamp) {
+        let until = now + self.bounds.keep;
+        self.settle_until(token, how, until);
+    }
+
+    fn settle_until(&mut self, token: Token, how: Settled<A>, until: Timestamp) {
         let Token { key, unknown } = token;
         let Some(known) = self.bets.get_mut(&key) else { return };
         debug_assert!(matches!(known.state, State::InFlight(_)), "only a bet in flight has a token");
-        let (serial, until) = (self.serial, now + self.bounds.keep);
+        let serial = self.serial;
         self.serial += 1;
         match how {
             Settled::Unsent if !unknown => {
@@ -208,6 +234,46 @@ impl<W: Clone, A: Clone> Once<W, A> {
                 self.make_room_for_answers();
             }
         }
+    }
+
+    /// All that is known: bets in flight, then the others as they were settled.
+    pub fn to_hand_over(&self, now: Timestamp) -> Vec<(Bet, Handed<A>)> {
+        let mut all: Vec<_> = self.bets.values().filter(|known| !known.is_over(now)).collect();
+        all.sort_unstable_by_key(|known| known.state.serial());
+        let handed = |known: &Known<W, A>| match &known.state {
+            State::InFlight(_) => Handed::InFlight,
+            State::Answered { until, copy, .. } => Handed::Answered(until.since(now), copy.clone()),
+            State::Unknown { until, .. } => Handed::Unknown(until.since(now)),
+        };
+        all.into_iter().map(|known| (known.bet, handed(known))).collect()
+    }
+
+    /// Another driver knew this, and tells in its order all that it [knows](Once::to_hand_over). Of a bet in flight there
+    /// the token comes back, to be settled as it ends there. What was known here already stands; for what is in flight
+    /// there is room whatever the bounds say.
+    pub fn take_over(
+        &mut self,
+        bet: Bet,
+        handed: Handed<A>,
+        now: Timestamp,
+        waiting: impl FnOnce() -> W,
+    ) -> Option<Token> {
+        if self.bets.contains_key(&bet.key) {
+            return None;
+        }
+        if self.bets.len() >= self.bounds.bets {
+            self.forget_oldest();
+        }
+        self.bets.insert(bet.key, Known { bet, state: State::InFlight(waiting()) });
+        let token = Token { key: bet.key, unknown: false };
+        let until = |left: Duration| now + left.min(self.bounds.keep);
+        let (how, until) = match handed {
+            Handed::InFlight => return Some(token),
+            Handed::Answered(left, copy) => (Settled::Answered(copy), until(left)),
+            Handed::Unknown(left) => (Settled::Lost, until(left)),
+        };
+        self.settle_until(token, how, until);
+        None
     }
 
     /// What made room for others since this was last asked.
@@ -294,6 +360,16 @@ impl Bet {
     fn may_be(&self, other: &Bet) -> bool {
         let bodies_differ = self.body.zip(other.body).is_some_and(|(one, other)| one != other);
         self.request == other.request && !bodies_differ
+    }
+}
+
+impl<W, A> State<W, A> {
+    /// When it was settled, among others; nothing while it is in flight.
+    fn serial(&self) -> Option<u64> {
+        match self {
+            State::InFlight(_) => None,
+            State::Answered { serial, .. } | State::Unknown { serial, .. } => Some(*serial),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::random::Random;
 use super::{Customer, Timestamp};
 pub(crate) use book::Holding;
-use book::{Book, Swept};
+use book::{Book, Entry, Swept};
 use pace::Pace;
 use turns::Turns;
 
@@ -62,6 +62,19 @@ pub(crate) struct Passes {
     turns: Turns,
     pace: Pace,
     held: u32,
+}
+
+/// What somebody holds at one driver, for another that goes on where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Who, as a number that both drivers make of them.
+    pub who: u64,
+    /// The number of their turn; none where they hold a pass.
+    pub turn: Option<u64>,
+    /// For how long they have held their pass; nothing where it is a turn.
+    pub for_so_long: Duration,
+    /// For how long they hold it still, unless they renew it.
+    pub left: Duration,
 }
 
 /// How somebody stands who asks for a step of a journey.
@@ -229,11 +242,49 @@ impl Passes {
             Holding::Turn { number, .. } => Holding::Turn { number, here: false },
             pass @ Holding::Pass { .. } => pass,
         };
-        let lost = if let Some(entry) = self.book.get_mut(key(to), now) {
+        self.keep(key(to), holding, until, now);
+    }
+
+    /// The number of the next turn that will be promised.
+    pub(crate) fn next_turn(&self) -> u64 {
+        self.turns.next()
+    }
+
+    /// Nobody has been promised anything, and turns are numbered from here on: those before are promised elsewhere.
+    pub(crate) fn turns_begin_at(&mut self, number: u64) {
+        self.turns = Turns::beginning_at(number);
+    }
+
+    /// All that is held.
+    pub(crate) fn to_hand_over(&self, now: Timestamp) -> Vec<Held> {
+        let held = |entry: &Entry| {
+            let (turn, for_so_long) = match entry.holding {
+                Holding::Pass { since } => (None, now.since(since)),
+                Holding::Turn { number, .. } => (Some(number), Duration::ZERO),
+            };
+            Held { who: entry.key(), turn, for_so_long, left: entry.until.since(now) }
+        };
+        self.book.all(now).map(held).collect()
+    }
+
+    /// Another driver has promised this, and here it is kept: beside what is held here, what counts more.
+    pub(crate) fn take_over(&mut self, held: Held, now: Timestamp) {
+        let holding = match held.turn {
+            None => Holding::Pass { since: now - held.for_so_long },
+            Some(number) if self.turns.insert(number) => Holding::Turn { number, here: false },
+            Some(_) => return,
+        };
+        self.held += u32::from(held.turn.is_none());
+        self.keep(held.who, holding, now + held.left, now);
+    }
+
+    /// Of what `key` holds and this, keep what counts more.
+    fn keep(&mut self, key: u64, holding: Holding, until: Timestamp, now: Timestamp) {
+        let lost = if let Some(entry) = self.book.get_mut(key, now) {
             entry.until = entry.until.max(until);
             let keep = holding.counts_more_than(entry.holding);
             if keep { std::mem::replace(&mut entry.holding, holding) } else { holding }
-        } else if self.book.put(key(to), holding, until) {
+        } else if self.book.put(key, holding, until) {
             return;
         } else {
             holding

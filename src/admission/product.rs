@@ -90,8 +90,9 @@ impl Product {
         }
     }
 
-    /// Go on by these settings, with whoever waits and runs.
-    pub(crate) fn reform(&mut self, settings: ProductSettings, now: Timestamp) {
+    /// Go on by these settings, with whoever waits and runs. A shift that was under way comes back, with the sites it was
+    /// between, when there are others now.
+    pub(crate) fn reform(&mut self, settings: ProductSettings, now: Timestamp) -> Option<(Box<Shift>, Box<Sites>)> {
         let fresh = Product::new(settings, now);
         self.longest_wait_s = fresh.longest_wait_s;
         self.standing_wait_s = fresh.standing_wait_s;
@@ -106,10 +107,9 @@ impl Product {
             _ => self.passes = fresh.passes,
         }
         // Who changes the sites, or their shares, means it; else what was shifted stays, and goes on.
-        if self.settings.sites != fresh.settings.sites {
-            (self.sites, self.shift) = (fresh.sites, None);
-        }
+        let others = self.settings.sites != fresh.settings.sites;
         self.settings = fresh.settings;
+        others.then(|| self.shift.take().zip(std::mem::replace(&mut self.sites, fresh.sites))).flatten()
     }
 
     /// Where it is in its life.

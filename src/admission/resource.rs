@@ -42,6 +42,9 @@ pub struct Resource {
     /// The part of its backends that are there, or were when the last one went.
     part: f64,
     down: bool,
+    /// When the first backend came back after the last had gone, and what the limit had found before, with all of them.
+    back_since: Option<Timestamp>,
+    found_before: Option<f64>,
 }
 
 /// What one product is to a resource.
@@ -76,6 +79,8 @@ struct Owed {
     due: f64,
 }
 
+/// Who was there for so long has learned how much it can do.
+const LEARNS_WITHIN: Duration = Duration::from_secs(60);
 /// How long what was held is remembered.
 const MEMORY: Duration = Duration::from_millis(300);
 /// What has been held lately counts so much more than what is held just now.
@@ -101,6 +106,8 @@ impl Resource {
             sharers: sharers(terms),
             part: 1.0,
             down: false,
+            back_since: None,
+            found_before: None,
         }
     }
 
@@ -179,6 +186,20 @@ impl Resource {
     pub(crate) fn recall(&mut self, knee: f64) {
         self.limit.recall(knee);
         self.count_seats();
+    }
+
+    /// The last backend of a site's pool has gone, or the first came back: with half of what had been found before. One that
+    /// goes again before anything can have been learned begins where it began, or each time would halve it.
+    pub(crate) fn begins_below_what_it_was(&mut self, gone: bool, now: Timestamp) {
+        if gone {
+            let learned = self.back_since.is_none_or(|since| now.since(since) >= LEARNS_WITHIN);
+            self.found_before = if learned { self.whole_knee() } else { self.found_before };
+            return;
+        }
+        self.back_since = Some(now);
+        if let Some(knee) = self.found_before {
+            self.recall(knee * self.part / 2.0);
+        }
     }
 
     /// So many of its backends are there.

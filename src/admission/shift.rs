@@ -79,7 +79,7 @@ impl Ill {
 pub enum End {
     /// The share is what was asked for, and was well there.
     Arrived,
-    /// By order, where it stood.
+    /// Where it stood, by order, or because other sites count from now on.
     Stopped,
     /// By order, to where it began.
     TakenBack,
@@ -189,7 +189,8 @@ pub struct Shift {
     hold: Hold,
     /// So many looks have found it warming at this share.
     warming: u32,
-    /// Since when is counted, and when it is looked at next.
+    /// When the last step was made, since when is counted, and when it is looked at next.
+    stepped: Timestamp,
     since: Timestamp,
     settles: Option<Timestamp>,
     looks: Timestamp,
@@ -217,8 +218,11 @@ const FEWER: f64 = 10.0;
 pub(crate) const STEP_BACKS: u32 = 3;
 
 impl Watch {
-    pub(crate) fn answered(&mut self, outcome: Outcome, slow: bool) {
-        self.lately.answered(outcome);
+    /// An answer has come, to a request that was let through since the last step or not.
+    pub(crate) fn answered(&mut self, outcome: Outcome, slow: bool, since_step: bool) {
+        if since_step {
+            self.lately.answered(outcome);
+        }
         match outcome {
             Outcome::Abandoned => {}
             Outcome::Failed => self.failed += 1,
@@ -280,6 +284,7 @@ impl Shift {
             backs: 0,
             hold: Hold::Watching,
             warming: 0,
+            stepped: now,
             since: now,
             settles: None,
             looks: now,
@@ -316,6 +321,11 @@ impl Shift {
         self.hold
     }
 
+    /// When the share that it has was given.
+    pub(crate) fn stepped(&self) -> Timestamp {
+        self.stepped
+    }
+
     /// When it is to be looked at.
     pub fn looks(&self) -> Timestamp {
         self.settles.unwrap_or(self.looks)
@@ -330,7 +340,7 @@ impl Shift {
     fn watch_anew(&mut self, now: Timestamp) {
         self.settles = Some(now + self.plan.every / 3);
         self.looks = now + self.plan.every;
-        (self.since, self.warming) = (now, 0);
+        (self.stepped, self.since, self.warming) = (now, now, 0);
     }
 
     /// Whether what the receiving site did since the step was made is so bad that nobody need wait for more.

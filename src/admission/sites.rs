@@ -15,6 +15,7 @@
 //! gone.
 
 use super::Customer;
+use super::random::mix;
 use super::settings::SiteSettings;
 use super::shift::Watch;
 
@@ -123,7 +124,7 @@ impl Sites {
 
     /// Where `customer` is at home, or would be if sites that are gone had no share. `None` when all are gone.
     pub(crate) fn home(&self, customer: Customer) -> Option<usize> {
-        let mut drawn = spread(customer);
+        let mut drawn = customer.spread();
         for _ in 0..DRAWS {
             let home = usize::from(self.homes[(drawn % PER_CENT as u64) as usize]);
             if !self.all[home].gone {
@@ -219,22 +220,6 @@ impl Sites {
     pub(crate) fn with_pool(&self, resource: usize) -> Option<usize> {
         self.all.iter().position(|site| site.resource == resource)
     }
-}
-
-/// A customer as a number like any other: what the driver made may be small.
-fn spread(customer: Customer) -> u64 {
-    match customer {
-        Customer::Account(key) | Customer::Address(key) => mix(key),
-        Customer::Machine(number) => mix(!u64::from(number)),
-    }
-}
-
-/// SplitMix64's last step: each bit depends on all.
-fn mix(mut bits: u64) -> u64 {
-    bits = bits.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

@@ -202,6 +202,9 @@ enum BackendCommand {
         /// Its share beside others: 1 to 100
         #[arg(long)]
         weight: Option<u32>,
+        /// Its level: 0 serves first, 1 what is missing when too few of 0 are there, and so on to 9
+        #[arg(long)]
+        priority: Option<u32>,
         #[command(flatten)]
         why: Why,
         #[command(flatten)]
@@ -270,11 +273,13 @@ struct To {
     token: Option<String>,
 }
 
+pub use serve::Early;
+
 /// Do what the command line says.
-pub fn run(cli: Cli) -> ExitCode {
+pub fn run(cli: Cli, early: Early) -> ExitCode {
     use crate::admin::orders::OrderName;
     let done = match cli.command {
-        Command::Run { config } => serve::run(&config),
+        Command::Run { config } => serve::run(&config, early),
         Command::Check { file } => serve::check(&file),
         Command::Demo(args) => return crate::demo::run(args),
         Command::Simulate(args) => return simulate::run(args),

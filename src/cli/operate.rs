@@ -35,19 +35,21 @@ pub(super) fn switch(order: OrderName, on: bool, why: Why, to: &To) -> Result<()
 
 /// Give an order about a backend.
 pub(super) fn backend(command: BackendCommand) -> Result<(), String> {
+    let mut level = None;
     let (order, backend, product, weight, why, to) = match command {
         BackendCommand::Weight { backend, weight, why, to } => {
             (BackendOrder::Weight, backend, None, Some(weight), why, to)
         }
         BackendCommand::Drain { backend, why, to } => (BackendOrder::Drain, backend, None, None, why, to),
         BackendCommand::Restore { backend, why, to } => (BackendOrder::Restore, backend, None, None, why, to),
-        BackendCommand::Add { backend, product, weight, why, to } => {
+        BackendCommand::Add { backend, product, weight, priority, why, to } => {
+            level = priority;
             (BackendOrder::Add, backend, Some(product), weight, why, to)
         }
         BackendCommand::Remove { backend, why, to } => (BackendOrder::Remove, backend, None, None, why, to),
     };
     let Why { reason, who } = why;
-    let order = BackendRequest { order, backend, product, weight, reason, who };
+    let order = BackendRequest { order, backend, product, weight, priority: level, reason, who };
     say(vec![read(wait(client(&to).post("/api/v1/backends", &order))?)?]);
     Ok(())
 }

@@ -18,11 +18,23 @@ use crate::run::{self, Running};
 
 use life::Life;
 
+/// What is done before the command line is read: where a proxy is to run, its signals wait from then on until they are heard.
+#[derive(Debug)]
+pub struct Early(Option<Result<Life, String>>);
+
+impl Early {
+    /// For the first line of the program.
+    pub fn of_this_process() -> Early {
+        // Every other command ends at a signal, as commands do.
+        let runs = std::env::args_os().nth(1).is_some_and(|command| command == "run");
+        Early(runs.then(Life::new))
+    }
+}
+
 /// Run until told to stop, or until another process takes requests.
-pub(super) fn run(path: &Path) -> Result<(), String> {
+pub(super) fn run(path: &Path, Early(early): Early) -> Result<(), String> {
+    let life = early.unwrap_or_else(Life::new)?;
     let program = Program::of_this_process().map_err(|error| format!("cannot tell what this process is: {error}"))?;
-    // Before anything is started: a signal that nobody waits for ends the process.
-    let life = Life::new(program)?;
     let mut inherited = Inherited::from_environment()?;
     let started = start(path, &mut inherited);
     let mut predecessor = inherited.into_predecessor();
@@ -32,7 +44,7 @@ pub(super) fn run(path: &Path) -> Result<(), String> {
             Err(why) => predecessor.failed(why),
         }
     }
-    life.live(started?, predecessor)
+    life.live(started?, predecessor, &program)
 }
 
 fn start(path: &Path, inherited: &mut Inherited) -> Result<Running, String> {

@@ -63,14 +63,16 @@ pub(super) fn status(status: &Status) -> String {
             "refusing" => "refusing: accepts no connections",
             "failing_checks" => "failing its checks",
             "ejected" => "ejected: answers worse than the others",
+            "standby" => "standby: others serve",
             "starting" => "starting: gets its share by and by",
             state => state,
         };
-        let (weight, outstanding) = (backend.weight.to_string(), backend.outstanding.to_string());
+        let [weight, priority, outstanding] =
+            [backend.weight, backend.priority, backend.outstanding].map(|n| n.to_string());
         let last = backend.last_order.clone().unwrap_or_default();
-        vec![backend.name.clone(), backend.pool.clone(), weight, outstanding, state.to_owned(), last]
+        vec![backend.name.clone(), backend.pool.clone(), priority, weight, outstanding, state.to_owned(), last]
     });
-    table(&mut out, &["backend", "pool", "weight", "outstanding", "state", "last order"], 2..4, rows);
+    table(&mut out, &["backend", "pool", "priority", "weight", "outstanding", "state", "last order"], 2..5, rows);
     if !status.events.is_empty() {
         line(&mut out, events(&status.events).trim_end());
     }

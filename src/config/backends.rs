@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::admission::settings::LimitSettings;
 use crate::proxy::names::{self, called};
-use crate::proxy::settings::{BackendSettings, BackendTimeouts, ListenSettings, PoolSettings};
+use crate::proxy::settings::{BackendSettings, BackendTimeouts, ListenSettings, PoolSettings, Protocol};
 use crate::proxy::standing::MOST_BACKENDS;
 
 use super::check::{Check, Span};
@@ -70,6 +70,10 @@ pub(super) fn check(
         let secure = is_secure(one);
         backends.extend(found.into_iter().map(|settings| Backend { settings, secure, at: at.clone() }));
     }
+    if let Some(one) = backends.iter().min_by_key(|one| one.settings.priority).filter(|one| one.settings.priority > 0) {
+        let what = format!("no backend of {who} has priority 0");
+        check.wrong(one.at.clone(), what, "leave out `priority` for those that serve first");
+    }
     if let Some(first) = check.list(key, written).get(MOST_BACKENDS) {
         check.wrong(first.span(), "this is one backend too many", format!("a pool takes at most {MOST_BACKENDS}"));
     }
@@ -89,7 +93,7 @@ fn weighted(check: &mut Check<'_>, written: &Spanned<TextOr<file::Backend>>) -> 
     match written.get_ref() {
         TextOr::Text(text) => {
             let text = Spanned::new(written.span(), text.clone());
-            Some((backend(check, &text, 1)?, text.span()))
+            Some((backend(check, &text, (1, 0))?, text.span()))
         }
         TextOr::Table(table) => {
             let weight = check.given_count("weight", &table.weight, MOST_WEIGHT).map_or(1, NonZeroU32::get);
@@ -97,13 +101,18 @@ fn weighted(check: &mut Check<'_>, written: &Spanned<TextOr<file::Backend>>) -> 
                 check.missing(written.span(), "this backend", "product.backends.url");
                 return None;
             };
-            Some((backend(check, url, weight)?, url.span()))
+            let priority = standing::priority(check, &table.priority);
+            Some((backend(check, url, (weight, priority))?, url.span()))
         }
     }
 }
 
 /// The backends at what is written: one, or as many as a name has addresses.
-fn backend(check: &mut Check<'_>, written: &Spanned<String>, weight: u32) -> Option<Vec<BackendSettings>> {
+fn backend(
+    check: &mut Check<'_>,
+    written: &Spanned<String>,
+    (weight, priority): (u32, u32),
+) -> Option<Vec<BackendSettings>> {
     let (host, port) = match split_url(written.get_ref()) {
         Ok(parts) => parts,
         Err((what, help)) => {
@@ -123,7 +132,7 @@ fn backend(check: &mut Check<'_>, written: &Spanned<String>, weight: u32) -> Opt
     for ip in addresses.into_iter().take(MOST_BACKENDS) {
         let address = SocketAddr::new(ip, port);
         let name = called(host, address, |name| backends.iter().any(|backend| backend.name == name));
-        backends.push(BackendSettings { name, address, weight, host: named.clone() });
+        backends.push(BackendSettings { name, address, weight, priority, host: named.clone() });
     }
     Some(backends)
 }
@@ -247,6 +256,8 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], places: Vec<(usize, usize)>
     let slow_start = agreed(check, "slow_start", &products, slow_start_at, |check, product| {
         check.given_duration("slow_start", &product.slow_start)
     });
+    let failover_at = |product: &Product| product.failover.as_ref().map(Spanned::span);
+    let failover = agreed(check, "failover", &products, failover_at, standing::failover);
     let resolve_at = |product: &Product| product.resolve.as_ref().map(Spanned::span);
     let resolve = agreed(check, "resolve", &products, resolve_at, |check, product| {
         check.given_duration("resolve", &product.resolve)
@@ -260,6 +271,17 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], places: Vec<(usize, usize)>
     let tls_at = |product: &Product| product.tls.as_ref().map(Spanned::span);
     let tls = agreed(check, "tls", &products, tls_at, backend_tls::written);
     let tls = backend_tls::of_pool(check, &sites, tls);
+    let protocol_at = |product: &Product| product.protocol.as_ref().map(Spanned::span);
+    let protocol = agreed(check, "protocol", &products, protocol_at, protocol);
+    if let (Some(Protocol::Auto), None) = (protocol, &tls) {
+        let at = products.iter().find_map(|product| protocol_at(product.written));
+        nothing_to_agree_on(check, at);
+    }
+    if health.as_ref().is_some_and(|health| health.grpc.is_some()) && protocol.unwrap_or_default() == Protocol::Http1 {
+        let at = products.iter().find_map(|product| product.written.health.as_ref()?.get_ref().grpc.as_ref());
+        let what = "grpc: these backends are spoken to in HTTP/1.1, which carries no gRPC";
+        check.wrong(at.map(Spanned::span).unwrap_or_default(), what, "write protocol = \"http2\" in the product");
+    }
     same_weights(check, &sites);
     let (first, site) = sites[0];
     let settings = PoolSettings {
@@ -275,10 +297,12 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], places: Vec<(usize, usize)>
         health,
         outliers,
         slow_start,
+        failover: failover.unwrap_or(standing::FAILOVER),
         resolve: resolve.unwrap_or(names::USUAL),
         resolver: check.around.resolver(),
         streams: streams.unwrap_or_else(streams::usual),
         tls,
+        protocol: protocol.unwrap_or_default(),
     };
     Pool { settings, limit: limits::settings(limit), members, places }
 }
@@ -305,16 +329,18 @@ fn differs(check: &mut Check<'_>, key: &str, at: Span, first: &Span, name: &str)
     check.wrong(at, what, "they share one pool: write it in one of them, or the same in both");
 }
 
-/// A backend of a pool has one weight, whichever product sends something there.
+/// A backend of a pool has one weight and one priority, whichever product sends something there.
 fn same_weights(check: &mut Check<'_>, sites: &[(&Draft<'_>, &Site<'_>)]) {
     let [(first, of_first), others @ ..] = sites else { return };
     let others = others.iter().flat_map(|(other, site)| site.backends.iter().map(move |backend| (other, backend)));
     for (other, backend) in others {
         let same = |known: &&Backend| known.settings.address == backend.settings.address;
         let Some(known) = of_first.backends.iter().find(same) else { continue };
-        if known.settings.weight != backend.settings.weight {
+        let (one, two) = (&known.settings, &backend.settings);
+        let differing = [("weight", one.weight != two.weight), ("priority", one.priority != two.priority)];
+        for (which, _) in differing.into_iter().filter(|(_, differs)| *differs) {
             let (name, line) = (&backend.settings.name, check.line(&known.at));
-            let what = format!("the weight of {name} differs from that in {} (line {line})", who(&first.name));
+            let what = format!("the {which} of {name} differs from that in {} (line {line})", who(&first.name));
             check.wrong(
                 backend.at.clone(),
                 what,
@@ -322,6 +348,17 @@ fn same_weights(check: &mut Check<'_>, sites: &[(&Draft<'_>, &Site<'_>)]) {
             );
         }
     }
+}
+
+fn protocol(check: &mut Check<'_>, product: &Product) -> Option<Protocol> {
+    let word = product.protocol.as_ref()?;
+    check.one_of("protocol", word, &Protocol::NAMES).map(|index| Protocol::ALL[index])
+}
+
+fn nothing_to_agree_on(check: &mut Check<'_>, at: Option<Span>) {
+    let what = "protocol: in the clear there is nothing by which a backend could choose";
+    let help = "write \"http2\" if all of them speak HTTP/2 at once, else \"http1\"; or their URLs with https://";
+    check.wrong(at.unwrap_or_default(), what.to_owned(), help);
 }
 
 fn retry_budget(check: &mut Check<'_>, product: &Product) -> Option<u32> {
@@ -401,3 +438,5 @@ const IDLE_CONNECTIONS: usize = 1024;
 const RETRY_BUDGET: u32 = 10;
 /// A share beside others; more than a hundred to one is a drain.
 pub(crate) const MOST_WEIGHT: u32 = 100;
+/// More levels than anybody can tell apart at night.
+pub(crate) const MOST_PRIORITY: u32 = 9;

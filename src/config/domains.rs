@@ -138,7 +138,11 @@ fn domain(parts: &Parts<'_>, members: &Members) -> DomainSettings {
         at_once_per_address: parts.at_once.address,
         machines: parts.machines.clone(),
     };
-    let product = |index: &usize| Member { name: parts.drafts[*index].name.clone(), index: Some(*index) };
+    let product = |index: &usize| {
+        let draft = &parts.drafts[*index];
+        let sites = draft.sites.iter().map(|site| site.name.clone()).collect();
+        Member { name: draft.name.clone(), index: Some(*index), sites }
+    };
     let products = members.products.iter().map(product).collect();
     DomainSettings {
         admission,

@@ -278,8 +278,10 @@ pub(super) struct Product {
     pub(super) backends: List<TextOr<Backend>>,
     #[serde(default)]
     pub(super) site: Vec<Spanned<Site>>,
+    pub(super) protocol: Opt<String>,
     pub(super) balance: Opt<String>,
     pub(super) slow_start: Opt<String>,
+    pub(super) failover: Opt<i64>,
     pub(super) resolve: Opt<String>,
     pub(super) health: Opt<Health>,
     pub(super) outliers: Opt<Outliers>,
@@ -323,6 +325,7 @@ pub(super) struct Site {
 pub(crate) struct Backend {
     pub(super) url: Opt<String>,
     pub(super) weight: Opt<i64>,
+    pub(super) priority: Opt<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -330,6 +333,7 @@ pub(crate) struct Backend {
 pub(crate) struct Health {
     pub(super) path: Opt<String>,
     pub(super) method: Opt<String>,
+    pub(super) grpc: Opt<String>,
     pub(super) host: Opt<String>,
     pub(super) expect: List<String>,
     pub(super) interval: Opt<String>,

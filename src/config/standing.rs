@@ -7,9 +7,11 @@ use std::time::Duration;
 use http::{HeaderValue, Method, Uri};
 use toml::Spanned;
 
+use super::backends::MOST_PRIORITY;
 use super::check::Check;
 use super::error::shown;
 use super::file::{Health, Opt, Product};
+use crate::proxy::health::MOST_NAME;
 use crate::proxy::settings::{HealthSettings, OutlierSettings, Policy};
 
 pub(super) fn policy(check: &mut Check<'_>, product: &Product) -> Option<Policy> {
@@ -19,7 +21,8 @@ pub(super) fn policy(check: &mut Check<'_>, product: &Product) -> Option<Policy>
 
 pub(super) fn health(check: &mut Check<'_>, product: &Product) -> Option<HealthSettings> {
     let (written, at) = product.health.as_ref().map(|spanned| (spanned.get_ref(), spanned.span()))?;
-    if written.path.is_none() {
+    let grpc = written.grpc.as_ref().and_then(|service| service_name(check, written, service));
+    if written.path.is_none() && written.grpc.is_none() {
         check.missing(at, "this check", "product.health.path");
     }
     let interval = check.duration("interval", &written.interval, Duration::from_secs(2));
@@ -31,6 +34,7 @@ pub(super) fn health(check: &mut Check<'_>, product: &Product) -> Option<HealthS
     Some(HealthSettings {
         path: written.path.as_ref().and_then(|path| target(check, path)).unwrap_or_default(),
         method: method(check, written),
+        grpc,
         host: written.host.as_ref().and_then(|host| host_header(check, host)),
         expect: expected(check, written),
         interval,
@@ -48,6 +52,28 @@ fn target(check: &mut Check<'_>, written: &Spanned<String>) -> Option<Uri> {
         check.wrong(written.span(), what, "write a path from the root, such as \"/health\"");
     }
     target
+}
+
+/// A call has its own path and method, and no status of HTTP.
+fn service_name(check: &mut Check<'_>, written: &Health, service: &Spanned<String>) -> Option<String> {
+    let text = |key, value: &Opt<String>| value.as_ref().map(|value| (key, value.span()));
+    let expect = written.expect.as_ref().map(|list| ("expect", list.span()));
+    for (key, at) in [text("path", &written.path), text("method", &written.method), expect].into_iter().flatten() {
+        let what = format!("`{key}` and `grpc` exclude each other: a call of gRPC has its own");
+        check.wrong(at, what, "write one of them");
+    }
+    let name = service.get_ref();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
+    if name.len() <= MOST_NAME && name.chars().all(plain) {
+        return Some(name.clone());
+    }
+    let what = format!("grpc: {} is no name of a service", shown(name));
+    check.wrong(
+        service.span(),
+        what,
+        "write it as its clients know it, such as \"horse.Bets\", or \"\" for the server as a whole",
+    );
+    None
 }
 
 /// Only what changes nothing: it is asked for all day.
@@ -105,6 +131,23 @@ pub(super) fn outliers(check: &mut Check<'_>, product: &Product) -> Option<Outli
     })
 }
 
+pub(super) fn failover(check: &mut Check<'_>, product: &Product) -> Option<u32> {
+    product.failover.as_ref()?;
+    Some(share(check, "failover", &product.failover, FAILOVER))
+}
+
+/// The level of a backend: 0 where none is written.
+pub(super) fn priority(check: &mut Check<'_>, written: &Opt<i64>) -> u32 {
+    let Some(number) = written else { return 0 };
+    let priority = u32::try_from(*number.get_ref()).ok().filter(|priority| *priority <= MOST_PRIORITY);
+    if priority.is_none() {
+        let what = format!("priority: {} is out of range", number.get_ref());
+        let help = format!("write a number from 0, for those that serve first, to {MOST_PRIORITY}");
+        check.wrong(number.span(), what, help);
+    }
+    priority.unwrap_or(0)
+}
+
 fn share(check: &mut Check<'_>, key: &str, written: &Opt<i64>, usual: u32) -> u32 {
     let Some(number) = written else { return usual };
     let share = u32::try_from(*number.get_ref()).ok().filter(|share| *share <= 100);
@@ -115,10 +158,12 @@ fn share(check: &mut Check<'_>, key: &str, written: &Opt<i64>, usual: u32) -> u3
     share.unwrap_or(usual)
 }
 
+/// In per cent: of three backends one that is missed is replaced, of four the others go on alone.
+pub(super) const FAILOVER: u32 = 70;
 const FALL: NonZeroU32 = NonZeroU32::new(3).unwrap();
 const RISE: NonZeroU32 = NonZeroU32::new(2).unwrap();
 const CONSECUTIVE: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// In points of a hundred: a backend that is only a little worse than the others still does work that they would have to do.
-const BEHIND: NonZeroU32 = NonZeroU32::new(30).unwrap();
+const BEHIND: NonZeroU32 = NonZeroU32::new(15).unwrap();
 const ANSWERS: NonZeroU32 = NonZeroU32::new(50).unwrap();
 const MOST_IN_A_ROW: u32 = 1_000;

@@ -44,7 +44,7 @@ impl Office {
         let reloading = Reloading::new(None, gates, (publish, hears), kept, &registry);
         let control = Control::new(shared, registry, Journal::off(), wall, schedule, &Memory::default(), reloading);
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Office { runtime, router: server::router(control.clone(), None), control }
+        Office { runtime, router: server::router(control.clone()), control }
     }
 }
 

@@ -114,8 +114,9 @@ pub fn scenario(data: &[u8]) {
 /// What is wrong is told at a line that is there, with a word on what to write instead.
 fn told(error: &ConfigError, text: &str) {
     assert!(!error.problems().is_empty(), "wrong, and nothing is");
+    let lines = text.lines().count() + 1;
     for problem in error.problems() {
-        assert!(problem.line() <= text.lines().count() + 1, "line {} of {problem:?}", problem.line());
+        assert!(problem.line() <= lines, "line {} of {problem:?}", problem.line());
         assert!(!problem.what().is_empty() && !problem.help().is_empty(), "{problem:?}");
     }
     // Written for a terminal: a file must not be able to write elsewhere on it.

@@ -9,12 +9,14 @@ use listenfd::ListenFd;
 use socket2::{Domain, SockRef, Type};
 
 use super::words::{self, Leave, News};
+use crate::proxy::keys::Keys;
 
 /// Sockets that somebody else has opened for us.
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: Vec<(String, TcpListener)>,
     predecessor: Option<Predecessor>,
+    known: Option<UnixStream>,
 }
 
 /// What is used of them.
@@ -34,6 +36,8 @@ pub struct Predecessor(UnixStream);
 pub(super) const CLIENTS: &str = "clients";
 pub(super) const ADMIN: &str = "admin";
 pub(super) const PREDECESSOR: &str = "predecessor";
+/// The way that what is known comes.
+pub(super) const KNOWN: &str = "known";
 /// How long the journal may be waited for. Its holder waits for orders under way, and ends us if it waits for too long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,12 +53,10 @@ impl Inherited {
         let mut inherited = Inherited::default();
         for index in 0..given.len() {
             let name = names.next().unwrap_or_default();
-            let taken = if name == PREDECESSOR {
-                let (family, kind) = (Domain::UNIX.into(), Type::STREAM.into());
-                let stream = given.take_custom(index, family, kind, "unix stream socket");
-                stream.map(|stream| inherited.predecessor = stream.map(Predecessor))
-            } else {
-                listening(&mut given, index).map(|socket| inherited.sockets.push((name.to_owned(), socket)))
+            let taken = match name {
+                PREDECESSOR => pair(&mut given, index).map(|stream| inherited.predecessor = stream.map(Predecessor)),
+                KNOWN => pair(&mut given, index).map(|stream| inherited.known = stream),
+                _ => listening(&mut given, index).map(|socket| inherited.sockets.push((name.to_owned(), socket))),
             };
             taken.map_err(|error| {
                 format!(
@@ -96,6 +98,11 @@ impl Inherited {
         self.predecessor.as_mut()
     }
 
+    /// The way by which what that process knows comes, to be [taken over](super::take_over).
+    pub(crate) fn take_known(&mut self) -> Option<UnixStream> {
+        self.known.take()
+    }
+
     /// The same, for whoever tells it what came of all this.
     pub fn into_predecessor(self) -> Option<Predecessor> {
         self.predecessor
@@ -103,22 +110,23 @@ impl Inherited {
 }
 
 impl Predecessor {
-    /// All is well so far. Comes back when the journal is ours.
-    pub fn sound(&mut self) {
-        if let Err(error) = self.ask_to_go() {
+    /// All is well so far. Comes back when the journal is ours, with the keys of that process.
+    pub fn sound(&mut self) -> Keys {
+        self.ask_to_go().unwrap_or_else(|error| {
             // It is gone, or would have ended us: somebody must serve.
             tracing::warn!(%error, "no word from the process before this one: going on without it");
-        }
+            Keys::default()
+        })
     }
 
-    fn ask_to_go(&mut self) -> io::Result<()> {
+    fn ask_to_go(&mut self) -> io::Result<Keys> {
         self.0.write_all(&words::line(&News::Sound)?)?;
         self.0.set_read_timeout(Some(PATIENCE))?;
         let mut line = Vec::new();
         // Byte by byte, or what comes later would be lost in a buffer.
-        BufReader::with_capacity(1, &self.0).take(1 << 10).read_until(b'\n', &mut line)?;
-        let Leave::Go = serde_json::from_slice(&line)?;
-        Ok(())
+        BufReader::with_capacity(1, &self.0).take(64 << 10).read_until(b'\n', &mut line)?;
+        let Leave::Go { keys } = serde_json::from_slice(&line)?;
+        Ok(keys)
     }
 
     /// We will not start, and this is why.
@@ -142,6 +150,10 @@ impl Predecessor {
     pub(super) fn into_stream(self) -> UnixStream {
         self.0
     }
+}
+
+fn pair(given: &mut ListenFd, index: usize) -> io::Result<Option<UnixStream>> {
+    given.take_custom(index, Domain::UNIX.into(), Type::STREAM.into(), "unix stream socket")
 }
 
 fn listening(given: &mut ListenFd, index: usize) -> io::Result<TcpListener> {
@@ -179,7 +191,7 @@ mod tests {
         let (sockets, addresses): (Vec<_>, Vec<_>) = names.iter().map(|_| socket()).unzip();
         let sockets = names.iter().map(|name| (*name).to_owned()).zip(sockets).collect();
         let predecessor = predecessor.then(|| Predecessor(UnixStream::pair().expect("a pair").0));
-        (Inherited { sockets, predecessor }, addresses)
+        (Inherited { sockets, predecessor, known: None }, addresses)
     }
 
     #[test]

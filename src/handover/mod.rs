@@ -5,8 +5,9 @@
 //!    starts it, with its listening sockets  ────────▶  reads and checks the configuration, takes what it needs
 //!    refuses orders for a moment            ◀── sound
 //!    writes its last word into the journal
-//!    gives the journal away                 go ────▶   reads it, starts its workers: both accept
+//!    gives the journal away, and its keys   go ────▶   reads it, starts its workers: both accept
 //!    accepts no more                        ◀── ready
+//!    tells what it [knows](known)           ────────▶  decides about bets for both
 //!    finishes what it has, and ends                    is the proxy
 //! ```
 //!
@@ -20,20 +21,24 @@
 //! is the same code. `LISTEN_PID` alone is missing: nobody knows the number of a process before it is there.
 
 mod inherited;
+mod known;
 mod successor;
 mod passed_on;
 mod words;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 
+use known::Farewell;
 use passed_on::Before;
 
 pub use inherited::{Inherited, Predecessor};
+pub(crate) use known::take_over;
 pub use passed_on::serve_successor;
 pub use successor::{Program, Sockets, Successor, Trial};
 
@@ -44,7 +49,12 @@ pub struct Handover {
     asks: mpsc::Sender<Ask>,
     bell: Mutex<Option<mpsc::Receiver<Ask>>>,
     before: Before,
+    /// Where the process that follows is told the last that there is to tell.
+    farewells: Mutex<Option<mpsc::UnboundedSender<Farewell>>>,
 }
+
+/// How long the last word may take: longer than all that is known.
+const LAST_WORD: Duration = Duration::from_secs(15);
 
 /// Somebody wants the binary upgraded.
 pub(crate) struct Ask {
@@ -67,7 +77,13 @@ pub(crate) struct UnderWay {
 impl Default for Handover {
     fn default() -> Handover {
         let (asks, bell) = mpsc::channel(1);
-        Handover { orders: Arc::default(), asks, bell: Mutex::new(Some(bell)), before: Before::default() }
+        Handover {
+            orders: Arc::default(),
+            asks,
+            bell: Mutex::new(Some(bell)),
+            before: Before::default(),
+            farewells: Mutex::default(),
+        }
     }
 }
 
@@ -119,6 +135,23 @@ impl Handover {
     /// Pass on what was ordered here to the process before this one.
     pub(crate) async fn pass_on(&self, method: Method, path: &str, body: Bytes) {
         self.before.tell(method, path, body).await;
+    }
+
+    /// Somebody tells another process what is known here, and hears when it is time for the last word.
+    fn takes_leave(&self) -> mpsc::UnboundedReceiver<Farewell> {
+        let (take_leave, farewells) = mpsc::unbounded_channel();
+        *self.farewells.lock().unwrap_or_else(PoisonError::into_inner) = Some(take_leave);
+        farewells
+    }
+
+    /// Nothing happens here any more. Comes back when the process that follows, if any, has been told all of it.
+    pub(crate) fn farewell(&self) {
+        let take_leave = self.farewells.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (told, is_told) = std::sync::mpsc::channel();
+        if take_leave.is_some_and(|take_leave| take_leave.send(told).is_ok()) {
+            // Ends with an error when all is told.
+            let _ = is_told.recv_timeout(LAST_WORD);
+        }
     }
 
     /// Wait for orders that are being carried out, and take no others.

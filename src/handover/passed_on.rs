@@ -5,7 +5,7 @@
 //! into the journal, which is not its own any more.
 
 use std::io;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::response::IntoResponse;
@@ -22,9 +22,10 @@ use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use super::inherited::Predecessor;
+use super::known;
 use super::successor::Successor;
 use crate::admin::control::Control;
-use crate::admin::server::router;
+use crate::admin::server::router_of_successor;
 
 /// A way to the process before this one.
 #[derive(Default)]
@@ -77,11 +78,19 @@ impl Before {
 const LOCAL: HeaderValue = HeaderValue::from_static("localhost");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Carry out what the process that follows passes on, until either ends.
-pub async fn serve_successor(successor: Successor, control: Weak<Control>) {
+/// Tell the process that follows what is known here, and carry out what it passes on, until either ends.
+/// From the call on, this process does not end before the other knows.
+pub fn serve_successor(successor: Successor, control: &Arc<Control>) -> impl Future<Output = ()> + use<> {
+    let (farewells, control) = (control.handover.takes_leave(), Arc::downgrade(control));
+    async move {
+        tokio::spawn(known::hand_over(successor.known, control.clone(), farewells));
+        serve_orders(successor.words, control).await;
+    }
+}
+
+async fn serve_orders(words: UnixStream, control: Weak<Control>) {
     let service = service_fn(move |request: Request<Incoming>| carry_out(control.clone(), request));
-    let _ =
-        server::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(successor.words), service).await;
+    let _ = server::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(words), service).await;
 }
 
 async fn carry_out(
@@ -89,8 +98,9 @@ async fn carry_out(
     request: Request<Incoming>,
 ) -> Result<axum::response::Response, std::convert::Infallible> {
     match control.upgrade() {
-        // Who reaches this end of it needs no token.
-        Some(control) => PASSED_ON.scope((), TowerToHyperService::new(router(control, None)).call(request)).await,
+        Some(control) => {
+            PASSED_ON.scope((), TowerToHyperService::new(router_of_successor(control)).call(request)).await
+        }
         None => Ok(axum::http::StatusCode::GONE.into_response()),
     }
 }

@@ -14,8 +14,9 @@ use command_fds::{CommandFdExt, FdMapping};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use super::inherited::{ADMIN, CLIENTS, PREDECESSOR};
+use super::inherited::{ADMIN, CLIENTS, KNOWN, PREDECESSOR};
 use super::words::{self, Leave, News};
+use crate::proxy::keys::Keys;
 
 /// What was started as this process, to be started again as it is then.
 #[derive(Clone, Debug)]
@@ -37,6 +38,7 @@ pub struct Sockets {
 pub struct Trial {
     started: Started,
     words: BufReader<UnixStream>,
+    known: StdUnixStream,
 }
 
 /// A process that does not outlive this.
@@ -53,6 +55,8 @@ pub struct Successor {
     pub admin: bool,
     /// What it says from now on, by HTTP; closed when this process ends, so that it knows.
     pub(super) words: UnixStream,
+    /// Where it hears what we know.
+    pub(super) known: StdUnixStream,
 }
 
 /// The first descriptor that is handed over, as systemd has it.
@@ -92,9 +96,11 @@ impl Program {
 
     fn spawn(&self, sockets: &Sockets) -> io::Result<Trial> {
         let (ours, theirs) = StdUnixStream::pair()?;
+        let (known, to_be_known) = StdUnixStream::pair()?;
         let clients = sockets.clients.iter().map(|socket| (CLIENTS, socket.try_clone().map(OwnedFd::from)));
         let admin = (ADMIN, sockets.admin.try_clone().map(OwnedFd::from));
-        let handed: Vec<_> = clients.chain([admin, (PREDECESSOR, Ok(theirs.into()))]).collect();
+        let handed: Vec<_> =
+            clients.chain([admin, (KNOWN, Ok(to_be_known.into())), (PREDECESSOR, Ok(theirs.into()))]).collect();
         let names: Vec<&str> = handed.iter().map(|(name, _)| *name).collect();
         let (count, names) = (handed.len() as i32, names.join(":"));
         // std opens a descriptor while it starts a process, which must not be one of those that are replaced there.
@@ -105,13 +111,14 @@ impl Program {
             .env("LISTEN_FDS", count.to_string())
             .env("LISTEN_FDNAMES", names)
             .env_remove("LISTEN_PID")
+            .env_remove("WATCHDOG_PID")
             .fd_mappings(mapped.collect::<io::Result<_>>()?)
             .map_err(io::Error::other)?
             .spawn()?;
         // Whatever happens from here on, it does not stay behind.
         let started = Started(Some(child));
         ours.set_nonblocking(true)?;
-        Ok(Trial { started, words: BufReader::new(UnixStream::from_std(ours)?) })
+        Ok(Trial { started, words: BufReader::new(UnixStream::from_std(ours)?), known })
     }
 }
 
@@ -127,12 +134,12 @@ impl Trial {
         }
     }
 
-    /// Let it go on; comes back when it takes requests.
+    /// Let it go on with our keys; comes back when it takes requests.
     ///
     /// # Errors
     /// Why it does not.
-    pub async fn go(mut self) -> Result<Successor, String> {
-        let line = words::line(&Leave::Go).map_err(|error| error.to_string())?;
+    pub async fn go(mut self, keys: Keys) -> Result<Successor, String> {
+        let line = words::line(&Leave::Go { keys }).map_err(|error| error.to_string())?;
         // Its end is told by what is heard next.
         let _ = self.words.get_mut().write_all(&line).await;
         match self.hear().await? {
@@ -144,7 +151,7 @@ impl Trial {
     fn ready(mut self, clients: bool, admin: bool) -> Successor {
         // Not ours to end any more.
         let process = self.started.0.take().map_or(0, |child| child.id());
-        Successor { process, clients, admin, words: self.words.into_inner() }
+        Successor { process, clients, admin, words: self.words.into_inner(), known: self.known }
     }
 
     async fn hear(&mut self) -> Result<News, String> {

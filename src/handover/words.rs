@@ -4,6 +4,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::proxy::keys::Keys;
+
 /// A word of the new process to the running one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
@@ -24,12 +26,16 @@ pub(super) enum News {
     },
 }
 
-/// The word of the running process to the new one: the journal is yours.
+/// The word of the running process to the new one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
 pub(super) enum Leave {
-    /// Read the journal, and take requests.
-    Go,
+    /// The journal is yours, and these keys: read it, and take requests.
+    Go {
+        /// With which what is known here is known there.
+        #[serde(default)]
+        keys: Keys,
+    },
 }
 
 pub(super) fn line(word: &impl Serialize) -> io::Result<Vec<u8>> {

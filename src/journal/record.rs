@@ -124,6 +124,9 @@ pub struct BackendWord {
     pub drained: bool,
     /// Its share beside others.
     pub weight: u32,
+    /// Its level: 0 serves first.
+    #[serde(default)]
+    pub priority: u32,
     /// The weight that the configuration gave it then, if it was there: who changes it afterwards means it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configured: Option<u32>,

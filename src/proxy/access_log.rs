@@ -155,17 +155,13 @@ impl Book {
     }
 
     /// A request has come.
-    pub(crate) fn begin(self: &Rc<Self>, parts: &http::request::Parts, peer: &Peer) -> Trail {
-        Trail::begin(self, parts, peer.secure, self.log.query)
+    pub(crate) fn begin(self: &Rc<Self>, parts: &http::request::Parts, peer: &Peer, came: Timestamp) -> Trail {
+        Trail::begin(self, parts, peer.secure, came)
     }
 
     /// What is still under way is cut from now on.
     pub(crate) fn cut(&self) {
         self.pad.cut.set(true);
-    }
-
-    fn now(&self) -> Timestamp {
-        self.pad.clock.now()
     }
 
     fn spare(&self) -> Rc<RefCell<Steps>> {

@@ -17,12 +17,12 @@ use crate::admission::{Class, Customer, Refused, Timestamp};
 /// `name` is what the request is known by; it is asked only when it has to wait, or may be one that waits already.
 pub(super) async fn admitted(
     worker: &Rc<Worker>,
-    what: Classified,
+    what: &Classified,
     name: impl Fn() -> u64,
     arrived: Timestamp,
     trail: &Trail,
 ) -> Result<Admitted, Refused> {
-    let Classified { product, class, .. } = what;
+    let Classified { product, class, .. } = *what;
     let (gate, id) = worker.gate(product);
     let metrics = &worker.metrics.products[product];
     metrics.arrivals[class.index()].increment(1);
@@ -79,7 +79,7 @@ pub(super) async fn admitted(
 }
 
 /// Whether it is a step of somebody of whom it can be told that they ask again: behind an address may be two.
-fn may_come_again(what: Classified) -> bool {
+fn may_come_again(what: &Classified) -> bool {
     what.class.is_of_a_journey() && matches!(what.customer, Customer::Account(_))
 }
 

@@ -7,6 +7,7 @@ mod presence;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,9 +17,10 @@ use tokio::sync::Notify;
 use super::balance::checks::Checks;
 use super::balance::outliers::{Heard, OutlierSettings};
 use super::balance::peak::Peak;
-use super::balance::slow_start::{self, WHOLE};
+use super::balance::slow_start::{self, Start, WHOLE};
 use super::settings::{BackendSettings, HealthSettings};
 use crate::admission::Timestamp;
+use crate::admission::random::mix;
 
 pub(crate) use presence::Presence;
 
@@ -32,6 +34,10 @@ pub(crate) struct Backend {
     aside_until: AtomicU64,
     /// How long its answers take, where that counts.
     pub(super) peak: Peak,
+    /// What tells it from others to whoever is at home at one of them: the same wherever and whenever it runs.
+    key: u64,
+    /// Its level: one of a higher number serves when too few of the lower ones are there.
+    priority: AtomicU32,
     /// Connections refused in a row.
     refused: AtomicU32,
     /// Errors in a row.
@@ -62,6 +68,10 @@ struct Condition {
     removed: bool,
     /// Since when it is there, as long as it does not get its whole share.
     starting: Option<Timestamp>,
+    /// Its level serves.
+    called: bool,
+    /// When it last had its whole share, if its level has been called and serves no more.
+    stood_down: Option<Timestamp>,
     there: bool,
     /// It has had its whole share before: what was found of the pool was found with it.
     reckoned_with: bool,
@@ -85,6 +95,13 @@ const STEADY: Duration = Duration::from_secs(10);
 
 const DOUBT: u32 = 32;
 const WEIGHT: u32 = 40;
+/// In [`Backend::aside_until`]: not before something else than time has changed.
+const CLOSED: u64 = u64::MAX;
+/// The same: it is well, and others serve.
+const STANDBY: u64 = u64::MAX - 1;
+/// One whose level has served a while ago has kept its caches, and need not start slowly again.
+const WARM: Duration = Duration::from_secs(60);
+
 /// With so much doubt it gets a 32nd of its share: enough to find out, little enough to hurt few.
 const MOST_DOUBT: u32 = 5;
 
@@ -119,7 +136,7 @@ impl Backend {
     }
 
     fn with(settings: BackendSettings, checks: Option<Checks>, there: bool) -> Backend {
-        let weight = settings.weight;
+        let (weight, called) = (settings.weight, settings.priority == 0);
         let condition = Condition {
             weight,
             pauses: 0,
@@ -131,14 +148,22 @@ impl Backend {
             drained: false,
             removed: false,
             starting: None,
+            called,
+            stood_down: None,
             there,
             reckoned_with: there,
         };
-        let closed = if condition.is_closed() { u64::MAX } else { 0 };
+        let aside = match () {
+            () if condition.is_closed() => CLOSED,
+            () if !called => STANDBY,
+            () => 0,
+        };
         Backend {
+            key: key(settings.address),
+            priority: AtomicU32::new(settings.priority),
             settings,
             load: AtomicU64::new(u64::from(weight * WHOLE) << WEIGHT),
-            aside_until: AtomicU64::new(closed),
+            aside_until: AtomicU64::new(aside),
             peak: Peak::default(),
             refused: AtomicU32::new(0),
             streak: AtomicU32::new(0),
@@ -157,7 +182,27 @@ impl Backend {
 
     /// Whether only time stands against it: it refused a connection, or answered badly.
     pub(super) fn is_tried_in_need(&self) -> bool {
-        self.aside_until.load(Ordering::Relaxed) != u64::MAX
+        self.aside_until.load(Ordering::Relaxed) < STANDBY
+    }
+
+    /// Whether it is well, and not asked because others serve.
+    pub(super) fn stands_by(&self) -> bool {
+        self.aside_until.load(Ordering::Relaxed) == STANDBY
+    }
+
+    /// Its level: 0 serves first.
+    pub(crate) fn priority(&self) -> u32 {
+        self.priority.load(Ordering::Relaxed)
+    }
+
+    /// It belongs to another level from now on.
+    pub(super) fn set_priority(&self, priority: u32) {
+        self.priority.store(priority, Ordering::Relaxed);
+    }
+
+    /// See [`key`](Backend::key).
+    pub(super) fn key(&self) -> u64 {
+        self.key
     }
 
     /// What it has to do, and its share.
@@ -267,6 +312,12 @@ impl Backend {
         }
     }
 
+    /// What was heard of it since it was last [taken](Self::take_heard).
+    pub(super) fn heard_so_far(&self) -> Heard {
+        let errors = self.errors.load(Ordering::Relaxed);
+        Heard { answers: self.answers.load(Ordering::Relaxed).max(errors), errors }
+    }
+
     /// What was heard of it since this was last asked.
     pub(super) fn take_heard(&self) -> Heard {
         // Errors first: an answer that comes between the two is then never an error without an answer.
@@ -333,6 +384,7 @@ impl Backend {
             _ if self.is_gone() || refuses => Presence::Refusing,
             condition if condition.is_closed() => Presence::FailingChecks,
             condition if condition.is_left_out(now) => Presence::LeftOut,
+            Condition { called: false, .. } => Presence::Standby,
             Condition { starting: Some(_), .. } => Presence::Starting,
             _ => Presence::Serving,
         }
@@ -349,39 +401,59 @@ impl Backend {
         !self.condition().drained
     }
 
-    /// Act on what has changed: whether its answers are pardoned, and whether it comes into use beside others, over how
-    /// long. Returns its share in quarters while it is there, none while it is not; and of how many the pool is less
+    /// Act on what has changed: whether its answers are pardoned, whether its level serves, and how it starts if it comes
+    /// into use. Returns its share in quarters while it is there, none while it is not; and of how many the pool is less
     /// while it has none: one that was never whole is missed by nobody.
-    pub(super) fn settle(&self, pardoned: bool, over: Option<Duration>, now: Timestamp) -> (u32, u32) {
+    pub(super) fn settle(&self, pardoned: bool, called: bool, start: Option<Start>, now: Timestamp) -> (u32, u32) {
         let mut condition = self.condition();
         condition.pardoned = pardoned;
         // One refusal may be a blip.
         let there = !self.is_gone() && !condition.is_closed() && !condition.is_left_out(now);
-        if there && !condition.there {
-            condition.starting = over.map(|_| now);
+        if there && called && !condition.serves() {
+            let is_warm = condition.stood_down.take().is_some_and(|since| now.since(since) < WARM);
+            condition.starting = start.filter(|_| !is_warm).map(|_| now);
             self.good.store(0, Ordering::Relaxed);
+            self.peak.is_back(now);
         }
-        condition.there = there;
-        let share = match (condition.starting, over) {
-            (Some(since), Some(over)) => slow_start::share(now.since(since), over, self.good.load(Ordering::Relaxed)),
-            _ => WHOLE,
-        };
+        if condition.serves() && !called {
+            condition.stood_down = condition.starting.is_none().then_some(now);
+            condition.starting = None;
+        }
+        (condition.there, condition.called) = (there, called);
+        let share = self.share(&condition, start, now);
         if share == WHOLE {
             condition.starting = None;
             condition.reckoned_with |= there;
         }
-        let weight = u64::from(condition.weight * share) << WEIGHT;
-        let changed = |load: u64| Some(load & ((1 << WEIGHT) - 1) | weight);
-        let _ = self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
+        self.show_weight(condition.weight * share);
         self.show(&condition);
         let quarters = if there { (share * 4 / WHOLE).max(1) } else { 0 };
         (quarters, if condition.reckoned_with { 4 } else { quarters })
     }
 
+    fn share(&self, condition: &Condition, start: Option<Start>, now: Timestamp) -> u32 {
+        match (condition.starting, start) {
+            (Some(since), Some(start)) => slow_start::share(now.since(since), start, self.good.load(Ordering::Relaxed)),
+            _ => WHOLE,
+        }
+    }
+
+    /// Of what it [settled](Self::settle) on it gets this part, where [`WHOLE`] is all: its level fills up what others lack.
+    pub(super) fn takes_part(&self, part: u32) {
+        let weight = (self.load.load(Ordering::Relaxed) >> WEIGHT) as u32;
+        self.show_weight(weight * part / WHOLE);
+    }
+
+    fn show_weight(&self, weight: u32) {
+        let weight = u64::from(weight.max(1)) << WEIGHT;
+        let changed = |load: u64| Some(load & ((1 << WEIGHT) - 1) | weight);
+        let _ = self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
+    }
+
     /// Whether it has its whole share, and had it before.
     pub(super) fn is_steady(&self) -> bool {
         let condition = self.condition();
-        condition.there && condition.starting.is_none()
+        condition.serves() && condition.starting.is_none()
     }
 
     /// Whether time alone may change what it is.
@@ -399,8 +471,12 @@ impl Backend {
     fn show(&self, condition: &Condition) {
         let pause = if self.refused.load(Ordering::Relaxed) > 0 { condition.paused_until } else { Timestamp::ZERO };
         let left_out = if condition.pardoned { Timestamp::ZERO } else { condition.left_out_until };
-        let until = if condition.is_closed() { Timestamp::NEVER } else { pause.max(left_out) };
-        self.aside_until.store(until.since_start().as_nanos() as u64, Ordering::Relaxed);
+        let until = match condition {
+            condition if condition.is_closed() => CLOSED,
+            Condition { called: false, there: true, .. } => STANDBY,
+            _ => pause.max(left_out).since_start().as_nanos() as u64,
+        };
+        self.aside_until.store(until, Ordering::Relaxed);
     }
 
     fn condition(&self) -> MutexGuard<'_, Condition> {
@@ -409,6 +485,11 @@ impl Backend {
 }
 
 impl Condition {
+    /// Whether it is there, and its level serves.
+    fn serves(&self) -> bool {
+        self.there && self.called
+    }
+
     /// Whether it is not asked until somebody or something else than time has changed that.
     fn is_closed(&self) -> bool {
         self.drained || self.removed || self.checks.as_ref().is_some_and(Checks::are_failing)
@@ -442,4 +523,13 @@ impl Drop for Outstanding {
     fn drop(&mut self) {
         self.counts_no_more();
     }
+}
+
+/// A number for an address; of two that are near each other nothing shows in it.
+fn key(address: SocketAddr) -> u64 {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => u128::from(ip),
+    };
+    mix(mix(mix((ip >> 64) as u64) ^ ip as u64) ^ u64::from(address.port()))
 }

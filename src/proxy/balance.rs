@@ -4,9 +4,13 @@
 //! under way is counted by weight. One whose last answers were errors is drawn the less the more there were: it has few
 //! requests under way because it fails, not because it is free, and would draw all of them otherwise.
 //!
-//! When none may be asked, all are that only time stands against: what passes then is money in motion.
+//! A customer may instead be [at home](home) at one of them.
+//!
+//! When none may be asked, those of the next priority are; and when there are none, all are that only time stands against: what passes then is money in motion.
 
 pub(crate) mod checks;
+pub(crate) mod home;
+pub(crate) mod levels;
 pub(crate) mod outliers;
 pub(crate) mod peak;
 pub(crate) mod slow_start;
@@ -16,8 +20,8 @@ use std::sync::Arc;
 
 use super::backend::Backend;
 use super::balance::slow_start::WHOLE;
-use crate::admission::Timestamp;
 use crate::admission::random::Random;
+use crate::admission::{Customer, Timestamp};
 
 /// How a backend is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,13 +33,15 @@ pub enum Policy {
     PeakEwma,
     /// One after the other, by weight.
     RoundRobin,
+    /// The one where the customer is at home, unless it has too much to do.
+    ConsistentHash,
 }
 
 impl Policy {
     /// As they are written.
-    pub const NAMES: [&'static str; 3] = ["least_requests", "peak_ewma", "round_robin"];
+    pub const NAMES: [&'static str; 4] = ["least_requests", "peak_ewma", "round_robin", "consistent_hash"];
     /// In the order of their names.
-    pub const ALL: [Policy; 3] = [Policy::LeastRequests, Policy::PeakEwma, Policy::RoundRobin];
+    pub const ALL: [Policy; 4] = [Policy::LeastRequests, Policy::PeakEwma, Policy::RoundRobin, Policy::ConsistentHash];
 }
 
 /// One worker's view of the backends of a pool.
@@ -56,8 +62,14 @@ impl Table {
         Table { turns: backends.iter().map(|_| Cell::new(0)).collect(), heaviest: heaviest * WHOLE, policy, backends }
     }
 
-    /// Choose one, passing over those in `tried` unless nothing else is left.
-    pub(super) fn choose(&self, tried: &[Arc<Backend>], now: Timestamp, random: &Cell<Random>) -> usize {
+    /// Choose one for `customer`, passing over those in `tried` unless nothing else is left.
+    pub(super) fn choose(
+        &self,
+        tried: &[Arc<Backend>],
+        customer: Customer,
+        now: Timestamp,
+        random: &Cell<Random>,
+    ) -> usize {
         if self.backends.len() == 1 {
             return 0;
         }
@@ -65,11 +77,15 @@ impl Table {
         let usable = |index: usize| untried(index) && self.backends[index].may_be_asked(now);
         let chosen: Option<usize> = match self.policy {
             Policy::RoundRobin => self.next(usable),
-            Policy::LeastRequests => self.better_of_two(usable, random, |index: usize| self.busy(index)),
+            Policy::ConsistentHash if home::has(customer) => home::of(customer, &self.backends, usable),
+            Policy::LeastRequests | Policy::ConsistentHash => {
+                self.better_of_two(usable, random, |index: usize| self.busy(index))
+            }
             Policy::PeakEwma => self.better_of_two(usable, random, |index: usize| self.slow(index, now)),
         };
         let in_need = |index: usize| untried(index) && self.backends[index].is_tried_in_need();
         chosen
+            .or_else(|| self.standby(untried, random))
             .or_else(|| self.any(in_need, random))
             .or_else(|| self.any(untried, random))
             .unwrap_or_else(|| draw(random, self.backends.len()))
@@ -125,6 +141,14 @@ impl Table {
         Some(next)
     }
 
+    /// One that is well and has only not been called yet: between a fault and its being believed, nobody is to suffer.
+    fn standby(&self, untried: impl Fn(usize) -> bool, random: &Cell<Random>) -> Option<usize> {
+        let stands_by = |index: usize| untried(index) && self.backends[index].stands_by();
+        let next = (0..self.backends.len()).filter(|index| stands_by(*index));
+        let next = next.map(|index| self.backends[index].priority()).min()?;
+        self.any_by_weight(|index| stands_by(index) && self.backends[index].priority() == next, random)
+    }
+
     /// One of those that fit, each by its weight.
     fn any_by_weight(&self, fits: impl Fn(usize) -> bool, random: &Cell<Random>) -> Option<usize> {
         let fitting = || (0..self.backends.len()).filter(|index| fits(*index));
@@ -164,6 +188,13 @@ mod tests {
     use super::*;
     use crate::admission::time::at;
 
+    const ANNA: Customer = Customer::Account(1);
+
+    /// One of many.
+    fn somebody(number: usize) -> Customer {
+        Customer::Account(number as u64)
+    }
+
     fn table(weights: &[u32], policy: Policy) -> Table {
         Table::new(backends(weights).into(), policy)
     }
@@ -171,7 +202,7 @@ mod tests {
     /// How often each of them is chosen of `times`, when every request is held.
     fn held(table: &Table, times: usize) -> Vec<u32> {
         let random = Cell::new(Random::new(1));
-        let choose = |_| Outstanding::at(&table.backends[table.choose(&[], at(0), &random)]);
+        let choose = |n| Outstanding::at(&table.backends[table.choose(&[], somebody(n), at(0), &random)]);
         let held: Vec<Outstanding> = (0..times).map(choose).collect();
         let counts = table.backends.iter().map(|backend| backend.outstanding()).collect();
         drop(held);
@@ -181,7 +212,7 @@ mod tests {
     /// The same, when each request ends before the next comes.
     fn one_by_one(table: &Table, times: usize) -> Vec<u32> {
         let (random, mut counts) = (Cell::new(Random::new(1)), vec![0; table.backends.len()]);
-        (0..times).for_each(|_| counts[table.choose(&[], at(0), &random)] += 1);
+        (0..times).for_each(|n| counts[table.choose(&[], somebody(n), at(0), &random)] += 1);
         counts
     }
 
@@ -208,7 +239,7 @@ mod tests {
     #[test]
     fn turns_are_taken_smoothly() {
         let (table, random) = (table(&[3, 1], Policy::RoundRobin), Cell::new(Random::new(1)));
-        let chosen: Vec<usize> = (0..8).map(|_| table.choose(&[], at(0), &random)).collect();
+        let chosen: Vec<usize> = (0..8).map(|_| table.choose(&[], ANNA, at(0), &random)).collect();
         assert_eq!(chosen, [0, 0, 1, 0, 0, 0, 1, 0]);
     }
 
@@ -221,7 +252,9 @@ mod tests {
             failing.peak.heard(Duration::from_millis(1), at(0));
             let _busy: Vec<Outstanding> = (0..20).map(|n| Outstanding::at(&table.backends[1 + n % 2])).collect();
             table.backends[1..].iter().for_each(|busy| busy.peak.heard(Duration::from_millis(50), at(0)));
-            let asked = (0..1_000).filter(|_| table.choose(&[], at(0), &random) == 0 && failing.erred() > 0).count();
+            let asked = (0..1_000)
+                .filter(|n| table.choose(&[], somebody(*n), at(0), &random) == 0 && failing.erred() > 0)
+                .count();
             assert!((5..=70).contains(&asked), "{policy:?}: {asked} of 1000");
         }
     }
@@ -232,7 +265,7 @@ mod tests {
         table.backends[0].peak.heard(Duration::from_millis(300), at(0));
         table.backends[1].peak.heard(Duration::from_millis(100), at(0));
         let held: Vec<Outstanding> =
-            (0..40).map(|_| Outstanding::at(&table.backends[table.choose(&[], at(0), &random)])).collect();
+            (0..40).map(|_| Outstanding::at(&table.backends[table.choose(&[], ANNA, at(0), &random)])).collect();
         assert_eq!(held.len(), 40);
         let (slow, fast) = (table.backends[0].outstanding(), table.backends[1].outstanding());
         assert!((8..=12).contains(&slow), "{slow} and {fast}");
@@ -242,7 +275,7 @@ mod tests {
     fn one_that_refuses_is_set_aside_and_tried_again_later() {
         let (table, random) = (table(&[1; 2], Policy::LeastRequests), Cell::new(Random::new(1)));
         let [refusing, _] = &table.backends[..] else { unreachable!("there are two") };
-        let choose = |ms| table.choose(&[], at(ms), &random);
+        let choose = |ms| table.choose(&[], ANNA, at(ms), &random);
         // Two that were sent at once are refused at once: one pause.
         assert_eq!([refusing.refused(at(0)), refusing.refused(at(1))], [1, 2]);
         assert!((0..100).all(|_| choose(99) == 1));
@@ -262,10 +295,30 @@ mod tests {
         for backend in table.backends.iter() {
             backend.refused(at(0));
         }
-        assert_eq!(table.choose(&table.backends[..2], at(0), &random), 2);
-        assert!(table.choose(&table.backends, at(0), &random) < 3);
+        assert_eq!(table.choose(&table.backends[..2], ANNA, at(0), &random), 2);
+        assert!(table.choose(&table.backends, ANNA, at(0), &random) < 3);
         table.backends[0].drain(true);
-        table.backends[0].settle(false, None, at(0));
-        assert!((0..100).all(|_| table.choose(&[], at(0), &random) != 0));
+        table.backends[0].settle(false, true, None, at(0));
+        assert!((0..100).all(|_| table.choose(&[], ANNA, at(0), &random) != 0));
+    }
+
+    #[test]
+    fn one_that_stands_by_is_asked_before_anybody_suffers_and_never_while_others_may_be() {
+        let (table, random) = (table(&[1; 4], Policy::LeastRequests), Cell::new(Random::new(1)));
+        for (index, priority) in [(1, 1), (2, 1), (3, 2)] {
+            let backend = &table.backends[index];
+            backend.set_priority(priority);
+            backend.settle(false, false, None, at(0));
+        }
+        let choose = |tried: &[usize], now| {
+            let tried: Vec<Arc<Backend>> = tried.iter().map(|index| table.backends[*index].clone()).collect();
+            table.choose(&tried, ANNA, at(now), &random)
+        };
+        assert!((0..100).all(|_| choose(&[], 0) == 0));
+        assert!((0..100).all(|_| [1, 2].contains(&choose(&[0], 0))), "who was not served goes to the next level");
+        table.backends[0].refused(at(0));
+        assert!((0..100).all(|_| [1, 2].contains(&choose(&[], 1))), "and so does everybody while it is set aside");
+        assert_eq!(choose(&[0, 1, 2], 1), 3);
+        assert!((0..100).all(|_| choose(&[], 100) == 0));
     }
 }

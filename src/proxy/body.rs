@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::access_log::{Told, Trail};
@@ -17,6 +16,7 @@ use super::patience::{BodyError, Patience, poll_watched};
 use super::settings::StreamSettings;
 use super::streams::Seated;
 use super::tunnel::Tunnel;
+use super::upstream::BackendBody;
 use super::watch::Resting;
 
 /// What a client gets. Its connection rests when this is dropped.
@@ -39,7 +39,7 @@ enum AnswerKind {
 
 /// A backend's answer on its way to the client. It holds the seat to its end.
 struct Relay {
-    incoming: Incoming,
+    incoming: BackendBody,
     /// Of the last piece, where it was too large to be given at once.
     rest: Option<Bytes>,
     exchange: Option<Exchange>,
@@ -69,7 +69,7 @@ impl AnswerBody {
     }
 
     /// Relay `incoming`; `exchange` ends with it.
-    pub(crate) fn relay(incoming: Incoming, mut exchange: Exchange, idle: Duration, end: Instant) -> AnswerBody {
+    pub(crate) fn relay(incoming: BackendBody, mut exchange: Exchange, idle: Duration, end: Instant) -> AnswerBody {
         if incoming.is_end_stream() {
             exchange.completed();
             return AnswerKind::Full(None).into();
@@ -81,7 +81,7 @@ impl AnswerBody {
 
     /// The same for an answer without an end in sight. Who has nobody to give it to carries it until `end`.
     pub(crate) fn stream(
-        incoming: Incoming,
+        incoming: BackendBody,
         exchange: Exchange,
         settings: &StreamSettings,
         end: Instant,

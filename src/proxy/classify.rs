@@ -7,12 +7,15 @@
 //! ask, so whoever sends one means no good, and is refused.
 
 use std::borrow::Cow;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU8;
 
 use http::Method;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST};
 use http::request::Parts;
+use ring::rand::{SecureRandom, SystemRandom};
+use siphasher::sip::SipHasher13;
 
 use super::answer::Reader;
 use super::fault::{BadRequest, Fault};
@@ -52,19 +55,51 @@ impl Classified {
     }
 }
 
-/// Turns names that customers and events go by into numbers nobody can turn back.
-#[derive(Clone, Debug, Default)]
-pub struct Hashes(RandomState);
+/// Turns names that customers, bets and events go by into numbers nobody can turn back.
+#[derive(Clone)]
+pub struct Hashes(SipHasher13);
+
+impl Default for Hashes {
+    /// With a key that is drawn now.
+    fn default() -> Hashes {
+        let mut key = [0; 16];
+        SystemRandom::new().fill(&mut key).expect("the system has random numbers");
+        Hashes::by(key)
+    }
+}
+
+impl fmt::Debug for Hashes {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Hashes")
+    }
+}
 
 impl Hashes {
+    /// With the key of the process before this one: what it knew by a number is known by the same.
+    pub(super) fn by(key: [u8; 16]) -> Hashes {
+        Hashes(SipHasher13::new_with_key(&key))
+    }
+
+    pub(super) fn key(&self) -> [u8; 16] {
+        self.0.key()
+    }
+
+    /// What another process makes of the same only when it turns names into the same numbers: how a name is put into a
+    /// hash is the compiler's to choose, and another version of us may be made by another.
+    pub(crate) fn probe(&self) -> u64 {
+        self.of(("probe", &b"of all"[..], 1_u64, true, Some(2_u128), vec![&b"kinds"[..]], 'x'))
+    }
+
     /// The number of an event.
     pub fn event(&self, name: &[u8]) -> EventKey {
-        EventKey(self.0.hash_one(("event", name)))
+        EventKey(self.of(("event", name)))
     }
 
     /// The number of anything; what is put in with it keeps kinds apart.
     pub(super) fn of(&self, what: impl Hash) -> u64 {
-        self.0.hash_one(what)
+        let mut hasher = self.0;
+        what.hash(&mut hasher);
+        hasher.finish()
     }
 }
 

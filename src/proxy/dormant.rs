@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use metrics::Gauge;
 
 use super::Worker;
+use super::quiet::Quiet;
 use super::transport::Socket;
 use super::watch::{Timer, Watch};
 
@@ -20,6 +21,7 @@ pub(super) struct UntilAtRest<'a, C> {
     conversation: C,
     watch: &'a Watch,
     may_rest: bool,
+    quiet: Quiet,
 }
 
 /// How far a conversation went.
@@ -35,7 +37,7 @@ pub(super) struct Overdue;
 
 impl<'a, C> UntilAtRest<'a, C> {
     pub(super) fn new(conversation: C, watch: &'a Watch, may_rest: bool) -> UntilAtRest<'a, C> {
-        UntilAtRest { conversation, watch, may_rest }
+        UntilAtRest { conversation, watch, may_rest, quiet: Quiet::default() }
     }
 
     pub(super) fn conversation(self: Pin<&mut Self>) -> Pin<&mut C>
@@ -54,7 +56,8 @@ impl<C: Future + Unpin> Future for UntilAtRest<'_, C> {
     type Output = Turn<C::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Turn<C::Output>> {
-        match self.as_mut().conversation().poll(context) {
+        let UntilAtRest { conversation, quiet, .. } = &mut *self;
+        match quiet.poll(context, |context| Pin::new(conversation).poll(context)) {
             Poll::Ready(ended) => Poll::Ready(Turn::Over(ended)),
             Poll::Pending if self.may_rest && self.watch.is_at_rest() => Poll::Ready(Turn::AtRest),
             Poll::Pending => Poll::Pending,

@@ -10,14 +10,13 @@ use http::header::{CONTENT_LENGTH, UPGRADE};
 use http::response::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::access_log::Trail;
 use super::admit::Admitted;
 use super::body::AnswerBody;
 use super::fault::{Fault, Unanswered};
-use super::headers;
+use super::headers::{self, Seen};
 use super::once::First;
 use super::patience::BodyError;
 use super::settings::StreamSettings;
@@ -25,8 +24,8 @@ use super::streams::Seatless;
 use super::tunnel::Tunnel;
 use super::upgrade;
 use super::upload::{Fate, RequestBody};
-use super::upstream::{Borrowed, Pool};
-use crate::admission::{Outcome, Timestamp};
+use super::upstream::{BackendBody, Borrowed, Pool, amounts_to};
+use crate::admission::{Customer, Outcome, Timestamp};
 
 /// A request between its sending and the end of its answer: it holds the seat and the connection.
 pub(crate) struct Exchange {
@@ -44,8 +43,10 @@ pub(crate) struct Exchange {
 
 /// The head of a backend's answer, and what is still under way.
 pub(crate) struct Answered {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<BackendBody>,
     pub(crate) exchange: Exchange,
+    /// What was found in its headers.
+    pub(crate) seen: Seen,
     /// After how long it came.
     took: Duration,
     /// How the body of the request fares.
@@ -98,38 +99,40 @@ impl Exchange {
     /// The head of the answer has come.
     pub(super) fn answered(
         mut self,
-        mut response: Response<Incoming>,
+        mut response: Response<BackendBody>,
         started: Timestamp,
         end: Instant,
         upload: Fate,
     ) -> Result<Answered, Fault> {
         let status = response.status();
-        if !headers::is_relayable(status, response.headers()) && !self.switches(&response) {
+        let seen = Seen::in_answer(response.headers());
+        if !headers::is_relayable(status, response.headers(), &seen) && !self.switches(&response, &seen) {
             self.broke();
             return Err(self.failed(Fault::BrokenAnswer));
         }
         self.pool.hints.hear(response.headers_mut());
+        let verdict = amounts_to(&response);
         // A backend that says it is overloaded has not answered, as far as its limit is concerned.
-        if !matches!(status.as_u16(), 502..=504) {
+        if !matches!(verdict.as_u16(), 502..=504) {
             self.outcome = Outcome::Answered;
         }
         let now = self.pool.clock.now();
         let took = now.since(started);
         self.trail.hears(status, now);
         self.pool.metrics.answered(status, took);
-        self.heard(!status.is_server_error(), now, took);
-        if headers::has_two_lengths(response.headers()) {
+        self.heard(!verdict.is_server_error(), now, took);
+        if headers::has_two_lengths(response.headers(), &seen) {
             // Where this answer ends is anybody's guess, so the connection serves nobody else (hyper#4181).
             self.connection = None;
         }
-        Ok(Answered { response, exchange: self, took, upload, end })
+        Ok(Answered { response, exchange: self, seen, took, upload, end })
     }
 
     /// Whether the backend takes what was offered to it.
-    fn switches(&self, response: &Response<Incoming>) -> bool {
+    fn switches(&self, response: &Response<BackendBody>, seen: &Seen) -> bool {
         let lease = self.connection.as_ref().and_then(|connection| connection.lease.as_ref());
         response.status() == StatusCode::SWITCHING_PROTOCOLS
-            && !headers::has_two_lengths(response.headers())
+            && !headers::has_two_lengths(response.headers(), seen)
             && lease.is_some_and(|lease| lease.offer.is_taken(response.headers()))
     }
 
@@ -255,13 +258,13 @@ pub(crate) fn is_carried(method: &Method, first: Option<&First>) -> bool {
 impl Answered {
     /// The answer, as the client gets it.
     pub(crate) fn relay(self) -> Response<AnswerBody> {
-        let Answered { response, mut exchange, took, upload, end } = self;
+        let Answered { response, mut exchange, seen, took, upload, end } = self;
         let (mut head, incoming) = response.into_parts();
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return switched(head, exchange, took);
+            return switched(head, &seen, exchange, took);
         }
         let unending = incoming.size_hint().exact().is_none() && exchange.streams().is_stream(&head.headers);
-        headers::to_client(&mut head.headers, head.version);
+        headers::to_client(&mut head.headers, &seen, head.version);
         head.version = Version::HTTP_11;
         if let Some(first) = &mut exchange.first {
             first.answered(&head);
@@ -277,11 +280,11 @@ impl Answered {
 }
 
 /// The answer of a backend that goes on in another protocol.
-fn switched(mut head: Parts, mut exchange: Exchange, took: Duration) -> Response<AnswerBody> {
+fn switched(mut head: Parts, seen: &Seen, mut exchange: Exchange, took: Duration) -> Response<AnswerBody> {
     exchange.is_stream(took);
     let lease = exchange.connection.as_mut().and_then(|connection| connection.lease.take());
     let protocol = head.headers.get(UPGRADE).cloned();
-    headers::to_client(&mut head.headers, head.version);
+    headers::to_client(&mut head.headers, seen, head.version);
     head.headers.remove(CONTENT_LENGTH);
     head.version = Version::HTTP_11;
     upgrade::switches(&mut head.headers, protocol);
@@ -307,10 +310,11 @@ impl Carried {
         pool: Rc<Pool>,
         request: Request<RequestBody>,
         admitted: Admitted,
+        customer: Customer,
         first: Option<Box<First>>,
     ) -> Carried {
         let by = pool.clone();
-        Carried { pool, exchange: Some(Box::pin(async move { by.exchange(request, admitted, first).await })) }
+        Carried { pool, exchange: Some(Box::pin(async move { by.exchange(request, admitted, customer, first).await })) }
     }
 }
 

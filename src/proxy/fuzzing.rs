@@ -6,6 +6,7 @@
 mod answers;
 mod asking;
 mod conversing;
+mod frames;
 mod pieces;
 
 use std::net::IpAddr;
@@ -17,9 +18,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::admit::Gate;
-use super::classify::Hashes;
 use super::clock::Clock;
-use super::headers::Peer;
+use super::headers::{Peer, Seen};
+use super::keys::Keys;
 use super::settings::{DomainSettings, Settings};
 use super::shared::Shared;
 use super::{Worker, headers};
@@ -31,6 +32,7 @@ use crate::telemetry::export::Registry;
 pub use answers::answer;
 pub use asking::{cookie, forwarded, reader, request, token, trace};
 pub use conversing::conversation;
+pub use frames::frames;
 pub use pieces::{body, log_line, pointer, proxy_header};
 
 /// A proxy with something of everything that reads what strangers send.
@@ -45,6 +47,7 @@ headers = 32
 uri_bytes = "1KiB"
 body_bytes = "4KiB"
 waiting_body_bytes = "1KiB"
+http2_streams = 4
 
 [trace]
 request_id = "x-request-id"
@@ -135,7 +138,7 @@ pub(crate) fn made(settings: Settings, registry: &Registry) -> Shared {
         Gate::new(domain, clock, Box::new(|_, _| {}))
     };
     let gates: Vec<Arc<Gate>> = settings.domains.iter().map(gate).collect();
-    let shared = Shared::new(settings, gates, clock, Hashes::default(), None, registry);
+    let shared = Shared::new(settings, gates, clock, Keys::default(), None, registry);
     for standing in &shared.standings {
         standing.backends().iter().for_each(|backend| standing.remove(backend));
     }
@@ -210,6 +213,6 @@ fn has_no_hop(headers: &HeaderMap) {
     for name in ["keep-alive", "proxy-connection", "upgrade", "proxy-authenticate", "proxy-authorization"] {
         assert!(!headers.contains_key(name), "{name} was passed on");
     }
-    assert!(!headers::has_two_lengths(headers), "two lengths were passed on");
+    assert!(!headers::has_two_lengths(headers, &Seen::in_answer(headers)), "two lengths were passed on");
     assert!(headers.contains_key("via"), "it does not say which way it came");
 }

@@ -4,7 +4,7 @@
 //! trusted networks; from anybody else they are taken off, so that no backend believes a stranger. `Trailer`
 //! passes, for hyper sends only the trailers that it announces, unless a stranger announces one of those.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,6 +17,8 @@ use http::{HeaderValue, Response, StatusCode, Version};
 use ipnet::IpNet;
 
 use super::answer::Wishes;
+use super::settings::Prefix;
+use crate::admission::Customer;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -45,12 +47,24 @@ pub(crate) struct Peer {
     forwarded_for: HeaderValue,
     /// Our element of `Forwarded`, for the host asked for last: a connection seldom asks for another.
     element: RefCell<Option<(Option<HeaderValue>, HeaderValue)>>,
+    /// Who its address is, as far as that much of it counts: the same for as long as nobody says otherwise.
+    customer: Cell<Option<(Prefix, Customer)>>,
 }
 
 impl Peer {
     pub(crate) fn new(address: IpAddr, trusted: bool, secure: bool) -> Peer {
         let forwarded_for = HeaderValue::from_str(&address.to_string()).expect("an address is plain ASCII");
-        Peer { address, trusted, secure, forwarded_for, element: RefCell::new(None) }
+        Peer { address, trusted, secure, forwarded_for, element: RefCell::default(), customer: Cell::default() }
+    }
+
+    /// Who its address is, looked up `by` somebody once.
+    pub(crate) fn customer(&self, prefix: Prefix, by: impl FnOnce(IpAddr) -> Customer) -> Customer {
+        if let Some((_, customer)) = self.customer.get().filter(|(known, _)| *known == prefix) {
+            return customer;
+        }
+        let customer = by(self.address);
+        self.customer.set(Some((prefix, customer)));
+        customer
     }
 
     fn element(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
@@ -124,9 +138,9 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
 }
 
 /// Make a backend's headers into those the client gets.
-pub(crate) fn to_client(headers: &mut HeaderMap, version: Version) {
-    let seen = Seen::look(headers);
-    end_hop(headers, &seen);
+/// In them `seen` was found.
+pub(crate) fn to_client(headers: &mut HeaderMap, seen: &Seen, version: Version) {
+    end_hop(headers, seen);
     via(headers, version);
 }
 
@@ -139,15 +153,16 @@ pub(crate) fn part<B>(answer: &mut Response<B>) {
 
 /// Whether an answer can be relayed: not one that switches to a protocol nobody asked for, nor one in a
 /// transfer coding that we never offered to take and would pass on without its name.
-pub(crate) fn is_relayable(status: StatusCode, headers: &HeaderMap) -> bool {
+pub(crate) fn is_relayable(status: StatusCode, headers: &HeaderMap, seen: &Seen) -> bool {
     let coded = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-    status != StatusCode::SWITCHING_PROTOCOLS && headers.get_all(TRANSFER_ENCODING).iter().all(coded)
+    let is_chunked = || headers.get_all(TRANSFER_ENCODING).iter().all(coded);
+    status != StatusCode::SWITCHING_PROTOCOLS && (!seen.transfer_encoding || is_chunked())
 }
 
 /// Whether an answer carries both lengths. hyper's client reads it as chunked but keeps the wrong
 /// `Content-Length` and would use the connection again (hyper#4181).
-pub(crate) fn has_two_lengths(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
+pub(crate) fn has_two_lengths(headers: &HeaderMap, seen: &Seen) -> bool {
+    seen.transfer_encoding && headers.contains_key(CONTENT_LENGTH)
 }
 
 /// What one walk over the headers found: most messages carry none of it, and a walk costs less than a single
@@ -172,9 +187,20 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Take note of one header.
+    /// Take note of one header of a request.
     pub(crate) fn note(&mut self, name: &HeaderName, value: &HeaderValue) {
         match name.as_str() {
+            name if self.note_hop(name, value) => {}
+            // With an underscore: applications behind CGI or WSGI take `x_customer` for `x-customer`.
+            name if is_claim(name) || name.contains('_') => self.forwarding = true,
+            "cookie" => self.cookie = true,
+            name => self.wishes.note(name, value),
+        }
+    }
+
+    /// Take note of a header if it ends here.
+    fn note_hop(&mut self, name: &str, value: &HeaderValue) -> bool {
+        match name {
             "connection" => {
                 self.connection = true;
                 self.names_others |= !is_fate(value.as_bytes());
@@ -184,11 +210,18 @@ impl Seen {
             "trailer" => self.trailer = true,
             "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authorization" => self.other_hop = true,
             "upgrade" => (self.other_hop, self.upgrade) = (true, true),
-            // With an underscore: applications behind CGI or WSGI take `x_customer` for `x-customer`.
-            name if is_claim(name) || name.contains('_') => self.forwarding = true,
-            "cookie" => self.cookie = true,
-            name => self.wishes.note(name, value),
+            _ => return false,
         }
+        true
+    }
+
+    /// What ends here of an answer.
+    pub(crate) fn in_answer(headers: &HeaderMap) -> Seen {
+        let mut seen = Seen::default();
+        for (name, value) in headers {
+            seen.note_hop(name.as_str(), value);
+        }
+        seen
     }
 
     pub(crate) fn look(headers: &HeaderMap) -> Seen {
@@ -210,16 +243,15 @@ fn is_claim(name: &str) -> bool {
     matches!(name, "forwarded" | "x-real-ip" | "true-client-ip") || name.starts_with("x-forwarded-")
 }
 
-/// The same of a name as a stranger may write it, with those by which customers are told.
-fn is_strangers_claim(name: &str, identities: &[HeaderName]) -> bool {
-    let dashed = name.replace('_', "-");
+/// Whether a stranger claims something about itself by a header of this name, with underscores too.
+fn claims(name: &HeaderName, identities: &[HeaderName]) -> bool {
+    let dashed = name.as_str().replace('_', "-");
     is_claim(&dashed) || identities.iter().any(|identity| identity.as_str() == dashed)
 }
 
-/// Take off all that a stranger claims about itself, with underscores too.
+/// Take off all that a stranger claims about itself.
 fn remove_claims(headers: &mut HeaderMap, identities: &[HeaderName]) {
-    let found: Vec<HeaderName> =
-        headers.keys().filter(|name| is_strangers_claim(name.as_str(), identities)).cloned().collect();
+    let found: Vec<HeaderName> = headers.keys().filter(|name| claims(name, identities)).cloned().collect();
     for name in found {
         headers.remove(name);
     }
@@ -318,7 +350,7 @@ fn announces(headers: &HeaderMap, identities: &[HeaderName]) -> bool {
     let lines = headers.get_all(TRAILER).into_iter();
     let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let mut names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
-    names.any(|name| is_strangers_claim(name.as_str(), identities))
+    names.any(|name| claims(&name, identities))
 }
 
 fn says_trailers(te: &[u8]) -> bool {
@@ -395,21 +427,17 @@ mod tests {
     }
 
     #[test]
-    fn strangers_cannot_say_it_in_trailers_either() {
-        let taken = [
-            "x-real-ip",
-            "true-client-ip",
-            "X-Forwarded-Port",
-            "x-forwarded-for",
-            "forwarded",
-            "x-customer",
-            "x_customer",
-            "x-sum, x_forwarded_for",
-        ];
-        for (names, passes) in taken.map(|names| (names, false)).into_iter().chain([("x-sum, x_other", true)]) {
+    fn strangers_cannot_say_so_behind_their_bodies_either() {
+        let announced = |names: &'static str| {
             let mut headers = map(&[("host", "h"), ("trailer", names)]);
             send(&mut headers, &peer(false), &IDENTITY);
-            assert_eq!(headers.contains_key("trailer"), passes, "{names}");
+            headers.contains_key("trailer")
+        };
+        assert!(announced("x-checksum, grpc-status"));
+        for claim in
+            ["X-Customer", "x-checksum, x_customer", "x-real-ip", "x-forwarded-port", "x_forwarded_for", "forwarded"]
+        {
+            assert!(!announced(claim), "{claim}");
         }
     }
 
@@ -454,8 +482,9 @@ mod tests {
     #[test]
     fn of_two_lengths_neither_is_passed_on() {
         let mut headers = map(&[("transfer-encoding", "chunked"), ("content-length", "5")]);
-        assert!(has_two_lengths(&headers));
-        to_client(&mut headers, Version::HTTP_11);
+        let seen = Seen::in_answer(&headers);
+        assert!(has_two_lengths(&headers, &seen));
+        to_client(&mut headers, &seen, Version::HTTP_11);
         assert!(!headers.contains_key("content-length") && !headers.contains_key("transfer-encoding"));
     }
 }

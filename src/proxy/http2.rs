@@ -19,7 +19,7 @@ use super::connection::attend;
 use super::headers::Peer;
 use super::ledger::{self, Held};
 use super::patience::Pace;
-use super::settings::{ClientTimeouts, Http2Settings};
+use super::settings::ClientTimeouts;
 use super::sharing::{Bounds, Sharing, Stream};
 use super::transport::Transport;
 use super::watch::{Timer, Watch, Watched};
@@ -44,14 +44,20 @@ pub(super) async fn converse(
     worker: &Rc<Worker>,
     mut timer: Timer,
 ) {
+    let Some(builder) = http2_with(watch, worker) else { return };
+    let service = service_fn(|request| serve(worker.now(), peer.clone(), watch.clone(), request));
+    let conversation = builder.serve_connection(Watched::new(transport, watch.clone()), service);
+    attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, &mut timer).await;
+}
+
+/// How HTTP/2 is read on a connection, whose watch counts from now on what comes of it; nothing where it is not spoken.
+pub(super) fn http2_with(watch: &Rc<Watch>, worker: &Rc<Worker>) -> Option<http2::Builder<Streams>> {
     let listen = &worker.settings.listen;
-    let Some(Http2Settings { streams }) = listen.http2 else { return };
-    let streams = streams.get();
+    let streams = listen.http2?.streams.get();
     let bounds = Bounds { taken_back: 2 * streams, chatter: MOST_CHATTER + (streams * WINDOW) as usize };
     watch.share(bounds, worker.strain.hold(0));
-    let service = service_fn(|request| serve(worker.now(), peer.clone(), watch.clone(), request));
-    let executor = Streams { worker: worker.clone(), watch: watch.clone() };
-    let conversation = http2::Builder::new(executor)
+    let mut builder = http2::Builder::new(Streams { worker: worker.clone(), watch: watch.clone() });
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(streams)
         .initial_stream_window_size(WINDOW)
@@ -62,9 +68,8 @@ pub(super) async fn converse(
         .max_local_error_reset_streams(MOST_ERRORS)
         // A client that is gone without a word is found, or it would keep its places in the queue.
         .keep_alive_interval(listen.timeouts.idle / 4)
-        .keep_alive_timeout(listen.timeouts.header)
-        .serve_connection(Watched::new(transport, watch.clone()), service);
-    attend(pin!(conversation), |conversation| conversation.graceful_shutdown(), watch, worker, &mut timer).await;
+        .keep_alive_timeout(listen.timeouts.header);
+    Some(builder)
 }
 
 /// Bytes of an answer that are given at once: what a client must have taken within `send_timeout`, if not so little that it
@@ -76,7 +81,7 @@ fn piece(timeouts: &ClientTimeouts) -> usize {
 
 /// Runs the streams of one connection, each as a task of its own, so that one that waits is in nobody's way.
 #[derive(Clone)]
-struct Streams {
+pub(super) struct Streams {
     worker: Rc<Worker>,
     watch: Rc<Watch>,
 }

@@ -3,7 +3,7 @@
 //! What anybody can write down is nobody's identity. A header counts from trusted networks, a token once it is verified,
 //! a cookie once a backend has bound it; whoever has none of these is known by the network they are in, however many
 //! cookies and tokens they think of. Everywhere a customer is a number only: a keyed hash, whose key is drawn at the start
-//! and never leaves the process. No name, cookie, token or address is kept, logged or a label of a metric.
+//! and leaves the process for the one that follows it only. No name, cookie, token or address is kept, logged or a label of a metric.
 
 pub(crate) mod settings;
 mod signatures;
@@ -31,7 +31,7 @@ use sessions::Sessions;
 use settings::{CustomerSource, MachineSettings, Prefix};
 use tokens::Tokens;
 
-pub(crate) use sessions::SessionKey;
+pub(crate) use sessions::{Kept, SessionKey};
 
 /// What all workers know of who asks.
 pub(crate) struct Identity {
@@ -118,7 +118,7 @@ impl Identity {
                 sessions.customer(session?, self.clock.now())
             }
         });
-        let customer = known.unwrap_or_else(|| self.hashes.address(self.address(request, seen, peer), self.prefix));
+        let customer = known.unwrap_or_else(|| self.by_address(request, seen, peer));
         Asker { customer, session }
     }
 
@@ -128,6 +128,24 @@ impl Identity {
         if let Some(index) = self.machines.iter().position(|machine| machine.number == number) {
             self.metrics[index].refused(refusal);
         }
+    }
+
+    /// The cookie that sessions go by, and all that are bound.
+    pub(crate) fn sessions(&self) -> Option<(String, Vec<Kept>)> {
+        let sessions = self.sessions.as_ref()?;
+        Some((sessions.cookie().to_owned(), sessions.all(self.clock.now())))
+    }
+
+    /// Sessions that the process before this one knew by this cookie.
+    pub(crate) fn take_over(&self, cookie: &str, known: &[Kept]) {
+        let Some(sessions) = self.sessions.as_ref().filter(|sessions| sessions.cookie() == cookie) else { return };
+        let now = self.clock.now();
+        known.iter().for_each(|(key, customer, idle_s)| sessions.take_over(*key, *customer, *idle_s, now));
+    }
+
+    fn by_address(&self, request: &Parts, seen: Seen, peer: &Peer) -> Customer {
+        let named = |address| self.hashes.address(address, self.prefix);
+        if seen.forwarding { named(self.address(request, seen, peer)) } else { peer.customer(self.prefix, named) }
     }
 
     fn address(&self, request: &Parts, seen: Seen, peer: &Peer) -> IpAddr {

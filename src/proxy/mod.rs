@@ -20,6 +20,7 @@ mod transport;
 mod opening;
 mod proxy_header;
 pub mod tls;
+pub mod keys;
 mod http2;
 mod watch;
 mod sharing;
@@ -34,12 +35,12 @@ mod reads;
 pub mod admit;
 mod ask;
 mod observe;
-mod once;
+pub(crate) mod once;
 mod lookup;
 pub(crate) mod backend;
 mod balance;
 pub(crate) mod standing;
-mod health;
+pub(crate) mod health;
 pub(crate) mod names;
 mod upload;
 mod upstream;
@@ -51,6 +52,7 @@ mod tunnel;
 mod exchange;
 mod body;
 mod patience;
+mod quiet;
 mod headers;
 pub mod fault;
 mod answer;
@@ -77,7 +79,7 @@ use once::{First, Keyed, Turn};
 use upload::{ReadFirst, RequestBody};
 use watch::Watch;
 
-use crate::admission::{Class, Refused};
+use crate::admission::{Class, Refused, Timestamp};
 
 pub use settings::Settings;
 pub(crate) use worker::Worker;
@@ -92,8 +94,9 @@ async fn serve(
     // The connection rests again when the answer has been written.
     let resting = watch.busy();
     let (mut parts, incoming) = request.into_parts();
+    let came = worker.clock.now();
     // Whoever lets go of it last ends it, and then there is a line in the access log.
-    let trail = worker.trail(&parts, &peer);
+    let trail = worker.trail(&parts, &peer, came);
     let id = worker.name(&mut parts.headers, &trail);
     let mut answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits, &peer) {
         Err(bad) => {
@@ -104,16 +107,16 @@ async fn serve(
             worker.fault(Fault::BadRequest(bad), None, reader)
         }
         Ok(seen) => {
-            let body = RequestBody::new(incoming, &parts.headers, &worker, &watch, &trail);
+            let mut body = RequestBody::new(incoming, &parts.headers, &worker, &watch, &trail);
             let reader = worker.answers().reader(&seen.wishes, &parts);
             match worker.preflight(&parts, &seen, reader) {
                 Some(answer) => answer,
                 // 2  which product, class, customer, event
                 None => match worker.classify(&parts, seen, reader, &peer) {
                     Err(fault) => worker.fault(fault, None, reader),
-                    Ok(what) => {
+                    Ok(mut what) => {
                         trail.is(&what);
-                        handle(&worker, &peer, what, parts, body).await
+                        handle(&worker, &peer, &mut what, (&mut parts, &mut body), came).await
                     }
                 },
             }
@@ -128,20 +131,23 @@ async fn serve(
     Ok(answer)
 }
 
+/// What is left of a request. It stays where it is until it is sent: each function it were given to would copy it twice.
+type Rest<'a> = (&'a mut Parts, &'a mut RequestBody);
+
 /// A request that belongs to a product.
 async fn handle(
     worker: &Rc<Worker>,
     peer: &Peer,
-    what: Classified,
-    parts: Parts,
-    body: RequestBody,
+    what: &mut Classified,
+    (parts, body): Rest<'_>,
+    came: Timestamp,
 ) -> Response<AnswerBody> {
     // 2b  what memory answers goes no further, and costs less than a no
-    if let Some(answer) = reads::answer(worker, peer, what, &parts, body.is_empty()).await {
+    if let Some(answer) = reads::answer(worker, peer, what, parts, body.is_empty()).await {
         body.trail().is_from_memory();
         return answer;
     }
-    let mut answer = go_on(worker, peer, what, parts, body).await;
+    let mut answer = go_on(worker, peer, what, (parts, body), came).await;
     if what.cache.is_some() {
         reads::note_bypass(&mut answer);
     }
@@ -152,33 +158,33 @@ async fn handle(
 async fn go_on(
     worker: &Rc<Worker>,
     peer: &Peer,
-    mut what: Classified,
-    parts: Parts,
-    mut body: RequestBody,
+    what: &mut Classified,
+    (parts, body): Rest<'_>,
+    came: Timestamp,
 ) -> Response<AnswerBody> {
     // 1  our own strain comes before everything else that could be done for it
-    let keyed = worker.bets().and_then(|bets| bets.keyed(&what, &worker.settings.products[what.product], &parts));
+    let keyed = worker.bets().and_then(|bets| bets.keyed(what, &worker.settings.products[what.product], parts));
     let keyed = keyed.as_ref();
     if let Some(refused) = worker.strain.refuses(what.class, !body.is_empty())
         && !once::is_known(worker, keyed)
     {
-        return overloaded(worker, what, refused);
+        return overloaded(worker, *what, refused);
     }
     // A seat is asked for when the request is there, but a no is told before the rest of it is waited for.
     if !body.is_empty() {
-        if let Some(refused) = refused_already(worker, what, keyed) {
-            return refuse(worker, what, refused);
+        if let Some(refused) = refused_already(worker, *what, keyed) {
+            return refuse(worker, *what, refused);
         }
         let most = worker.settings.listen.limits.waiting_body_bytes;
-        match body.read_first(most, first_read(&what, keyed), || worker.strain.keeps(what.class)).await {
+        match body.read_first(most, first_read(what, keyed), || worker.strain.keeps(what.class)).await {
             Ok(None) => {}
             Ok(Some(_)) if once::is_known(worker, keyed) => {}
-            Ok(Some(refused)) => return overloaded(worker, what, refused),
+            Ok(Some(refused)) => return overloaded(worker, *what, refused),
             Err(broken) => return worker.fault(broken.into(), Some(what.class), what.reader),
         }
     }
     // 2½ what was asked for before is not sent again
-    let first = match once::turn(worker, what, keyed, &body).await {
+    let first = match once::turn(worker, what, keyed, body).await {
         Turn::Go(first) => first,
         Turn::Told(answer) => {
             body.trail().is_duplicate();
@@ -186,25 +192,26 @@ async fn go_on(
         }
     };
     // 2  and what only its body says: which event, what it costs
-    let events = event::told(worker, &mut what, &parts, &body);
-    let arrived = worker.clock.now();
+    let events = event::told(worker, what, parts, body);
+    let waited_before = !body.is_empty() || keyed.is_some() || what.cache.is_some();
+    let arrived = if waited_before { worker.clock.now() } else { came };
     // 3-5  lifecycle, queue, limit: admission decides
-    let mut admitted = match admitted(worker, what, || ask::name(worker, &parts, &body), arrived, body.trail()).await {
+    let mut admitted = match admitted(worker, what, || ask::name(worker, parts, body), arrived, body.trail()).await {
         Ok(admitted) => admitted,
-        Err(refused) => return once::refused(worker, what, keyed, first, refused),
+        Err(refused) => return once::refused(worker, *what, keyed, first, refused),
     };
     admitted.is_for(events);
     let waited = admitted.since().since(arrived);
     // 6-7  a backend, a connection, the answer
     match forward(worker, peer, what, (parts, body), admitted, first).await {
-        Err(Unanswered::Fault(fault)) => worker.fault_of(fault, what, keyed),
+        Err(Unanswered::Fault(fault)) => worker.fault_of(fault, *what, keyed),
         Err(Unanswered::Refused(refused)) => {
             worker.metrics.products[what.product].refused(what.class, refused.refusal, false);
-            refuse(worker, what, refused)
+            refuse(worker, *what, refused)
         }
         Ok(mut answered) => {
             let status = answered.response.status();
-            identity::hear(worker, &what, status, answered.response.headers_mut());
+            identity::hear(worker, what, status, answered.response.headers_mut());
             let mut answer = answered.relay();
             if !waited.is_zero() {
                 answer.headers_mut().append("server-timing", waiting_entry(waited));
@@ -252,21 +259,22 @@ fn refused_at_once(worker: &Worker, what: Classified, refused: Refused) {
 async fn forward(
     worker: &Rc<Worker>,
     peer: &Peer,
-    what: Classified,
-    (parts, body): (Parts, RequestBody),
+    what: &Classified,
+    (parts, body): Rest<'_>,
     admitted: Admitted,
     first: Option<Box<First>>,
 ) -> Result<Answered, Unanswered> {
-    let pool = worker.pool(what.product, admitted.site()).clone();
-    let offer = worker.offer(&what, &parts, &body, first.as_deref());
+    let pool = worker.pool_of(what.product, admitted.pool()).await;
+    let offer = worker.offer(what, parts, body, first.as_deref()).filter(|_| pool.may_switch());
+    let (parts, body) = (receive::taken(parts), body.taken());
     let mut request = receive::to_backend(parts, what.seen, body, peer, &worker.identities, pool.host());
     if let Some(offer) = offer {
         offer.put_on(&mut request);
     }
     if exchange::is_carried(request.method(), first.as_deref()) {
-        exchange::Carried::new(pool, request, admitted, first).await
+        exchange::Carried::new(pool, request, admitted, what.customer, first).await
     } else {
-        pool.exchange(request, admitted, first).await
+        pool.exchange(request, admitted, what.customer, first).await
     }
 }
 

@@ -36,8 +36,8 @@ impl Observed {
     }
 
     /// Where it goes on.
-    pub(super) fn site(&self) -> usize {
-        self.underway.site()
+    pub(super) fn pool(&self) -> Option<usize> {
+        self.underway.pool()
     }
 
     /// A no that comes to the place is counted by this.

@@ -15,9 +15,10 @@
 //! | answered 5xx, or 409 by who honours keys | the answer | a copy of it | unknown, or the first if keys are honoured |
 //! | sent, its answer lost | unknown | unknown | unknown, or the first if keys are honoured |
 
+mod elsewhere;
 mod first;
+mod words;
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,22 +28,24 @@ use http::{HeaderValue, Response, StatusCode};
 use tokio::sync::watch;
 
 use super::body::AnswerBody;
-use super::classify::Classified;
+use super::classify::{Classified, Hashes};
 use super::clock::Clock;
 use super::fault::Fault;
 use super::settings::{OnceSettings, ProductSettings};
 use super::upload::RequestBody;
 use super::{Worker, refuse, refused_at_once};
-use crate::admission::once::{Bet, Bounds, Once, Verdict};
+use crate::admission::once::{Bet, Bounds, Once, Settled, Token, Verdict};
 use crate::admission::{Customer, Refused, Timestamp};
 use crate::telemetry::record::{Duplicate, OnceMetrics};
 
+pub(crate) use elsewhere::{Elsewhere, Expecting, Lent, Said};
 pub(crate) use first::First;
+pub(crate) use words::BetWord;
 
 /// What all workers know of bets.
 pub(crate) struct Bets {
     known: Arc<Mutex<Known>>,
-    hashes: RandomState,
+    hashes: Hashes,
     settings: OnceSettings,
     clock: Clock,
     metrics: OnceMetrics,
@@ -52,6 +55,28 @@ struct Known {
     once: Once<Waiting, Arc<Copied>>,
     /// When an operator was last told that there is too little room.
     told: Option<Timestamp>,
+    /// Where bets are decided, when that is another process.
+    elsewhere: Option<Arc<Elsewhere>>,
+    /// What the process before this one knew is on its way.
+    expected: Option<watch::Receiver<()>>,
+}
+
+/// Who is to be asked about a bet.
+enum Asked {
+    Here(Verdict<Waiting, Arc<Copied>>),
+    Elsewhere(Arc<Elsewhere>),
+    /// Nobody yet.
+    Later(watch::Receiver<()>),
+}
+
+/// Whose turn it is.
+enum Word {
+    /// It goes on, for all that are the same.
+    First(Box<First>),
+    /// It hears this.
+    Heard(Heard, Duplicate),
+    /// There is no room to know it.
+    Full,
 }
 
 /// A request that is to be carried out once.
@@ -66,7 +91,7 @@ pub(crate) struct Keyed {
 type Waiting = watch::Receiver<Option<Heard>>;
 
 /// What the duplicates of a request in flight hear.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Heard {
     Answer(Arc<Copied>),
     Refused(Refused),
@@ -74,6 +99,7 @@ enum Heard {
 }
 
 /// An answer that is told again.
+#[derive(Debug)]
 struct Copied {
     status: StatusCode,
     headers: HeaderMap,
@@ -96,6 +122,7 @@ impl Bets {
     pub(crate) fn new(
         settings: &OnceSettings,
         clock: Clock,
+        hashes: &Hashes,
         before: Option<&Bets>,
         metrics: OnceMetrics,
     ) -> Option<Arc<Bets>> {
@@ -104,14 +131,16 @@ impl Bets {
         }
         let OnceSettings { bets, memory, keep, .. } = *settings;
         let bounds = Bounds { bets, bytes: memory, keep };
-        let (known, hashes) = match before {
-            Some(Bets { known, hashes, .. }) => {
+        let known = match before {
+            Some(Bets { known, .. }) => {
                 known.lock().unwrap_or_else(PoisonError::into_inner).once.reform(bounds);
-                (known.clone(), hashes.clone())
+                known.clone()
             }
-            None => (Arc::new(Mutex::new(Known { once: Once::new(bounds), told: None })), RandomState::new()),
+            None => {
+                Arc::new(Mutex::new(Known { once: Once::new(bounds), told: None, elsewhere: None, expected: None }))
+            }
         };
-        Some(Arc::new(Bets { known, hashes, settings: settings.clone(), clock, metrics }))
+        Some(Arc::new(Bets { known, hashes: hashes.clone(), settings: settings.clone(), clock, metrics }))
     }
 
     /// The request, if it is one to be carried out once.
@@ -131,16 +160,20 @@ impl Bets {
         let lines: Vec<&[u8]> = parts.headers.get_all(header).iter().map(HeaderValue::as_bytes).collect();
         let target = parts.uri.path_and_query().map(|target| target.as_str());
         Some(Keyed {
-            key: self.hashes.hash_one((product.domain, product.id, who, lines)),
-            request: self.hashes.hash_one((parts.method.as_str(), target)),
+            key: self.hashes.of(("bet", product.name.as_str(), who, lines)),
+            request: self.hashes.of((parts.method.as_str(), target)),
             name: name.clone(),
         })
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Once<Waiting, Arc<Copied>>, Timestamp) -> T) -> T {
+        self.with_known(|known, now| act(&mut known.once, now))
+    }
+
+    fn with_known<T>(&self, act: impl FnOnce(&mut Known, Timestamp) -> T) -> T {
         let now = self.clock.now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = act(&mut known.once, now);
+        let result = act(&mut known, now);
         // Under the lock, so that what is told last is what was so last.
         self.metrics.holds(known.once.len(), known.once.bytes(), known.once.unknown());
         let forgotten = known.once.take_forgotten();
@@ -157,6 +190,73 @@ impl Bets {
             );
         }
         result
+    }
+
+    /// It has ended so, which whoever decides hears, too.
+    fn settle(&self, token: Token, how: Settled<Arc<Copied>>, heard: Option<&Heard>) {
+        self.with_known(|known, now| {
+            if let Some(elsewhere) = &known.elsewhere {
+                elsewhere.settled(token.key(), token.is_unknown(), &how, heard);
+            }
+            known.once.settle(token, how, now);
+        });
+    }
+
+    fn ask(&self, bet: Bet, waiting: impl FnOnce() -> Waiting) -> Asked {
+        self.with_known(|known, now| match (&known.expected, &known.elsewhere) {
+            (Some(expected), _) => Asked::Later(expected.clone()),
+            (None, Some(elsewhere)) => Asked::Elsewhere(elsewhere.clone()),
+            (None, None) => Asked::Here(known.once.ask(bet, now, waiting)),
+        })
+    }
+
+    /// Whose turn it is, when that is known. Each duplicate that is found on the way is `counted`.
+    async fn word(self: &Arc<Self>, bet: Bet, mut count: impl FnMut(Duplicate)) -> Word {
+        loop {
+            let (tell, waiting) = watch::channel(None);
+            let verdict = match self.ask(bet, || waiting) {
+                Asked::Here(verdict) => verdict,
+                Asked::Elsewhere(elsewhere) => return self.word_from(&elsewhere, bet, count).await,
+                Asked::Later(mut expected) => {
+                    // Ends with an error, when it has come or will not come.
+                    let _ = expected.changed().await;
+                    continue;
+                }
+            };
+            let (heard, duplicate) = match verdict {
+                Verdict::First(token) => {
+                    return Word::First(Box::new(First::new(self.clone(), token, tell, bet.honoured)));
+                }
+                Verdict::InFlight(mut waiting) => {
+                    count(Duplicate::InFlight);
+                    let heard = waiting.wait_for(Option::is_some).await.ok().and_then(|heard| heard.clone());
+                    match heard {
+                        Some(heard) => return Word::Heard(heard, Duplicate::InFlight),
+                        None => continue,
+                    }
+                }
+                Verdict::Answered(copy) => {
+                    (copy.map_or(Heard::Fault(Fault::AnsweredElsewhere), Heard::Answer), Duplicate::Answered)
+                }
+                Verdict::Unknown => (Heard::Fault(Fault::OutcomeUnknown), Duplicate::Unknown),
+                Verdict::Reused => (Heard::Fault(Fault::KeyReused), Duplicate::Reused),
+                Verdict::Full => {
+                    self.full();
+                    return Word::Full;
+                }
+            };
+            count(duplicate);
+            return Word::Heard(heard, duplicate);
+        }
+    }
+
+    async fn word_from(self: &Arc<Self>, elsewhere: &Elsewhere, bet: Bet, mut count: impl FnMut(Duplicate)) -> Word {
+        let word = elsewhere.word(self, bet).await;
+        let word = word.unwrap_or(Word::Heard(Heard::Fault(Fault::OutcomeUnknown), Duplicate::Unknown));
+        if let Word::Heard(_, duplicate) = &word {
+            count(*duplicate);
+        }
+        word
     }
 
     /// Nobody new can be known, so nobody new is taken.
@@ -192,61 +292,30 @@ impl Keyed {
     }
 
     fn bet(&self, bets: &Bets, body: Option<&RequestBody>, honoured: bool) -> Bet {
-        let body = body.and_then(|body| body.whole(|bytes| bets.hashes.hash_one(bytes)));
+        let body = body.and_then(|body| body.whole(|bytes| bets.hashes.of(bytes)));
         Bet { key: self.key, request: self.request, body, honoured }
     }
 }
 
-/// Whether something is known of the request already, so that no refusal may say that it was not carried out.
+/// Whether something is known of the request already, or may be by another process, so that no refusal may say that it was
+/// not carried out.
 pub(crate) fn is_known(worker: &Worker, keyed: Option<&Keyed>) -> bool {
     let Some((bets, keyed)) = worker.bets().zip(keyed) else { return false };
-    bets.with(|once, now| once.knows(keyed.key, now))
+    bets.with_known(|known, now| {
+        known.expected.is_some() || known.elsewhere.is_some() || known.once.knows(keyed.key, now)
+    })
 }
 
 /// Whose turn it is: a request without a key goes on, one that nothing is known of is the first, and every other waits
 /// for what the first hears. `body` has been read, if it can be kept.
-pub(crate) async fn turn(worker: &Worker, what: Classified, keyed: Option<&Keyed>, body: &RequestBody) -> Turn {
+pub(crate) async fn turn(worker: &Worker, what: &Classified, keyed: Option<&Keyed>, body: &RequestBody) -> Turn {
     let Some((bets, keyed)) = worker.bets().zip(keyed) else { return Turn::Go(None) };
     let honoured = worker.settings.products[what.product].honours_idempotency_key;
     let bet = keyed.bet(bets, Some(body), honoured);
-    let told = |heard| Turn::Told(told(worker, what, keyed, heard));
-    loop {
-        let mut tell = None;
-        let waiting = || {
-            let (teller, waiting) = watch::channel(None);
-            tell = Some(teller);
-            waiting
-        };
-        let verdict = bets.with(|once, now| once.ask(bet, now, waiting));
-        let count = |duplicate| bets.metrics.duplicate(what.product, duplicate);
-        let mut waiting = match verdict {
-            Verdict::First(token) => {
-                let tell = tell.expect("what others wait on is made with the first");
-                return Turn::Go(Some(Box::new(First::new(bets.clone(), token, tell, honoured))));
-            }
-            Verdict::InFlight(waiting) => waiting,
-            Verdict::Answered(copy) => {
-                count(Duplicate::Answered);
-                return told(copy.map_or(Heard::Fault(Fault::AnsweredElsewhere), Heard::Answer));
-            }
-            Verdict::Unknown => {
-                count(Duplicate::Unknown);
-                return told(Heard::Fault(Fault::OutcomeUnknown));
-            }
-            Verdict::Reused => {
-                count(Duplicate::Reused);
-                return told(Heard::Fault(Fault::KeyReused));
-            }
-            Verdict::Full => {
-                bets.full();
-                return told(Heard::Refused(worker.strain.no()));
-            }
-        };
-        count(Duplicate::InFlight);
-        let heard = waiting.wait_for(Option::is_some).await.ok().and_then(|heard| heard.clone());
-        if let Some(heard) = heard {
-            return told(heard);
-        }
+    match bets.word(bet, |duplicate| bets.metrics.duplicate(what.product, duplicate)).await {
+        Word::First(first) => Turn::Go(Some(first)),
+        Word::Heard(heard, _) => Turn::Told(told(worker, *what, keyed, heard)),
+        Word::Full => Turn::Told(told(worker, *what, keyed, Heard::Refused(worker.strain.no()))),
     }
 }
 

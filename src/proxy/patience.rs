@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::fault::{BadRequest, Fault};
+use super::quiet;
 
 /// Why a body broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,18 +103,22 @@ impl Pace {
     }
 }
 
-pub(crate) fn poll_watched(
-    incoming: &mut Incoming,
+pub(crate) fn poll_watched<B>(
+    incoming: &mut B,
     patience: &mut Patience,
     context: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-    match Pin::new(incoming).poll_frame(context) {
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>>
+where
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
+{
+    let take = |body: &mut B| Pin::new(body).poll_frame(context);
+    match quiet::taking(incoming, take, |body| !body.is_end_stream()) {
         Poll::Ready(frame) => {
             patience.sleep = None;
             if let (Some(pace), Some(Ok(frame))) = (&mut patience.pace, &frame) {
                 pace.comes(frame.data_ref().map_or(0, Bytes::len) as u64);
             }
-            Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::of(&error))))
+            Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
         }
         Poll::Pending => {
             ready!(patience.poll(context));
@@ -123,10 +127,10 @@ pub(crate) fn poll_watched(
     }
 }
 
-impl BodyError {
-    /// What hyper says of a body that does not come whole.
-    fn of(error: &hyper::Error) -> BodyError {
-        let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+/// What hyper says of a body that does not come whole.
+impl From<hyper::Error> for BodyError {
+    fn from(error: hyper::Error) -> BodyError {
+        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
         match cause.map(std::io::Error::kind) {
             Some(std::io::ErrorKind::UnexpectedEof) => BodyError::Short,
             _ => BodyError::Broken,

@@ -47,7 +47,7 @@ struct Read<'a> {
 pub(super) async fn answer(
     worker: &Rc<Worker>,
     peer: &Peer,
-    what: Classified,
+    what: &Classified,
     parts: &Parts,
     bare: bool,
 ) -> Option<Response<AnswerBody>> {
@@ -69,7 +69,7 @@ pub(super) fn note_bypass(answer: &mut Response<AnswerBody>) {
 }
 
 impl<'a> Read<'a> {
-    fn of(worker: &'a Rc<Worker>, peer: &'a Peer, what: Classified, parts: &'a Parts) -> Option<Read<'a>> {
+    fn of(worker: &'a Rc<Worker>, peer: &'a Peer, what: &Classified, parts: &'a Parts) -> Option<Read<'a>> {
         let class = usize::from(what.cache?);
         let rule = worker.settings.products[what.product].classes[class].cache.as_ref()?;
         let memory = worker.shared.memory.as_ref()?;
@@ -80,7 +80,7 @@ impl<'a> Read<'a> {
         let forwarded = what.seen.forwarding && peer.trusted;
         let product = &worker.settings.products[what.product];
         let wanted = Wanted { product: (product.domain, product.id), parts, rule, forwarded };
-        Some(Read { worker, peer, what, parts, memory, wanted })
+        Some(Read { worker, peer, what: *what, parts, memory, wanted })
     }
 
     /// Whether anybody's answer would be an answer to it.
@@ -125,7 +125,7 @@ impl<'a> Read<'a> {
         let patience = match wait.patience {
             Patience::Or(patience) => patience,
             // As long as one of its own might take.
-            Patience::ToTheEnd => self.worker.pool(self.what.product, 0).timeouts().total,
+            Patience::ToTheEnd => self.worker.pool(self.what.product).timeouts().total,
         };
         let news = timeout(patience, wait.hear()).await;
         let now = self.worker.clock.now();

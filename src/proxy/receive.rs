@@ -72,6 +72,11 @@ pub(crate) fn check(parts: &mut Parts, body: &impl Body, limits: &Limits, peer: 
     }
 }
 
+/// A head out of the hands of somebody who has it for as long as the request may be answered otherwise.
+pub(crate) fn taken(parts: &mut Parts) -> Parts {
+    std::mem::replace(parts, Request::new(()).into_parts().0)
+}
+
 /// The request as the backend gets it; `host` is for requests that name none.
 pub(crate) fn to_backend(
     mut parts: Parts,

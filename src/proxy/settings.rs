@@ -224,13 +224,6 @@ pub struct SiteSettings {
     pub share: u32,
 }
 
-impl ProductSettings {
-    /// The pool at one of its sites; the only one where there is nothing to choose.
-    pub fn pool_at(&self, site: usize) -> usize {
-        self.sites.get(site).map_or(self.pool, |site| site.pool)
-    }
-}
-
 /// What ranks as one class, and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassRules {
@@ -325,6 +318,8 @@ pub struct PoolSettings {
     pub hints: Vec<HintSettings>,
     /// How one of them is chosen.
     pub policy: Policy,
+    /// With less than so much in a hundred of a level there, the next takes what is missing.
+    pub failover: u32,
     /// How they are asked how they are; `None` asks nobody.
     pub health: Option<HealthSettings>,
     /// When one is left out for its answers; `None` leaves nobody out.
@@ -337,8 +332,29 @@ pub struct PoolSettings {
     pub resolver: Resolver,
     /// What they are spoken to with in secret; `None` speaks in the clear.
     pub tls: Option<BackendTlsSettings>,
+    /// What they are spoken to in.
+    pub protocol: Protocol,
     /// What becomes of answers without an end in sight.
     pub streams: StreamSettings,
+}
+
+/// What the backends of a pool are spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1: each request under way has a connection.
+    #[default]
+    Http1,
+    /// HTTP/2: many share one. In the clear without asking first; through TLS by what is agreed there (ALPN).
+    Http2,
+    /// What each backend chooses when TLS is agreed on.
+    Auto,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Protocol; 3] = [Protocol::Http1, Protocol::Http2, Protocol::Auto];
+    /// Their words in the configuration.
+    pub const NAMES: [&'static str; 3] = ["http1", "http2", "auto"];
 }
 
 /// How backends are asked how they are.
@@ -350,6 +366,8 @@ pub struct HealthSettings {
     pub path: Uri,
     /// The `Host`; else the backend's own name.
     pub host: Option<HeaderValue>,
+    /// The service of gRPC that is asked after instead, `""` for all of them.
+    pub grpc: Option<String>,
     /// Statuses that are good.
     pub expect: Vec<RangeInclusive<u16>>,
     /// From one check to the next, a tenth more or less.
@@ -384,6 +402,8 @@ pub struct BackendSettings {
     pub address: SocketAddr,
     /// Its share beside others.
     pub weight: u32,
+    /// Its level: those of 0 serve, those of the next number what is missing when too few of them are there.
+    pub priority: u32,
     /// The name that it was found by, if it was written as one.
     pub host: Option<String>,
 }
@@ -422,6 +442,8 @@ pub struct Member {
     pub name: String,
     /// Its place in [`Settings::products`]; `None` when it has left.
     pub index: Option<usize>,
+    /// What its sites are called, in admission's order.
+    pub sites: Vec<String>,
 }
 
 /// A resource of a domain.

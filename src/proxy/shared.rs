@@ -10,6 +10,7 @@ use super::classify::{self, Hashes};
 use super::clock::Clock;
 use super::hints::Hints;
 use super::identity::Identity;
+use super::keys::Keys;
 use super::ledger::Ledger;
 use super::neighbours::Neighbours;
 use super::once::Bets;
@@ -44,7 +45,7 @@ pub struct Shared {
     pub(super) access_log: Option<Arc<AccessLog>>,
     pub(crate) neighbours: Option<Arc<Neighbours>>,
     pub(super) ledger: Arc<Ledger>,
-    pub(super) bets: Option<Arc<Bets>>,
+    pub(crate) bets: Option<Arc<Bets>>,
     pub(super) metrics: Arc<ProxyMetrics>,
     pub(super) pages: Arc<Pages>,
 }
@@ -53,24 +54,31 @@ pub struct Shared {
 struct Lasting {
     clock: Clock,
     hashes: Hashes,
+    /// From the process before this one.
+    inherited: Keys,
     ledger: Arc<Ledger>,
     open: Arc<AtomicUsize>,
     standings: Vec<Arc<Standing>>,
 }
 
+/// More turns than are promised while two processes take requests.
+const PROMISED_MEANWHILE: u64 = 1 << 16;
+
 impl Shared {
-    /// What the workers of a proxy with these settings share.
+    /// What the workers of a proxy with these settings share, with keys from the process before it, if there is one.
     pub fn new(
         settings: Settings,
         gates: Vec<Arc<Gate>>,
         clock: Clock,
-        hashes: Hashes,
+        inherited: Keys,
         access_log: Option<Arc<AccessLog>>,
         registry: &Registry,
     ) -> Shared {
         let standings = settings.pools.iter().map(|pool| standing(pool, &gates, clock, registry)).collect();
         let ledger = Ledger::new(settings.listen.workers.get() as usize, settings.listen.memory);
-        let lasting = Lasting { clock, hashes, ledger, open: Arc::default(), standings };
+        gates.iter().for_each(|gate| gate.with(|domain, _| domain.turns_begin_at(inherited.turns)));
+        let hashes = inherited.names.map_or_else(Hashes::default, Hashes::by);
+        let lasting = Lasting { clock, hashes, inherited, ledger, open: Arc::default(), standings };
         Shared::made(settings, gates, lasting, access_log, registry, None)
     }
 
@@ -96,27 +104,28 @@ impl Shared {
         self.standings.iter().for_each(|known| known.retire(Weak::new()));
         self.ledger.bound_by(settings.listen.memory);
         let (hashes, ledger, open) = (self.hashes.clone(), self.ledger.clone(), self.open.clone());
-        let lasting = Lasting { clock: self.clock, hashes, ledger, open, standings };
+        let lasting = Lasting { clock: self.clock, hashes, inherited: Keys::default(), ledger, open, standings };
         Shared::made(settings, gates, lasting, access_log, registry, Some(self))
     }
 
     fn made(
         mut settings: Settings,
         gates: Vec<Arc<Gate>>,
-        Lasting { clock, hashes, ledger, open, standings }: Lasting,
+        Lasting { clock, hashes, inherited, ledger, open, standings }: Lasting,
         access_log: Option<Arc<AccessLog>>,
         registry: &Registry,
         before: Option<&Shared>,
     ) -> Shared {
         classify::settle_paths(&mut settings);
         let bets = before.and_then(|shared| shared.bets.as_deref());
+        let tls = before.and_then(|shared| shared.tls.as_deref());
         Shared {
             hints: hints(&settings, &gates, registry),
             identity: Identity::new(&settings, hashes.clone(), clock, before.map(|shared| &shared.identity), registry),
             neighbours: Neighbours::new(&settings, hashes.clone(), before.and_then(|it| it.neighbours.as_deref())),
-            bets: Bets::new(&settings.once, clock, bets, OnceMetrics::new(registry, names(&settings))),
+            bets: Bets::new(&settings.once, clock, &hashes, bets, OnceMetrics::new(registry, names(&settings))),
             memory: Memory::new(&settings, clock, before.and_then(|shared| shared.memory.as_ref())),
-            tls: Tls::new(&settings.listen, before.and_then(|shared| shared.tls.as_deref()), registry),
+            tls: Tls::new(&settings.listen, tls, inherited.tickets.as_ref(), registry),
             metrics: Arc::new(ProxyMetrics::new(registry, names(&settings), settings.listen.workers.get())),
             pages: Arc::new(Pages::new(&settings.pages)),
             settings: Arc::new(settings),
@@ -127,6 +136,16 @@ impl Shared {
             open,
             standings,
             access_log,
+        }
+    }
+
+    /// What the process that follows needs to know again whom this one knows.
+    pub fn keys(&self) -> Keys {
+        let next_turn = self.gates.iter().map(|gate| gate.with(|domain, _| domain.next_number())).max();
+        Keys {
+            names: Some(self.hashes.key()),
+            tickets: self.tls.as_ref().map(|tls| tls.ticket_keys()),
+            turns: next_turn.unwrap_or(0).saturating_add(PROMISED_MEANWHILE),
         }
     }
 

@@ -9,13 +9,16 @@
 //! request comes, and no customer is the one to find out.
 
 mod answers;
+mod counting;
+#[cfg(test)]
+mod experiment;
 mod members;
 mod succession;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::net::TcpStream;
@@ -29,10 +32,10 @@ use super::clock::Clock;
 use super::descriptors;
 use super::health;
 use super::names;
-use super::settings::{BackendSettings, HealthSettings, PoolSettings};
+use super::settings::{BackendSettings, HealthSettings, PoolSettings, Protocol};
 use super::stream::BackendIo;
 use super::tls::backends::{BackendTls, TlsFailure};
-use crate::admission::{Domain, Timestamp};
+use super::upstream::greeting::{Accepted, greet};
 use crate::telemetry::record::UpstreamMetrics;
 
 pub(crate) use members::MOST_BACKENDS;
@@ -48,8 +51,10 @@ pub(crate) struct Standing {
     tasks: Mutex<Vec<AbortHandle>>,
     /// Who speaks for the pool since other settings count; nobody when it has left.
     heir: OnceLock<Weak<Standing>>,
-    /// As many as were configured: more are no reason to let more through before that has been found out.
+    /// As many as were configured for the first level: more are no reason to let more through before that has been found out.
     configured: u32,
+    /// Time is asked whether it has changed something.
+    compares: AtomicBool,
     pub(crate) settings: PoolSettings,
     gate: Arc<Gate>,
     pub(super) clock: Clock,
@@ -75,6 +80,8 @@ struct Told {
     part: (u32, u32),
     there: (u32, u32),
     pardoned: bool,
+    /// The last level that serves, and what those after the first serve, in per cent of all that is served.
+    failover: (u32, u32),
 }
 
 impl Standing {
@@ -88,14 +95,16 @@ impl Standing {
             |backend: &BackendSettings| Arc::new(Backend::new(backend.clone(), pool.health.as_ref().map(checks)));
         let backends: Arc<[_]> = pool.backends.iter().map(backend).collect();
         let all = backends.len() as u32;
-        let whole = backends.iter().map(|backend| backend.settings.weight * 4 * all).sum();
+        let first = of_first(&pool.backends);
+        let whole = pool.backends.iter().filter(|one| one.priority == 0).map(|one| one.weight * 4 * first).sum();
         Arc::new(Standing {
             members: Arc::new(Members { roll: Mutex::new(backends), ..Members::default() }),
-            told: Mutex::new(Told { part: (whole, whole), there: (all, all), pardoned: false }),
-            tls: pool.tls.as_ref().map(BackendTls::new),
+            told: Mutex::new(Told { part: (whole, whole), there: (all, all), ..Told::default() }),
+            tls: pool.tls.as_ref().map(|tls| BackendTls::new(tls, pool.protocol)),
             tasks: Mutex::default(),
             heir: OnceLock::new(),
-            configured: all,
+            configured: first,
+            compares: AtomicBool::new(false),
             settings: pool.clone(),
             gate,
             clock,
@@ -118,19 +127,28 @@ impl Standing {
         self.members.roll.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Connect to a backend, and draw from it whether it is there.
+    /// Connect to a backend, in HTTP/1.1 if it must be, and draw from it whether it is there.
     ///
     /// # Errors
-    /// When it does not accept, or not in time.
-    pub(crate) async fn connect(&self, backend: &Backend) -> io::Result<BackendIo> {
+    /// When it does not accept, or not in time, or does not speak what it should.
+    pub(crate) async fn connect(&self, backend: &Backend, http1: bool) -> io::Result<Accepted> {
         let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
         let connecting = async {
             let tcp = TcpStream::connect(backend.settings.address).await?;
-            match &self.tls {
-                None => Ok(BackendIo::Clear(tcp)),
+            let stream = match &self.tls {
+                None => BackendIo::Clear(tcp),
                 // Boxed: a handshake is large and soon over.
-                Some(tls) => Box::pin(self.secure(tls, tcp, backend)).await,
+                Some(tls) => Box::pin(self.secure(tls, tcp, backend, http1)).await?,
+            };
+            let http2 = match self.settings.protocol {
+                Protocol::Http1 => false,
+                Protocol::Http2 => true,
+                Protocol::Auto => stream.is_http2(),
+            };
+            if !http2 {
+                return Ok(Accepted::Http1(stream));
             }
+            Ok(Accepted::Http2(Box::new(Box::pin(greet(stream)).await?)))
         };
         let connected = timeout(self.settings.timeouts.connect, connecting).await.unwrap_or_else(|_| late());
         match &connected {
@@ -145,10 +163,10 @@ impl Standing {
         connected
     }
 
-    async fn secure(&self, tls: &BackendTls, tcp: TcpStream, backend: &Backend) -> io::Result<BackendIo> {
+    async fn secure(&self, tls: &BackendTls, tcp: TcpStream, backend: &Backend, http1: bool) -> io::Result<BackendIo> {
         // What is dropped unfinished took too long.
         let mut counted = Unfinished { standing: self, failure: Some(TlsFailure::BrokeOff) };
-        let stream = tls.secure(tcp, &backend.settings).await;
+        let stream = tls.secure(tcp, &backend.settings, http1).await;
         counted.failure = stream.as_ref().err().map(TlsFailure::of);
         let named = |error: io::Error| {
             let (why, kind) = (TlsFailure::of(&error).name(), error.kind());
@@ -163,7 +181,7 @@ impl Standing {
             self.look_after_one(backend);
         }
         if self.settings.outliers.is_some() || self.settings.slow_start.is_some() {
-            self.runs(self.clone().keep_comparing());
+            self.compares();
         }
         let mut looked_up: Vec<&BackendSettings> = Vec::new();
         for named in self.settings.backends.iter().filter(|backend| backend.host.is_some()) {
@@ -176,8 +194,19 @@ impl Standing {
 
     fn look_after_one(self: &Arc<Self>, backend: &Arc<Backend>) {
         self.runs(self.clone().keep_probing(backend.clone()));
+        if backend.priority() > 0 {
+            // A level that is called up gets more by and by.
+            self.compares();
+        }
         if let Some(settings) = self.settings.health.clone() {
             self.runs(health::keep_checking(self.clone(), backend.clone(), settings));
+        }
+    }
+
+    /// Have time asked, once.
+    fn compares(self: &Arc<Self>) {
+        if !self.compares.swap(true, Ordering::Relaxed) {
+            self.runs(self.clone().keep_comparing());
         }
     }
 
@@ -200,7 +229,7 @@ impl Standing {
                     sleep_until(Instant::from_std(self.clock.instant(until))).await;
                     // A request may have found it back meanwhile.
                     if backend.paused_until().is_some_and(|until| until <= self.clock.now()) {
-                        let _ = self.connect(&backend).await;
+                        let _ = self.connect(&backend, false).await;
                     }
                 }
             }
@@ -264,43 +293,14 @@ impl Standing {
         self.members.departed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who is there now. Under the domain's lock: whoever counts last has seen the last change.
-    fn count(&self, domain: &mut Domain, now: Timestamp) {
-        if let Some(heir) = self.heir.get() {
-            // Those that run by the settings from before see backends go and come too.
-            return heir.upgrade().iter().for_each(|heir| heir.count(domain, now));
-        }
-        let backends = self.backends();
-        let sound = backends.iter().filter(|one| one.is_sound() && !one.is_left_out(now)).count() as u32;
-        let in_use = backends.iter().filter(|one| one.is_in_use()).count() as u32;
-        let pardoned = self.settings.outliers.as_ref().is_some_and(|outliers| outliers.panics(sound, in_use));
-        // Where nobody has a whole share, nobody would be spared by a smaller one: the pool's ramp is for that.
-        let over = self.settings.slow_start.filter(|_| backends.iter().any(|backend| backend.is_steady()));
-        let all = backends.len() as u32;
-        let (mut there, mut part, mut whole) = (0, 0, 0);
-        for backend in backends.iter() {
-            let (quarters, of) = backend.settle(pardoned, over, now);
-            there += u32::from(quarters > 0);
-            part += quarters * backend.weight();
-            whole += of * backend.weight();
-        }
-        let told = Told { part: (part * all, whole * all.max(self.configured)), there: (there, all), pardoned };
-        let before = std::mem::replace(&mut *self.told(), told);
-        if told.part != before.part {
-            domain.backends(self.settings.resource, told.part.0, told.part.1, now);
-        }
-        if told.there != before.there {
-            let (there, of) = told.there;
-            tracing::warn!(pool = self.settings.name, there, of, "the pool's limit follows its backends");
-        }
-        if told.pardoned != before.pardoned {
-            tracing::warn!(pool = self.settings.name, pardoned, "too few backends: answers count again, or no more");
-        }
-    }
-
     /// Whether so few are there that nobody is left out for their answers.
     pub(crate) fn is_pardoning(&self) -> bool {
         self.told().pardoned
+    }
+
+    /// What levels after the first serve, in per cent.
+    pub(crate) fn failover(&self) -> u32 {
+        self.told().failover.1
     }
 
     /// The name of the pool.
@@ -334,6 +334,11 @@ impl Drop for Unfinished<'_> {
 
 fn checks(health: &HealthSettings) -> Checks {
     Checks::new(health.fall, health.rise)
+}
+
+/// How many of these belong to the first level.
+fn of_first(backends: &[BackendSettings]) -> u32 {
+    backends.iter().filter(|backend| backend.priority == 0).count() as u32
 }
 
 /// A connection that failed for what *we* lack, descriptors or ports, says nothing about the backend.

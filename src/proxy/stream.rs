@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::secrecy::ClearOrSecure;
+use super::tls::backends::is_http2;
 
 /// See the [module](self).
 pub(crate) struct BackendStream {
@@ -26,7 +27,7 @@ pub(crate) struct BackendStream {
     /// Reads since there was nothing to read.
     in_a_row: u8,
     /// Until others have had their turn.
-    pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// How a backend's bytes come.
@@ -110,6 +111,14 @@ impl Write for BackendStream {
 }
 
 impl BackendIo {
+    /// Whether it was agreed to go on in HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        match self {
+            BackendIo::Clear(_) => false,
+            BackendIo::Secure(stream) => is_http2(stream),
+        }
+    }
+
     /// The socket below.
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {

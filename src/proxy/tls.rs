@@ -5,15 +5,14 @@
 
 pub mod certificate;
 pub mod backends;
+pub(crate) mod tickets;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rustls::crypto::ring;
-use rustls::server::{
-    ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, ServerConfig, WebPkiClientVerifier,
-};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use tokio_rustls::TlsAcceptor;
@@ -21,42 +20,57 @@ use tokio_rustls::TlsAcceptor;
 use super::settings::{ClientCertificates, ListenSettings, TlsSettings, TlsVersion};
 use crate::telemetry::export::Registry;
 use crate::telemetry::record::TlsMetrics;
+use tickets::{TicketKeys, Tickets};
 
 /// What handshakes are made with.
 pub struct Tls {
-    config: Mutex<Arc<ServerConfig>>,
+    config: Mutex<(Arc<ServerConfig>, Arc<Tickets>)>,
     http2: bool,
     pub(crate) metrics: TlsMetrics,
 }
 
 impl Tls {
-    /// As configured; `None` where clients are spoken to in the clear. Sessions from `before` go on, unless somebody vouches
-    /// for clients.
-    pub(crate) fn new(listen: &ListenSettings, before: Option<&Tls>, registry: &Registry) -> Option<Arc<Tls>> {
+    /// As configured; `None` where clients are spoken to in the clear. Sessions from `before` go on, and those whose tickets
+    /// were sealed with the keys of the process before this one, unless somebody vouches for clients.
+    pub(crate) fn new(
+        listen: &ListenSettings,
+        before: Option<&Tls>,
+        inherited: Option<&TicketKeys>,
+        registry: &Registry,
+    ) -> Option<Arc<Tls>> {
         let metrics = TlsMetrics::new(registry);
         metrics.ends(listen.tls.as_ref().and_then(TlsSettings::ends));
         let settings = listen.tls.as_ref()?;
         let http2 = listen.http2.is_some();
-        let before = before.filter(|_| settings.clients.is_none());
-        let tickets = before.map_or_else(tickets, |before| before.now().ticketer.clone());
-        Some(Arc::new(Tls { config: Mutex::new(config(settings, http2, tickets)), http2, metrics }))
+        let tickets = match (before, inherited) {
+            _ if settings.clients.is_some() => Tickets::new(),
+            (Some(before), _) => before.now().1,
+            (None, Some(keys)) => Tickets::of(keys),
+            (None, None) => Tickets::new(),
+        };
+        Some(Arc::new(Tls { config: Mutex::new((config(settings, http2, &tickets), tickets)), http2, metrics }))
     }
 
     /// What the next handshake is made with.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.now())
+        TlsAcceptor::from(self.now().0)
     }
 
     /// From now on these certificates count. Sessions go on, unless somebody vouches for clients: who that is may be what
     /// has changed, and then nobody comes in on a ticket from before.
     pub fn change(&self, settings: &TlsSettings) {
-        let tickets = if settings.clients.is_some() { tickets() } else { self.now().ticketer.clone() };
-        let changed = config(settings, self.http2, tickets);
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = changed;
+        let tickets = if settings.clients.is_some() { Tickets::new() } else { self.now().1 };
+        let changed = config(settings, self.http2, &tickets);
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = (changed, tickets);
         self.metrics.ends(settings.ends());
     }
 
-    fn now(&self) -> Arc<ServerConfig> {
+    /// What the process that follows opens our tickets with.
+    pub(crate) fn ticket_keys(&self) -> TicketKeys {
+        self.now().1.keys()
+    }
+
+    fn now(&self) -> (Arc<ServerConfig>, Arc<Tickets>) {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -87,11 +101,7 @@ impl TlsSettings {
 /// So many days before its end somebody should hear of a certificate that is not renewed.
 const SOON: i64 = 14;
 
-fn tickets() -> Arc<dyn ProducesTickets> {
-    ring::Ticketer::new().expect("the system has random numbers")
-}
-
-fn config(settings: &TlsSettings, http2: bool, tickets: Arc<dyn ProducesTickets>) -> Arc<ServerConfig> {
+fn config(settings: &TlsSettings, http2: bool, tickets: &Arc<Tickets>) -> Arc<ServerConfig> {
     let provider = Arc::new(ring::default_provider());
     let versions = match settings.minimum {
         TlsVersion::Tls12 => &[&TLS13, &TLS12][..],
@@ -109,7 +119,7 @@ fn config(settings: &TlsSettings, http2: bool, tickets: Arc<dyn ProducesTickets>
         }
     };
     let mut config = config.with_cert_resolver(Arc::new(Certificates::new(settings)));
-    config.ticketer = tickets;
+    config.ticketer = tickets.clone();
     // Tickets do the same for all workers, without a lock.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.alpn_protocols = if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };

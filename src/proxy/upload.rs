@@ -120,6 +120,11 @@ impl RequestBody {
         RequestBody(Some(Box::new(upload)), trail.clone())
     }
 
+    /// The body itself; what it is taken from has none any more, and goes on being followed.
+    pub(crate) fn taken(&mut self) -> RequestBody {
+        RequestBody(self.0.take(), self.1.clone())
+    }
+
     /// The trail of the request whose body it is.
     pub(crate) fn trail(&self) -> &Trail {
         &self.1
@@ -133,6 +138,16 @@ impl RequestBody {
     /// Whether there is one.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Whether all of it is here.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.as_ref().is_none_or(|upload| upload.rest.is_none())
+    }
+
+    /// What is here of it.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &Frame<Bytes>> {
+        self.0.iter().flat_map(|upload| &upload.read)
     }
 
     /// What `of` makes of all its bytes, if they are there.

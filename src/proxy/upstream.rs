@@ -5,6 +5,17 @@
 //! another backend, and as often as the [budget](RetryBudget) of this worker allows; once a byte may have left, it is never
 //! repeated.
 
+mod channel;
+pub(crate) mod greeting;
+mod incoming;
+mod lines;
+mod pump;
+mod reach;
+pub(crate) mod request;
+mod sender;
+mod streaming;
+mod verdict;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
@@ -21,12 +32,13 @@ use super::backend::{Backend, Outstanding};
 use super::balance::Table;
 use super::clock::Clock;
 use super::descriptors;
-use super::exchange::{Answered, Exchange};
+use super::exchange::{self, Answered, Exchange};
 use super::fault::{Fault, Unanswered};
 use super::hints::Hints;
 use super::ledger::{self, Account};
 use super::once::First;
-use super::settings::{BackendTimeouts, StreamSettings};
+use super::quiet::quietly;
+use super::settings::{BackendTimeouts, PoolSettings, Protocol, StreamSettings};
 use super::standing::Standing;
 use super::stream::{BackendIo, BackendStream};
 use super::streams::Seatless;
@@ -35,8 +47,13 @@ use super::upgrade::Offer;
 use super::upload::{RequestBody, Turn};
 use crate::admission::random::Random;
 use crate::admission::retry_budget::RetryBudget;
-use crate::admission::{Outcome, Timestamp};
+use crate::admission::{Customer, Outcome, Timestamp};
 use crate::telemetry::record::UpstreamMetrics;
+
+pub(crate) use incoming::BackendBody;
+use lines::Lines;
+use sender::{Sender, Unsent};
+pub(crate) use verdict::amounts_to;
 
 /// One worker's connections to the backends of one pool.
 pub(crate) struct Pool {
@@ -62,21 +79,21 @@ struct Roll {
     generation: u64,
     table: Table,
     shelves: Vec<Shelf>,
+    /// To those that are spoken to in HTTP/2.
+    lines: Vec<Rc<Lines>>,
 }
 
 /// Idle connections to one backend, newest last.
 pub(super) type Shelf = Rc<RefCell<Vec<Idle>>>;
 
-type Sender = SendRequest<RequestBody>;
-
 pub(super) struct Idle {
-    sender: Sender,
+    sender: SendRequest<RequestBody>,
     since: Timestamp,
 }
 
 /// A connection in use.
 pub(super) struct Borrowed {
-    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) sender: Sender,
     pub(super) shelf: Shelf,
     pub(super) outstanding: Outstanding,
     /// Nothing has been sent over it before.
@@ -93,14 +110,19 @@ pub(super) struct Lease {
 }
 
 /// What has been tried for one request.
-#[derive(Default)]
 struct Tries {
+    /// Whose it is.
+    customer: Customer,
     /// Backends that did not take it.
     failed_at: Vec<Arc<Backend>>,
     /// Each further connection is one out of the budget.
     begun: bool,
     /// What is offered to go on with: then the connection must be a new one, for it may never come back.
     offer: Option<Offer>,
+    /// It is carried to its end whoever hangs up.
+    carried: bool,
+    /// A backend that has accepted did not want it.
+    refused: bool,
 }
 
 /// New connections tried for one request before it is given up.
@@ -138,7 +160,8 @@ impl Pool {
     ) -> Rc<Pool> {
         let (settings, clock) = (&standing.settings, standing.clock);
         // A connection to somebody who would not be believed now is not used on.
-        let before = before.filter(|before| before.standing.settings.tls == settings.tls);
+        let same = |before: &PoolSettings| (&before.tls, before.protocol) == (&settings.tls, settings.protocol);
+        let before = before.filter(|before| same(&before.standing.settings));
         let before = before.map(|before| before.roll.borrow().clone());
         let roll = Roll::call(&standing, before.as_deref());
         let host = standing.settings.backends.first().and_then(|backend| HeaderValue::from_str(&backend.name).ok());
@@ -201,6 +224,11 @@ impl Pool {
         Seatless::one_more(&self.standing)
     }
 
+    /// Whether a backend may go on in another protocol: one that is spoken to in HTTP/2 alone cannot.
+    pub(crate) fn may_switch(&self) -> bool {
+        self.standing.settings.protocol != Protocol::Http2
+    }
+
     /// How long a backend may be silent within an answer.
     pub(crate) fn timeouts(&self) -> &BackendTimeouts {
         &self.timeouts
@@ -212,6 +240,7 @@ impl Pool {
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
         admitted: Admitted,
+        customer: Customer,
         first: Option<Box<First>>,
     ) -> Result<Answered, Unanswered> {
         let started = admitted.since();
@@ -220,8 +249,9 @@ impl Pool {
         let end = by(self.timeouts.total);
         let head_by = by(self.timeouts.first_byte.min(self.timeouts.total));
         let upload = request.body().fate();
+        let carried = exchange::is_carried(request.method(), first.as_deref());
         let mut exchange = Exchange::new(self.clone(), admitted, &request, first);
-        let mut tries = Tries { offer: request.extensions().get().cloned(), ..Tries::default() };
+        let mut tries = Tries { offer: request.extensions().get().cloned(), carried, ..Tries::of(customer) };
         let mut sent_before = false;
         loop {
             let mut connection = match self.connect(started, &mut tries).await {
@@ -238,8 +268,11 @@ impl Pool {
                 self.put_back(connection.shelf, connection.sender, self.clock.now());
                 return Err(too_late);
             }
-            let backend = fresh.then(|| connection.outstanding.backend().clone());
-            let mut sent = pin!(connection.sender.try_send_request(request));
+            // Whoever goes away, or is full for a moment, may be asked once more, and not for ever.
+            let shared = connection.sender.is_shared();
+            let failed = if shared { tries.refused } else { fresh };
+            let backend = failed.then(|| connection.outstanding.backend().clone());
+            let mut sent = pin!(connection.sender.send(request));
             exchange.over(Some(connection));
             let mut by = head_by;
             let heard = loop {
@@ -253,17 +286,21 @@ impl Pool {
             };
             match heard {
                 Ok(Ok(response)) => return Ok(exchange.answered(response, started, end, upload)?),
-                Ok(Err(mut error)) => match error.take_message() {
-                    // Never sent: an idle connection that the backend closed while it lay here, or a backend
-                    // that closes what it has just accepted.
-                    Some(unsent) => {
-                        exchange.over(None);
-                        sent_before = true;
-                        request = unsent;
-                        tries.failed_at.extend(backend);
-                    }
-                    None => return Err(exchange.broken_by(upload.error()).into()),
-                },
+                // Never sent, or never looked at: an idle connection that the backend closed while it lay here, a backend
+                // that closes what it has just accepted, or that goes away.
+                Ok(Err(Unsent::Back(unsent))) => {
+                    exchange.over(None);
+                    sent_before = true;
+                    request = *unsent;
+                    tries.failed_at.extend(backend);
+                    tries.refused |= shared;
+                }
+                Ok(Err(Unsent::Spent)) => {
+                    exchange.over(None);
+                    exchange.end(Outcome::Abandoned);
+                    return Err(exchange.failed(Fault::Unreachable).into());
+                }
+                Ok(Err(Unsent::Lost)) => return Err(exchange.broken_by(upload.error()).into()),
                 // A request that has not come whole yet cannot have been answered, unless it is the backend that does not
                 // take it.
                 Err(_) if upload.turn() == Turn::Client => {
@@ -289,20 +326,18 @@ impl Pool {
         let backends = &roll.table.backends;
         let mut short = false;
         while tries.failed_at.len() < MOST_ATTEMPTS.min(backends.len()) && self.may_try(tries) {
-            let index = roll.table.choose(&tries.failed_at, now, &self.random);
+            let index = roll.table.choose(&tries.failed_at, tries.customer, now, &self.random);
             let (backend, shelf) = (&backends[index], &roll.shelves[index]);
             let outstanding = Outstanding::at(backend);
             if tries.offer.is_none()
                 && let Some(sender) = self.reuse(shelf, now)
             {
+                let sender = Sender::Http1(sender);
                 return Ok(Borrowed { sender, shelf: shelf.clone(), outstanding, fresh: false, lease: None });
             }
-            match self.standing.connect(backend).await {
-                Ok(stream) => {
-                    if let Ok((sender, lease)) = self.open(stream, tries.offer.as_ref()).await {
-                        self.metrics.opened.increment(1);
-                        return Ok(Borrowed { sender, shelf: shelf.clone(), outstanding, fresh: true, lease });
-                    }
+            match self.reach(backend, &roll.lines[index], tries).await {
+                Ok((sender, fresh, lease)) => {
+                    return Ok(Borrowed { sender, shelf: shelf.clone(), outstanding, fresh, lease });
                 }
                 // Not the backend's fault: it has not been asked. Those that lie idle at others may have one.
                 Err(error) if descriptors::are_used_up(&error) => {
@@ -365,7 +400,9 @@ impl Pool {
     }
 
     /// A connection is free again.
-    pub(super) fn put_back(self: &Rc<Self>, shelf: Shelf, mut sender: SendRequest<RequestBody>, now: Timestamp) {
+    pub(super) fn put_back(self: &Rc<Self>, shelf: Shelf, sender: Sender, now: Timestamp) {
+        // A place that others may have is free when it is dropped.
+        let Sender::Http1(mut sender) = sender else { return };
         if sender.is_ready() {
             self.keep(&shelf, Idle { sender, since: now });
         } else if !sender.is_closed() {
@@ -393,19 +430,27 @@ impl Pool {
     /// Close connections that nobody has used for as long as they are kept.
     pub(crate) fn expire(&self) {
         let now = self.clock.now();
-        for shelf in &self.roll().shelves {
+        let roll = self.roll();
+        for shelf in &roll.shelves {
             shelf.borrow_mut().retain(|idle| now.since(idle.since) < self.timeouts.keep && !idle.sender.is_closed());
         }
+        roll.lines.iter().for_each(|lines| lines.expire(self.timeouts.keep, now));
     }
 
     /// Close connections that nobody uses: what they hold is needed.
     pub(crate) fn drop_idle(&self) {
-        for shelf in &self.roll.borrow().shelves {
+        let roll = self.roll.borrow();
+        for shelf in &roll.shelves {
             shelf.borrow_mut().clear();
         }
+        roll.lines.iter().for_each(|lines| lines.drop_unused());
     }
 
-    async fn open(&self, stream: BackendIo, offer: Option<&Offer>) -> std::io::Result<(Sender, Option<Box<Lease>>)> {
+    async fn open(
+        &self,
+        stream: BackendIo,
+        offer: Option<&Offer>,
+    ) -> std::io::Result<(SendRequest<RequestBody>, Option<Box<Lease>>)> {
         stream.tcp().set_nodelay(true)?;
         let mut builder = http1::Builder::new();
         // A request is nearly always a head and nothing else: a plain send of one buffer costs less than a vectored
@@ -417,14 +462,14 @@ impl Pool {
         let Some(offer) = offer else {
             tokio::task::spawn_local(async move {
                 // Its error reaches whoever waits for an answer on it; on an idle connection it is nobody's news.
-                let _ = connection.await;
+                let _ = quietly(connection).await;
                 drop(held);
             });
             return Ok((sender, None));
         };
         let (free, freed) = oneshot::channel();
         tokio::task::spawn_local(async move {
-            if let Ok(parts) = connection.without_shutdown().await {
+            if let Ok(parts) = quietly(connection.without_shutdown()).await {
                 // Nobody waits for it when the backend has answered instead.
                 let _ = free.send(Freed { io: parts.io.into_io(), early: parts.read_buf, held });
             }
@@ -437,18 +482,25 @@ fn is_on<'a>(shelves: impl IntoIterator<Item = &'a Shelf>, shelf: &Shelf) -> boo
     shelves.into_iter().any(|known| Rc::ptr_eq(known, shelf))
 }
 
+impl Tries {
+    /// Nothing yet.
+    fn of(customer: Customer) -> Tries {
+        Tries { customer, failed_at: Vec::new(), begun: false, offer: None, carried: false, refused: false }
+    }
+}
+
 impl Roll {
     /// Who belongs to the pool now, with the connections that are kept to those who did before.
     fn call(standing: &Standing, before: Option<&Roll>) -> Roll {
         // First: what changes meanwhile is then seen the next time.
         let generation = standing.generation();
         let backends = standing.backends();
-        let shelf = |backend: &Arc<Backend>| {
+        let known = |backend: &Arc<Backend>| {
             let roll = before?;
             let place = roll.table.backends.iter().position(|known| Arc::ptr_eq(known, backend))?;
-            Some(roll.shelves[place].clone())
+            Some((roll.shelves[place].clone(), roll.lines[place].clone()))
         };
-        let shelves = backends.iter().map(|backend| shelf(backend).unwrap_or_default()).collect();
-        Roll { generation, table: Table::new(backends, standing.settings.policy), shelves }
+        let (shelves, lines) = backends.iter().map(|backend| known(backend).unwrap_or_default()).unzip();
+        Roll { generation, table: Table::new(backends, standing.settings.policy), shelves, lines }
     }
 }

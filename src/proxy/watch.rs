@@ -4,22 +4,23 @@
 //! like a slow one, and no timer of its own ends a client that does not read. Here one timer lives as
 //! long as the connection, looks seldom, and the way of a request only sets a flag.
 
+mod stream;
+mod timer;
+
 use std::cell::{Cell, OnceCell};
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::ledger::Held;
 use super::settings::ClientTimeouts;
 use super::sharing::{Bounds, Sharing, Stream};
-use super::transport::Transport;
 use super::tunnel::Tunnel;
+
+pub(crate) use stream::Watched;
+pub(crate) use timer::Timer;
 
 /// What a connection is doing. Flags only; the times are noted when the timer looks.
 pub(crate) struct Watch {
@@ -70,14 +71,6 @@ pub(crate) enum Phase {
     Lingering,
     /// The client has been told which requests are the last, and has not closed yet.
     Leaving,
-}
-
-/// A client's stream, watched.
-pub(crate) struct Watched {
-    transport: Transport,
-    watch: Rc<Watch>,
-    /// The client has been told that there will be no more.
-    shut: bool,
 }
 
 /// Marks the connection as resting when the answer is done with, and tells how the client takes it.
@@ -256,7 +249,7 @@ impl Watch {
     }
 
     /// So many bytes of a client were read.
-    fn heard(&self, bytes: usize) {
+    pub(super) fn heard(&self, bytes: usize) {
         match self.sharing() {
             // Much that is said there is no request, so a connection rests until there is one.
             Some(sharing) => sharing.heard(bytes),
@@ -368,229 +361,3 @@ const AT_REST: Duration = Duration::from_secs(1);
 
 /// How long a client that has been told that this is the end may take to see it.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// The timer of one connection.
-pub(crate) struct Timer {
-    sleep: Pin<Box<Sleep>>,
-    every: Duration,
-    /// After how long it looks next.
-    next: Duration,
-}
-
-impl Timer {
-    pub(crate) fn new(timeouts: &ClientTimeouts) -> Timer {
-        let shortest = timeouts.header.min(timeouts.idle).min(timeouts.send);
-        let every = (shortest / 4).clamp(Duration::from_millis(5), Duration::from_secs(5));
-        Timer { sleep: Box::pin(tokio::time::sleep(every)), every, next: every }
-    }
-
-    /// Look again after so long.
-    fn look_after(&mut self, next: Duration) {
-        self.next = next;
-        self.sleep.as_mut().reset(Instant::now() + next);
-    }
-
-    /// Nothing is watched but whether the client asks again within its time.
-    pub(crate) fn lets_rest(&mut self, timeouts: &ClientTimeouts) {
-        self.look_after(timeouts.idle.saturating_sub(AT_REST));
-    }
-
-    /// Everything is watched again.
-    pub(crate) fn goes_on(&mut self) {
-        self.look_after(self.every);
-    }
-
-    /// Ready when the client has taken too long.
-    pub(crate) fn poll_overdue(
-        &mut self,
-        watch: &Watch,
-        timeouts: &ClientTimeouts,
-        context: &mut Context<'_>,
-    ) -> Poll<()> {
-        while self.sleep.as_mut().poll(context).is_ready() {
-            if watch.is_overdue(timeouts, self.next) {
-                watch.overdue.set(true);
-                return Poll::Ready(());
-            }
-            // Who begins to rest is looked at again when they can be said to.
-            let settles = watch.phase() == Phase::Resting && !watch.write_blocked.get() && !watch.is_at_rest();
-            self.look_after(if settles { self.every.min(AT_REST) } else { self.every });
-        }
-        Poll::Pending
-    }
-}
-
-impl Watched {
-    /// What hyper reads and writes.
-    pub(crate) fn new(transport: Transport, watch: Rc<Watch>) -> TokioIo<Watched> {
-        TokioIo::new(Watched { transport, watch, shut: false })
-    }
-
-    /// Whether the client has been told that there will be no more.
-    pub(crate) fn is_shut(&self) -> bool {
-        self.shut
-    }
-
-    /// The stream again.
-    pub(crate) fn into_transport(self) -> Transport {
-        self.transport
-    }
-
-    /// Read what nobody wants until the client closes. Closing on a client that still sends resets its
-    /// connection, and it may never see the answer that told it why.
-    fn linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let mut piece = [0; 8 * 1024];
-        loop {
-            let mut unwanted = ReadBuf::new(&mut piece);
-            let read = ready!(Pin::new(self.transport.socket()).poll_read(context, &mut unwanted));
-            if read.is_err() || unwanted.filled().is_empty() {
-                return Poll::Ready(());
-            }
-        }
-    }
-
-    fn wrote<T>(&mut self, polled: &Poll<io::Result<T>>) {
-        let bytes = self.transport.socket().take_written();
-        let watch = &self.watch;
-        watch.written.update(|written| written + bytes);
-        if let Some(sharing) = watch.sharing() {
-            sharing.leaves(bytes);
-        }
-        let blocked = polled.is_pending();
-        // Through TLS some may be taken of what was written before.
-        if bytes > 0 || blocked != watch.write_blocked.get() {
-            watch.write_blocked.set(blocked);
-            watch.blocked_since.set(None);
-        }
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.transport).poll_read(context, buffer);
-        if polled.is_ready() {
-            self.watch.heard(buffer.filled().len() - before);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.transport).poll_write(context, bytes);
-        self.wrote(&polled);
-        polled
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.transport).poll_write_vectored(context, slices);
-        self.wrote(&polled);
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.transport).poll_flush(context);
-        // In the clear there is nothing to flush; what TLS holds for a client that does not read blocks as a write does.
-        if matches!(self.transport, Transport::Secure(_)) {
-            self.wrote(&polled);
-        }
-        polled
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.watch.phase() != Phase::Lingering {
-            let polled = Pin::new(&mut self.transport).poll_shutdown(context);
-            self.wrote(&polled);
-            self.shut = true;
-            ready!(polled)?;
-            // A head that broke off ends here too, and more of it may come.
-            if !self.watch.unread.get() && self.watch.phase() != Phase::Head {
-                return Poll::Ready(Ok(()));
-            }
-            self.watch.enter(Phase::Lingering);
-        }
-        self.linger(context).map(Ok)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-    use std::sync::Arc;
-
-    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-    use rustls::{ClientConfig, RootCertStore, ServerConfig};
-    use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
-
-    use super::super::transport::Socket;
-    use super::*;
-
-    /// Both ends of a connection through TLS.
-    async fn secure() -> (server::TlsStream<Socket>, client::TlsStream<TcpStream>) {
-        let made = rcgen::generate_simple_self_signed(["bet.example".to_owned()]).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
-        let ours = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let ours = ours.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
-        let theirs = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let theirs = TlsConnector::from(Arc::new(theirs.with_root_certificates(roots).with_no_client_auth()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (accepted, _) = listener.accept().await.unwrap();
-        let accept = TlsAcceptor::from(Arc::new(ours)).accept(Socket::new(accepted));
-        let (server, client) = tokio::join!(accept, theirs.connect("bet.example".try_into().unwrap(), tcp));
-        (server.unwrap(), client.unwrap())
-    }
-
-    /// What comes of it at once.
-    async fn at_once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        poll_fn(|context| Poll::Ready(poll(context))).await
-    }
-
-    #[test]
-    fn what_tls_holds_for_a_client_blocks_until_it_is_taken_and_counts_when_it_is() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let (stream, mut client) = secure().await;
-            let watch = Watch::new();
-            let transport = Transport::Secure(Box::new(stream));
-            let mut watched = Watched { transport, watch: watch.clone(), shut: false };
-            let mut given = 0;
-            loop {
-                let written = at_once(|context| Pin::new(&mut watched).poll_write(context, &[7; 16 << 10])).await;
-                let Poll::Ready(written) = written else { panic!("there is room whenever all was flushed") };
-                given += written.unwrap();
-                if at_once(|context| Pin::new(&mut watched).poll_flush(context)).await.is_pending() {
-                    break;
-                }
-            }
-            assert!(watch.write_blocked.get());
-            let before = watch.written.take();
-            let mut all = vec![0; given];
-            let flush = poll_fn(|context| Pin::new(&mut watched).poll_flush(context));
-            let (flushed, read) = tokio::join!(flush, client.read_exact(&mut all));
-            flushed.unwrap();
-            read.unwrap();
-            assert!(!watch.write_blocked.get(), "it rests, and is not slow");
-            let after = watch.written.get();
-            assert!(after > 0 && before + after > given as u64, "{before} and {after} of {given}");
-        });
-    }
-}

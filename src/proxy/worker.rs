@@ -21,7 +21,7 @@ use super::listener::Connections;
 use super::lookup;
 use super::once::{Bets, First, Keyed};
 use super::room::Room;
-use super::settings::{CustomerSource, Settings};
+use super::settings::{CustomerSource, ProductSettings, Settings};
 use super::shared::Shared;
 use super::standing::Standing;
 use super::strain::Strain;
@@ -29,7 +29,7 @@ use super::trace::Tracer;
 use super::upgrade::Offer;
 use super::upload::RequestBody;
 use super::upstream::Pool;
-use crate::admission::{Class, ProductId};
+use crate::admission::{Class, ProductId, Timestamp};
 use crate::telemetry::record::ProxyMetrics;
 
 /// One thread's part, under one configuration. A request has that which counted when it came to its end, and a connection
@@ -54,6 +54,9 @@ pub(crate) struct Worker {
     book: Option<Rc<Book>>,
     tracer: Option<Tracer>,
 }
+
+/// So soon does each worker take up what a reload has told admission.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(1);
 
 /// Headers in which a customer is named.
 fn identities(settings: &Settings) -> Vec<HeaderName> {
@@ -158,8 +161,8 @@ impl Worker {
     }
 
     /// The trail of a request that has come, if anybody follows it.
-    pub(crate) fn trail(&self, parts: &Parts, peer: &Peer) -> Trail {
-        self.book.as_ref().map_or_else(Trail::none, |book| book.begin(parts, peer))
+    pub(crate) fn trail(&self, parts: &Parts, peer: &Peer, came: Timestamp) -> Trail {
+        self.book.as_ref().map_or_else(Trail::none, |book| book.begin(parts, peer, came))
     }
 
     /// Give the request with these headers its names, where that is ours to do. Its id comes back.
@@ -194,9 +197,43 @@ impl Worker {
         (&self.shared.gates[product.domain], product.id)
     }
 
-    /// The pool of a product, at that site of it.
-    pub(crate) fn pool(&self, product: usize, site: usize) -> &Rc<Pool> {
-        &self.pools[self.settings.products[product].pool_at(site)]
+    /// The pool of a product where it is served at one place, or at its first site.
+    pub(crate) fn pool(&self, product: usize) -> &Rc<Pool> {
+        &self.pools[self.settings.products[product].pool]
+    }
+
+    /// The pool where a request of this product is to be served, [chosen](Admitted::pool) under the settings that count now.
+    /// They may know other sites than ours: who waited through a reload came under those before.
+    pub(crate) async fn pool_of(self: &Rc<Self>, product: usize, chosen: Option<usize>) -> Rc<Pool> {
+        match self.pool_if_known(&self.settings.products[product], chosen) {
+            Some(pool) => pool.clone(),
+            // Boxed, or every request would be as large.
+            None => Box::pin(self.pool_elsewhere(product, chosen)).await,
+        }
+    }
+
+    async fn pool_elsewhere(self: &Rc<Self>, product: usize, chosen: Option<usize>) -> Rc<Pool> {
+        let ProductSettings { domain, id, .. } = self.settings.products[product];
+        for _ in 0..TAKEN_UP_WITHIN.as_millis() {
+            let now = self.now();
+            let known = now.settings.products.iter().find(|known| (known.domain, known.id) == (domain, id));
+            if let Some(pool) = known.and_then(|known| now.pool_if_known(known, chosen)) {
+                return pool.clone();
+            }
+            // Admission goes on by other settings a moment before we do.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // It has left altogether, and who waited for it goes where it was.
+        self.pool(product).clone()
+    }
+
+    fn pool_if_known(&self, product: &ProductSettings, chosen: Option<usize>) -> Option<&Rc<Pool>> {
+        let Some(resource) = chosen else {
+            return product.sites.is_empty().then(|| &self.pools[product.pool]);
+        };
+        let mut sites = product.sites.iter().map(|site| site.pool);
+        let pool = sites.find(|pool| self.settings.pools[*pool].resource == resource)?;
+        Some(&self.pools[pool])
     }
 
     /// What of another protocol is offered to the backend. What others wait for is an answer.

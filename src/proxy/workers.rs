@@ -4,13 +4,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::sync::watch;
-use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use super::listener;
@@ -67,9 +68,7 @@ impl Workers {
         let desks = Spread::over((0..workers).map(|number| metrics.connections_of(number)));
         let start = |((number, sockets), desk): ((usize, Vec<StdListener>), Place)| {
             let (published, left) = (published.clone(), left.clone());
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let run = move || LocalSet::new().block_on(&runtime, run(published, sockets, desk, left, number as u64));
-            std::thread::Builder::new().name(format!("worker-{number}")).spawn(run)
+            thread(number, move || run(published, sockets, desk, left, number as u64))
         };
         let threads = shares.into_iter().enumerate().zip(desks).map(start).collect::<io::Result<_>>()?;
         Ok(Workers { address, threads, leave })
@@ -88,6 +87,30 @@ impl Workers {
             }
         }
     }
+}
+
+/// A thread that runs what is made on it, and nothing else. Its runtime knows that all of it stays there, which costs a task
+/// less than a `LocalSet` on any runtime would.
+fn thread<F: Future<Output = ()>>(
+    number: usize,
+    run: impl FnOnce() -> F + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    // It must be made where it stays, so the thread says whether there is one.
+    let (tell, told) = sync_channel(1);
+    let thread =
+        std::thread::Builder::new().name(format!("worker-{number}")).spawn(
+            move || match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => {
+                    let _ = tell.send(Ok(()));
+                    runtime.block_on(run());
+                }
+                Err(error) => {
+                    let _ = tell.send(Err(error));
+                }
+            },
+        )?;
+    told.recv().map_err(io::Error::other)??;
+    Ok(thread)
 }
 
 /// Where a worker sits among the others, and where it finds what they hand to it.

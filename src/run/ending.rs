@@ -104,7 +104,7 @@ impl Running {
         let no_orders = timeout_at(deadline, self.control.handover.no_orders()).await;
         let no_orders = no_orders.map_err(|_| "an order that is being carried out does not end".to_owned())?;
         self.give_journal().await?;
-        match timeout_at(deadline, trial.go()).await.unwrap_or_else(|_| Err(late())) {
+        match timeout_at(deadline, trial.go(self.control.shared().keys())).await.unwrap_or_else(|_| Err(late())) {
             Ok(by) => Ok(Followed { by, no_orders }),
             Err(why) => Err(self.take_journal_back(why).await),
         }
@@ -132,6 +132,7 @@ impl Running {
         drop(self.sockets);
         let _ = self.workers.door().send(Some(leaving));
         self.workers.join();
+        self.control.handover.farewell();
         let _ = self.stop.send(true);
         let _ = self.office.join();
         let replaced = self.control.reloading.take_replaced();

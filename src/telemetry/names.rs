@@ -166,9 +166,13 @@ table! {
     UPSTREAM_ASIDE = "sluss_upstream_set_aside", Gauge, ["backend"],
         "1 while a backend is not asked: it does not accept connections, fails its checks, is ejected for its answers, or is drained.";
     UPSTREAM_STATE = "sluss_upstream_backend_state", Gauge, ["backend", "state"],
-        "1 for what a backend is, 0 for the rest: serving, starting (it gets its share by and by), refusing, failing_checks, ejected or drained.";
+        "1 for what a backend is, 0 for the rest: serving, starting (it gets its share by and by), standby (those of a lower priority number serve), refusing, failing_checks, ejected or drained.";
     UPSTREAM_WEIGHT = "sluss_upstream_backend_weight", Gauge, ["backend"],
         "The weight of a backend beside the others, as configured or ordered.";
+    UPSTREAM_PRIORITY = "sluss_upstream_backend_priority", Gauge, ["backend"],
+        "The priority of a backend: those of 0 serve, and those of the next number what is missing when too few are there.";
+    UPSTREAM_FAILOVER = "sluss_upstream_failover_per_cent", Gauge, ["pool"],
+        "What backends of another priority than the first serve, in per cent of what the pool serves now.";
     UPSTREAM_CHECKS = "sluss_upstream_checks_total", Counter, ["pool", "verdict"],
         "Health checks, passed or failed.";
     UPSTREAM_EJECTIONS = "sluss_upstream_ejections_total", Counter, ["pool", "reason"],
@@ -188,7 +192,7 @@ table! {
     UPSTREAM_KEPT_SEATS = "sluss_upstream_stream_seats_kept_total", Counter, ["pool"],
         "Times that a stream kept its seat for a while longer, because as many go on without one as may.";
     UPSTREAM_TLS_FAILURES = "sluss_upstream_tls_failures_total", Counter, ["pool", "reason"],
-        "Handshakes with backends that failed: unknown_issuer, wrong_name, expired, not_yet_valid, bad_certificate, turned_away, no_tls or broke_off.";
+        "Handshakes with backends that failed: unknown_issuer, wrong_name, expired, not_yet_valid, bad_certificate, turned_away, no_tls, no_http2 or broke_off.";
     ONCE_DUPLICATES = "sluss_once_duplicates_total", Counter, ["product", "verdict"],
         "Requests with the idempotency key of an earlier one: in_flight (it waits for the same answer), answered, unknown, or reused for another request.";
     ONCE_BETS = "sluss_once_bets", Gauge, [],

@@ -382,6 +382,11 @@ impl SessionMetrics {
     /// One more was bound; so many are.
     pub fn bound(&self, sessions: usize) {
         self.bound.increment(1);
+        self.known(sessions);
+    }
+
+    /// There are so many.
+    pub fn known(&self, sessions: usize) {
         self.sessions.set(sessions as f64);
     }
 }

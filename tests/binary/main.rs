@@ -1,12 +1,16 @@
 //! The real executable: started, told, killed; with a real nginx behind it and curl in front.
 
 mod flood;
+mod known;
 mod nginx;
 mod privacy;
 mod process;
 mod reload;
+mod signals;
 mod simulate;
+mod systemd;
 mod upgrade;
+mod upgrade_tls;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

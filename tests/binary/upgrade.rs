@@ -103,8 +103,9 @@ fn answer(connection: &mut BufReader<TcpStream>) -> std::io::Result<Said> {
     Ok(Said { whole: head.starts_with("HTTP/1.1 200 ") && body == b"whole", closes, head })
 }
 
+/// Wait until it holds.
 #[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..1200 {
         if holds() {
             return;

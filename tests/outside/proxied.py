@@ -31,7 +31,7 @@ address = "127.0.0.1:{admin}"
 [[product]]
 name = "horse-racing"
 match = [{{ path = "{path}" }}]
-backends = ["http://127.0.0.1:{backend}"]
+backends = ["{scheme}://127.0.0.1:{backend}"]
 {product}
   [[product.class]]
   class = "commit"
@@ -42,10 +42,10 @@ backends = ["http://127.0.0.1:{backend}"]
 class Proxy:
     """A running proxy before a backend; `stage` stops it."""
 
-    def __init__(self, stage, binary, backend, listen="", product="", rest="", path="/", name="sluss"):
+    def __init__(self, stage, binary, backend, listen="", product="", rest="", path="/", name="sluss", scheme="http"):
         self.stage, self.name = stage, name
         self.port, self.admin_port = next(PORTS), next(PORTS)
-        places = {"port": self.port, "admin": self.admin_port, "backend": backend, "path": path}
+        places = {"port": self.port, "admin": self.admin_port, "backend": backend, "path": path, "scheme": scheme}
         file = stage.write(f"{name}.toml", CONFIG.format(listen=listen, product=product, rest=rest, **places))
         self.process = stage.start(name, [binary, "run", "--config", file], self.port)
 

@@ -15,6 +15,7 @@ import calls
 import clients
 import slow
 import sockets
+import streams
 import tls
 import vtc_cases
 from proxied import Failed, Stage
@@ -26,6 +27,7 @@ SUITES = {
     "clients": clients.run,
     "httplint": answers.run,
     "grpcio": calls.run,
+    "http2-backends": streams.run,
     "websockets": sockets.run,
 }
 

@@ -166,10 +166,15 @@ impl Proxy {
         Setup::new().horse(backend, "").start()
     }
 
+    /// This is what it finds when it reads its configuration again.
+    pub fn writes(&self, setup: Setup) {
+        *self.written.lock().expect("nobody panics with it") = setup;
+    }
+
     /// Have it read its configuration again, and find this.
     #[track_caller]
     pub fn reload(&self, setup: Setup) -> Message {
-        *self.written.lock().expect("nobody panics with it") = setup;
+        self.writes(setup);
         self.post("/api/v1/reload", &json!({"who": "anna"}))
     }
 

@@ -88,8 +88,11 @@ fn what_takes_a_new_process_is_refused_as_a_whole() {
     let backend = named("one");
     let setup = || in_front_of(&[&backend], "");
     let proxy = setup().listen("workers = 2").start();
-    let next = setup().listen("workers = 3").admin("token = \"0123456789abcdef\"");
-    is_rejected(&proxy.reload(next), "another [listen] workers, [admin] token takes a new process");
+    let next = setup().listen("workers = 3").top("log = \"json\"");
+    is_rejected(
+        &proxy.reload(next),
+        "another [listen] workers, log takes a new process (`sluss upgrade`, or a restart)",
+    );
     let two = |budget: &str| {
         let casino = Setup::new().product("casino", "/casino/", &[named("other").address], "");
         casino.horse(&backend, "").with(budget).listen("workers = 2")
@@ -399,4 +402,27 @@ fn connections_to_a_backend_that_has_left_are_closed_although_clients_stay() {
     assert!(begun.elapsed() < Duration::from_secs(15), "the backend that has left is still held on to");
     assert_eq!(client.get("/horse/odds").text(), "kept");
     assert_eq!(kept.connections(), connections, "and who stays keeps theirs");
+}
+
+#[test]
+fn another_token_of_operators_counts_from_then_on() {
+    let backend = named("one");
+    let setup = || in_front_of(&[&backend], "");
+    let proxy = setup().start();
+    let asks = |token: &str| {
+        let lines = format!("GET /api/v1/status HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
+        proxy.admin().ask(lines).status()
+    };
+    let (first, second) = ("0123456789abcdef", "fedcba9876543210");
+    assert_eq!(asks("any"), 200);
+    proxy.goes_on_by(setup().admin(&format!("token = \"{first}\"")));
+    assert_eq!((asks(first), asks(second)), (200, 401));
+    let reload = |token: &str| {
+        let head =
+            "POST /api/v1/reload HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2";
+        proxy.admin().ask(format!("{head}\r\nauthorization: Bearer {token}\r\n\r\n{{}}")).status()
+    };
+    proxy.writes(setup().admin(&format!("token = \"{second}\"")));
+    assert_eq!((reload(second), reload(first)), (401, 200));
+    assert_eq!((asks(first), asks(second)), (401, 200));
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::backend::{Backend, OK};
+use super::backend::{Backend, Door, OK};
+use super::client::get;
 use super::proxy::{Proxy, Setup};
 use super::until;
 
@@ -267,4 +268,36 @@ fn a_reload_leaves_a_shift_alone_unless_it_says_something_else_of_the_sites() {
     assert!(new.requests().len() + third.requests().len() <= before + 4, "those under way, and no more");
     let heard = crowd.goes();
     assert_eq!(heard.keys().collect::<Vec<_>>(), [&200], "{heard:?}");
+}
+
+/// Sites with a seat each.
+fn with_a_seat_each(sites: &[(&str, &Backend, u32)]) -> Setup {
+    let site = |(name, backend, share): &(&str, &Backend, u32)| {
+        let address = backend.address;
+        format!("[[product.site]]\nname = \"{name}\"\nshare = {share}\nbackends = [\"http://{address}\"]\nlimit = 1\n")
+    };
+    let sites: String = sites.iter().map(site).collect();
+    let product =
+        "[[product]]\nname = \"horse-racing\"\nmatch = [{ path = \"/horse/\" }]\nqueue = { longest_wait = \"30s\" }\n";
+    served(&format!("{product}{sites}"))
+}
+
+#[test]
+fn who_waits_through_a_reload_is_served_at_a_site_that_counts_from_then_on() {
+    let doors = [Door::default(), Door::default()];
+    let (north, south) = (Backend::behind(&doors[0]), Backend::behind(&doors[1]));
+    let west = Backend::answering("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nwest");
+    let proxy = with_a_seat_each(&[("north", &north, 50), ("south", &south, 50)]).start();
+    let mut clients: Vec<_> = (0..3).map(|_| proxy.client()).collect();
+    clients[0].say(get("/horse/"));
+    clients[1].say(get("/horse/"));
+    (north.until_asked(1), south.until_asked(1));
+    clients[2].say(get("/horse/"));
+    proxy.until_waiting(1);
+    // What was the second is the first, and the second is new.
+    proxy.goes_on_by(with_a_seat_each(&[("south", &south, 50), ("west", &west, 50)]));
+    assert_eq!(clients[2].answer().text(), "west");
+    assert_eq!((north.requests().len(), south.requests().len()), (1, 1));
+    doors.iter().for_each(Door::let_one);
+    clients[..2].iter_mut().for_each(|client| assert_eq!(client.answer().text(), "ok"));
 }

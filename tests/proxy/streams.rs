@@ -236,3 +236,68 @@ fn a_call_begins_with_its_first_message_and_a_bet_is_waited_for_whole() {
     assert!(!is_asked("live", &["\0\0\0\0\u{2}h"]), "half a message");
     assert!(!is_asked("bets", &[HI]), "it has not ended");
 }
+
+#[test]
+fn a_listener_who_hangs_up_gives_the_seat_back_long_before_its_time() {
+    let door = Door::default();
+    let keys = "limit = 1\nstreams = { seat = \"60s\" }\nqueue = { longest_wait = \"30s\" }";
+    let backend = events(&door);
+    let proxy = Setup::new().horse(&backend, keys).start();
+    let mut listener = proxy.client();
+    listen(&mut listener, get("/horse/live"));
+    let mut next = proxy.client();
+    next.say(get("/horse/odds"));
+    proxy.until_waiting(1);
+    drop(listener);
+    assert_eq!(next.answer().status(), 200, "the seat has come back");
+    proxy.until_in_flight(0);
+}
+
+#[test]
+fn a_tunnel_whose_either_end_hangs_up_gives_the_seat_back_long_before_its_time() {
+    let backend = Backend::new(|connection| {
+        while let Some(request) = connection.head()? {
+            if request.header("upgrade").is_none() {
+                connection.say(OK)?;
+                continue;
+            }
+            connection.say(upgrades::SWITCHES)?;
+            if connection.wire().exactly(1)? == b"x" {
+                return Ok(());
+            }
+        }
+        Ok(())
+    });
+    let keys = "limit = 1\nstreams = { seat = \"60s\" }\nqueue = { longest_wait = \"30s\" }";
+    let proxy = Setup::new().horse(&backend, keys).start();
+    for client_hangs_up in [true, false] {
+        let mut tunnel = proxy.client();
+        switch(&mut tunnel);
+        let mut next = proxy.client();
+        next.say(get("/horse/odds"));
+        proxy.until_waiting(1);
+        if client_hangs_up {
+            drop(tunnel);
+        } else {
+            tunnel.say("x");
+        }
+        assert_eq!(next.answer().status(), 200, "the seat has come back");
+        proxy.until_in_flight(0);
+    }
+}
+
+#[test]
+fn of_tunnels_too_no_more_go_on_without_a_seat_than_may_and_a_reload_loses_none() {
+    let backend = upgrades::then(|connection| connection.wire().exactly(1).map(drop));
+    let keys = "limit = 2\nstreams = { seat = \"100ms\", most = 1 }\nqueue = { longest_wait = \"100ms\" }";
+    let proxy = Setup::new().horse(&backend, keys).start();
+    let mut open: Vec<Client> = (0..2).map(|_| proxy.client()).collect();
+    open.iter_mut().for_each(switch);
+    until("one has asked in vain", || proxy.metric(KEPT) > 0.0);
+    assert_eq!((proxy.metric(SEATLESS), proxy.status().products[0].in_flight), (1.0, 1));
+    proxy.goes_on_by(Setup::new().horse(&backend, &format!("{keys}\nretry_budget = 7")));
+    assert_eq!((proxy.metric(SEATLESS), proxy.status().products[0].in_flight), (1.0, 1));
+    drop(open);
+    until("no tunnel is left", || proxy.metric(SEATLESS) == 0.0);
+    proxy.until_in_flight(0);
+}

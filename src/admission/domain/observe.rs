@@ -40,12 +40,12 @@ impl Domain {
         let needs = self.products[arrival.product.index()].settings.needs[arrival.class.index()];
         // Those have a reserve beyond the limits, so they tell nothing of a limit.
         let needs = if arrival.class.passes_in_every_state() { Needs::default() } else { needs };
-        let (needs, site) = self.needs_at_home(arrival, needs);
+        let (needs, pool) = self.needs_at_home(arrival, needs);
         for need in needs.iter() {
             self.resources[need].starts(now);
         }
         self.under_way += 1;
-        Underway { needs, site }
+        Underway { needs, pool }
     }
 
     /// A request that went on has ended. What it holds, a seat or a place, is given back apart.

@@ -26,9 +26,15 @@ impl Domain {
         let needs: Vec<Needs> = settings.products.iter().flat_map(|product| product.needs).collect();
         self.always_needed = Needs::in_common(&needs);
         for (index, settings) in settings.products.into_iter().enumerate() {
-            match self.products.get_mut(index) {
+            let ended = match self.products.get_mut(index) {
                 Some(product) => product.reform(settings, now),
-                None => self.products.push(Product::new(settings, now)),
+                None => {
+                    self.products.push(Product::new(settings, now));
+                    None
+                }
+            };
+            if let Some((shift, before)) = ended {
+                self.end_shift_of(index, &shift, &before);
             }
             self.find_sites(index);
             // It may need other backends from now on, and those may be gone, or there.

@@ -88,9 +88,9 @@ impl Domain {
         let reserve_for = self.reserve_for(arrival);
         let seats = reserve_for.unwrap_or_else(|| self.cost(arrival));
         let reserved = reserve_for.is_some();
-        let site = match self.products[product.index()].sites.is_some() {
+        let pool = match self.products[product.index()].sites.is_some() {
             true => self.take_site(arrival, seats, reserved, now),
-            false => 0,
+            false => None,
         };
         let held = &mut self.products[product.index()];
         held.counted(rank, customer, now);
@@ -108,27 +108,26 @@ impl Domain {
                 self.resources[need].take(product.index(), seats, now);
             }
             // Of its site it was taken when that was chosen.
-            needs = self.at_site(product.index(), needs, site);
+            needs = pool.map_or(needs, |pool| needs.and(usize::from(pool)));
         }
-        Seat { product, class, customer, reserved, site, seats, needs, started: now }
+        Seat { product, class, customer, reserved, pool, seats, needs, started: now }
     }
 
     pub(super) fn release(&mut self, seat: &Seat, outcome: Outcome, slow: bool, now: Timestamp) {
         let index = seat.product.index();
-        let site = self.products[index].sites.as_ref().and_then(|sites| sites.all.get(seat.site()));
-        let site = site.map(|site| site.resource);
         for need in seat.needs.iter() {
             let resource = &self.resources[need];
             // Beyond the limit, in bypass or observe-only or just after it, nothing is learned about the limit.
             // With less free than this one had taken, one more like it would not have fitted.
             let exactly =
                 resource.in_use() <= resource.limit() && resource.free() < seat.seats && self.tells_of_limits();
-            let saturated = exactly && (self.is_waited_for(need) || (site == Some(need) && self.was_passed_over(seat)));
+            let saturated =
+                exactly && (self.is_waited_for(need) || (seat.pool() == Some(need) && self.was_passed_over(seat)));
             let resource = &mut self.resources[need];
             resource.observe(&Sample { outcome, slow, saturated }, now);
             resource.give_back(index, seat.seats, seat.started, now);
         }
-        if site.is_some() {
+        if seat.pool.is_some() {
             self.site_answered(seat, outcome, slow, now);
         }
         let product = &self.products[index];

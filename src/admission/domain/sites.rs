@@ -217,12 +217,13 @@ impl Domain {
         let product = &mut self.products[index];
         let Some(sites) = &mut product.sites else { return };
         // It may have been let through to a site of earlier settings.
-        let Some(site) = sites.all.get_mut(seat.site()) else { return };
+        let Some(place) = seat.pool().and_then(|pool| sites.with_pool(pool)) else { return };
+        let site = &mut sites.all[place];
         site.passed_over = false;
         let Some(shift) = &mut product.shift else { return };
-        site.watch.answered(outcome, slow);
+        site.watch.answered(outcome, slow, seat.started >= shift.stepped());
         let (from, to) = (usize::from(shift.plan().from), usize::from(shift.plan().to));
-        if seat.site() == to && Shift::is_plainly_ill(&sites.all[from].watch, &sites.all[to].watch) {
+        if place == to && Shift::is_plainly_ill(&sites.all[from].watch, &sites.all[to].watch) {
             let step = shift.falls_ill(Ill::Faults, now);
             self.follow(index, step);
         }
@@ -230,8 +231,8 @@ impl Domain {
 
     /// Whether somebody was sent elsewhere for want of a seat like this one.
     pub(super) fn was_passed_over(&self, seat: &Seat) -> bool {
-        let sites = self.products[seat.product.index()].sites.as_ref();
-        sites.and_then(|sites| sites.all.get(seat.site())).is_some_and(|site| site.passed_over)
+        let sites = self.products[seat.product.index()].sites.as_ref().zip(seat.pool());
+        sites.is_some_and(|(sites, pool)| sites.with_pool(pool).is_some_and(|site| sites.all[site].passed_over))
     }
 
     /// The last backend of a pool went, or the first came back.
@@ -247,27 +248,27 @@ impl Domain {
                 self.follow(index, step);
             }
         }
-        // As after a closure: its crowd comes back at once, and it may be cold.
-        let of_site = self.products.iter().filter_map(|product| product.sites.as_ref());
-        let is_site = of_site.clone().any(|sites| sites.with_pool(resource).is_some());
-        if let Some(knee) = self.resources[resource].knee().filter(|_| !gone && is_site) {
-            self.resources[resource].recall(knee / 2.0);
+        let mut sites = self.products.iter().filter_map(|product| product.sites.as_ref());
+        if sites.any(|sites| sites.with_pool(resource).is_some()) {
+            // As after a closure: its crowd comes back at once, and it may be cold.
+            self.resources[resource].begins_below_what_it_was(gone, now);
         }
     }
 
-    /// The site that a request is given a seat at, which is there unless nobody asked.
-    pub(super) fn take_site(&mut self, arrival: &Arrival, seats: u32, reserved: bool, now: Timestamp) -> u8 {
+    /// The pool of the site that a request is given a seat at, which is there unless nobody asked.
+    pub(super) fn take_site(&mut self, arrival: &Arrival, seats: u32, reserved: bool, now: Timestamp) -> Option<u8> {
         let index = arrival.product.index();
-        let Some(sites) = &self.products[index].sites else { return 0 };
+        let sites = self.products[index].sites.as_ref()?;
         let home = sites.home(arrival.customer);
         let free = |site: &Site| self.resources[site.resource].distance_if_free(index, seats, now).is_some();
         // A reserve lies beyond the limits, and bypass does not ask for any.
         let found = if reserved || self.bypass { home } else { sites.choose(home, free) };
         let site = found.or(home).unwrap_or(0);
+        let pool = sites.all[site].resource as u8;
         if !reserved {
             self.count_site(index, (site, home), seats, now);
         }
-        site as u8
+        Some(pool)
     }
 
     fn count_site(&mut self, index: usize, (site, home): (usize, Option<usize>), seats: u32, now: Timestamp) {
@@ -276,12 +277,6 @@ impl Domain {
         let full = |site: &Site| resources[site.resource].distance_if_free(index, seats, now).is_none();
         sites.count(site, home, seats, full);
         resources[sites.all[site].resource].take(index, seats, now);
-    }
-
-    /// What a request has, that at its site included.
-    pub(super) fn at_site(&self, index: usize, needs: Needs, site: u8) -> Needs {
-        let sites = self.products[index].sites.as_ref();
-        sites.map_or(needs, |sites| needs.and(sites.all[usize::from(site)].resource))
     }
 
     /// Other settings count: the sites that a product has now may be gone, or there.
@@ -332,10 +327,19 @@ impl Domain {
         Some(self.usable_sites(product).map(|resource| self.resources[resource].free()).max().unwrap_or(0))
     }
 
-    /// The most seats that one site has.
+    /// The most seats that one site has, of those that a request may go to just now: what no such site has would be waited
+    /// for in vain.
     pub(super) fn largest_site(&self, product: &Product) -> Option<u32> {
         let sites = product.sites.as_ref()?;
-        sites.all.iter().filter(|site| !site.gone).map(|site| self.resources[site.resource].limit()).max()
+        let limit = |site: &Site| self.resources[site.resource].limit();
+        sites.usable().map(limit).max().or_else(|| sites.in_play().map(limit).max())
+    }
+
+    /// A shift whose sites are not those that count from now on is over where it stands.
+    pub(super) fn end_shift_of(&mut self, index: usize, shift: &Shift, before: &Sites) {
+        let Some(sites) = &self.products[index].sites else { return };
+        let to = before.all[usize::from(shift.plan().to)].resource;
+        self.tell_end(index, sites.with_pool(to).unwrap_or(0), End::Stopped);
     }
 
     /// What all sites have together, those that may be used at all.
@@ -357,10 +361,10 @@ impl Domain {
     }
 
     /// What a request needs that goes on without a seat, and where it is served.
-    pub(super) fn needs_at_home(&self, arrival: &Arrival, needs: Needs) -> (Needs, u8) {
-        let Some(sites) = &self.products[arrival.product.index()].sites else { return (needs, 0) };
-        let home = sites.home(arrival.customer).unwrap_or(0);
+    pub(super) fn needs_at_home(&self, arrival: &Arrival, needs: Needs) -> (Needs, Option<u8>) {
+        let Some(sites) = &self.products[arrival.product.index()].sites else { return (needs, None) };
+        let pool = sites.all[sites.home(arrival.customer).unwrap_or(0)].resource;
         let counted = !arrival.class.passes_in_every_state();
-        (if counted { needs.and(sites.all[home].resource) } else { needs }, home as u8)
+        (if counted { needs.and(pool) } else { needs }, Some(pool as u8))
     }
 }

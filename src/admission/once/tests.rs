@@ -305,3 +305,53 @@ fn whatever_happens_the_bounds_are_kept_and_unknown_bets_too() {
         assert!(full > 0 && forgotten > 0, "seed {seed}: {full} {forgotten}");
     }
 }
+
+#[test]
+fn what_is_handed_over_stands_there_as_it_stood_here() {
+    let mut here = bets(10, 100);
+    settled(&mut here, bet(1), answer(10), at(0));
+    settled(&mut here, bet(2), Settled::Lost, at(1_000));
+    settled(&mut here, honoured(3), Settled::Lost, at(2_000));
+    let flying = first(here.ask(bet(4), at(3_000), || 7));
+    settled(&mut here, bet(5), Settled::Unsent, at(3_000));
+    let mut there = bets(10, 100);
+    let mut tokens = Vec::new();
+    for (bet, handed) in here.to_hand_over(at(10_000)) {
+        // The clock there has begun later.
+        tokens.extend(there.take_over(bet, handed, at(500), || 9));
+    }
+    assert_eq!((there.len(), there.bytes(), there.unknown(), tokens.len()), (4, 10, 1, 1));
+    assert!(matches!(there.ask(bet(1), at(501), || 0), Verdict::Answered(Some("placed"))));
+    assert!(matches!(there.ask(bet(2), at(501), || 0), Verdict::Unknown));
+    assert!(first(there.ask(honoured(3), at(501), || 0)).is_unknown());
+    assert!(matches!(there.ask(bet(4), at(501), || 0), Verdict::InFlight(9)));
+    there.settle(tokens.remove(0), answer(1), at(502));
+    assert!(matches!(there.ask(bet(4), at(503), || 0), Verdict::Answered(Some("placed"))));
+    // Of a minute ten seconds were over, of the other nine.
+    assert!(matches!(there.ask(bet(1), at(50_499), || 0), Verdict::Answered(_)));
+    assert!(!there.knows(1, at(50_500)) && there.knows(2, at(50_500)) && !there.knows(2, at(51_500)));
+    here.settle(flying, answer(1), at(11_000));
+}
+
+#[test]
+fn what_is_handed_over_keeps_the_bounds_there_and_what_is_in_flight_or_unknown_comes_in() {
+    let mut here = bets(10, 100);
+    for key in 1..=3 {
+        settled(&mut here, bet(key), answer(30), at(key));
+    }
+    settled(&mut here, bet(4), Settled::Lost, at(4));
+    let _flying = first(here.ask(bet(5), at(5), || 0));
+    let mut there = bets(3, 40);
+    let tokens: Vec<_> = here
+        .to_hand_over(at(6))
+        .into_iter()
+        .filter_map(|(bet, handed)| there.take_over(bet, handed, at(6), || 0))
+        .collect();
+    assert_eq!(tokens.iter().map(Token::key).collect::<Vec<_>>(), [5]);
+    assert_eq!((there.len(), there.bytes()), (3, 30));
+    assert!(there.knows(3, at(7)) && there.knows(4, at(7)) && there.knows(5, at(7)));
+    assert!(there.take_over(bet(3), Handed::InFlight, at(7), || 0).is_none(), "it is known here");
+    let again = tokens.into_iter().next().expect("one is in flight").of_unknown(true);
+    there.settle(again, Settled::Unsent, at(8));
+    assert!(matches!(there.ask(bet(5), at(9), || 0), Verdict::Unknown), "an earlier try of it may have been placed");
+}

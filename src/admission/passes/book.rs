@@ -45,6 +45,12 @@ pub(super) struct Entry {
     next: u32,
 }
 
+impl Entry {
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Book {
@@ -107,6 +113,12 @@ impl Book {
     /// What is put down for `key`, over or not.
     pub(super) fn get(&self, key: u64) -> Option<&Entry> {
         self.entries.get(*self.index.get(&key)? as usize)
+    }
+
+    /// All that is not over.
+    pub(super) fn all(&self, now: Timestamp) -> impl Iterator<Item = &Entry> {
+        let entries = self.index.values().map(|at| &self.entries[*at as usize]);
+        entries.filter(move |entry| entry.until > now)
     }
 
     /// `key` holds this until then. False when there is no room. What it held before must be over.

@@ -145,3 +145,31 @@ fn when_there_is_no_room_nobody_new_is_kept_and_nobody_is_lost() {
     assert_eq!(passes.promised(), 0);
     assert_eq!(passes.promise(Customer::Account(5_000), s(90)), Some(1_000));
 }
+
+#[test]
+fn what_is_handed_over_is_kept_there_in_the_same_order_before_what_is_promised_there() {
+    let (mut here, mut there) = (passes(), passes());
+    there.turns_begin_at(here.next_turn() + 1_000);
+    let own = there.promise(OFFICE, s(0)).expect("there is room");
+    here.let_through(ANNA, s(50));
+    let turns: Vec<u64> = (0..5).filter_map(|n| here.promise(Customer::Account(100 + n), s(51))).collect();
+    for held in here.to_hand_over(s(52)) {
+        there.take_over(held, s(1));
+    }
+    assert_eq!((there.held(), there.promised()), (1, 6));
+    assert_eq!(there.standing(ANNA, s(1)), Standing::Holder);
+    for (n, turn) in turns.iter().enumerate() {
+        assert_eq!(there.standing(Customer::Account(100 + n as u64), s(1)), Standing::Promised(*turn));
+        assert!(*turn < own);
+    }
+    // What was renewed or promised since is told again, and changes nothing else.
+    here.let_through(Customer::Account(100), s(53));
+    for held in here.to_hand_over(s(53)) {
+        there.take_over(held, s(2));
+    }
+    assert_eq!((there.held(), there.promised()), (2, 5));
+    assert_eq!(there.standing(Customer::Account(100), s(2)), Standing::Holder);
+    // And it ends when it would have ended there.
+    let ends = (0..200).find(|second| there.standing(Customer::Account(101), s(*second)) == Standing::Stranger);
+    assert!(ends.is_some());
+}

@@ -16,6 +16,8 @@ pub(super) struct Turns {
 }
 
 const SPAN: u64 = 256;
+/// More than anybody has to wait for.
+const FARTHEST_BACK: u64 = 1 << 28;
 /// One turn's weight in the part that came.
 const WEIGHT: f64 = 1.0 / 500.0;
 
@@ -26,6 +28,30 @@ impl Default for Turns {
 }
 
 impl Turns {
+    /// Nobody yet; this number is the next, or one a little higher.
+    pub(super) fn beginning_at(number: u64) -> Turns {
+        let first = number.next_multiple_of(SPAN);
+        Turns { first, next: first, ..Turns::default() }
+    }
+
+    /// A turn with a lower number that was promised elsewhere. False when it was not, or long ago.
+    pub(super) fn insert(&mut self, number: u64) -> bool {
+        if number >= self.next || self.first.saturating_sub(number) > FARTHEST_BACK {
+            return false;
+        }
+        while number < self.first {
+            self.spans.push_front(0);
+            self.first -= SPAN;
+        }
+        while self.span(number) >= self.spans.len() {
+            self.spans.push_back(0);
+        }
+        let span = self.span(number);
+        self.spans[span] += 1;
+        self.len += 1;
+        true
+    }
+
     pub(super) fn len(&self) -> u32 {
         self.len
     }
@@ -111,6 +137,23 @@ mod tests {
         assert!(turns.spans.len() <= 5_000 / SPAN as usize + 2, "what is over is forgotten");
         assert!((turns.ahead(numbers[5_500]) - 500.0).abs() <= SPAN as f64);
         assert_eq!(turns.ahead(numbers[0]), 0.0);
+    }
+
+    #[test]
+    fn turns_from_elsewhere_come_before_those_of_here() {
+        let mut turns = Turns::beginning_at(10_001);
+        let own = turns.join();
+        assert_eq!((own, turns.ahead(own)), (10_240, 0.0));
+        for number in 3_000..4_000 {
+            assert!(turns.insert(number));
+        }
+        assert!((turns.ahead(own) - 1_000.0).abs() <= 1.0, "{}", turns.ahead(own));
+        assert!((turns.ahead(3_500) - 500.0).abs() <= SPAN as f64);
+        assert!(!turns.insert(own + 1), "it has not been promised by anybody");
+        (3_000..4_000).for_each(|number| turns.had(number));
+        assert_eq!((turns.ahead(own), turns.len()), (0.0, 1));
+        turns.had(own);
+        assert_eq!(turns.join(), own + 1);
     }
 
     #[test]

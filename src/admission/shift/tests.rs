@@ -206,8 +206,8 @@ fn trouble_that_has_passed_is_forgiven() {
 fn where_half_of_the_answers_fail_nobody_waits_for_the_pace() {
     let answered = |good, failed| {
         let mut watch = Watch::default();
-        (0..good).for_each(|_| watch.answered(Outcome::Answered, false));
-        (0..failed).for_each(|_| watch.answered(Outcome::Failed, false));
+        (0..good).for_each(|_| watch.answered(Outcome::Answered, false, true));
+        (0..failed).for_each(|_| watch.answered(Outcome::Failed, false, true));
         watch
     };
     let (from, to) = (answered(1000, 0), answered(1000, 25));

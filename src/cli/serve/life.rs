@@ -2,7 +2,6 @@
 
 use std::io;
 use std::process;
-use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::Runtime;
@@ -15,12 +14,13 @@ use crate::run::Running;
 use crate::run::ending::{Followed, Hurry};
 
 /// The life of this process, after its start.
+#[derive(Debug)]
 pub(super) struct Life {
     runtime: Runtime,
     signals: Signals,
-    program: Program,
 }
 
+#[derive(Debug)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -44,22 +44,27 @@ enum End {
 
 impl Life {
     /// For the start of a process: a signal waits from here on until it is heard.
-    pub(super) fn new(program: Program) -> Result<Life, String> {
+    pub(super) fn new() -> Result<Life, String> {
         let cannot = |error: io::Error| format!("cannot wait for signals: {error}");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
         let signals = {
             let _inside = runtime.enter();
             Signals::new().map_err(cannot)?
         };
-        Ok(Life { runtime, signals, program })
+        Ok(Life { runtime, signals })
     }
 
     /// To its end. The process that it follows, if any, is told all it is to hear.
-    pub(super) fn live(self, mut running: Running, predecessor: Option<Predecessor>) -> Result<(), String> {
-        let Life { runtime, mut signals, program } = self;
+    pub(super) fn live(
+        self,
+        mut running: Running,
+        predecessor: Option<Predecessor>,
+        program: &Program,
+    ) -> Result<(), String> {
+        let Life { runtime, mut signals } = self;
         let end = runtime.block_on(async {
             running.follow(predecessor).await;
-            until_the_end(&mut signals, &running, &program).await
+            until_the_end(&mut signals, &running, program).await
         });
         match end {
             End::GoDown(signal) => {
@@ -72,7 +77,7 @@ impl Life {
                 tracing::warn!(process = by, "another process takes requests now: finishing what is here");
                 notify::followed_by(by);
                 let (hurry, (successor, way)) = (running.hurry(), followed.split());
-                running.control.in_the_office(handover::serve_successor(successor, Arc::downgrade(&running.control)));
+                running.control.in_the_office(handover::serve_successor(successor, &running.control));
                 finish(&runtime, signals, Some(hurry), || running.make_way(way));
             }
         }

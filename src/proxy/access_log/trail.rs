@@ -140,15 +140,16 @@ impl Trail {
     }
 
     /// A request has come.
-    pub(super) fn begin(book: &Rc<Book>, parts: &Parts, secure: bool, query: bool) -> Trail {
+    pub(super) fn begin(book: &Rc<Book>, parts: &Parts, secure: bool, came: Timestamp) -> Trail {
         let mut steps = book.spare();
         let new = Rc::get_mut(&mut steps).expect("nobody else has a spare one").get_mut();
         new.book = Some(book.clone());
-        new.begun = book.now();
+        new.begun = came;
         new.method = parts.method.clone();
         new.version = parts.version;
         new.secure = secure;
-        let path = if query { parts.uri.path_and_query().map_or("", |all| all.as_str()) } else { parts.uri.path() };
+        let path =
+            if book.log.query { parts.uri.path_and_query().map_or("", |all| all.as_str()) } else { parts.uri.path() };
         new.text.extend_from_slice(&path.as_bytes()[..path.len().min(MOST_PATH)]);
         new.ends = [new.text.len(); 3];
         Trail(Some(steps))

@@ -55,12 +55,12 @@ impl Admitted {
         }
     }
 
-    /// At which of its product's sites it is served.
-    pub fn site(&self) -> usize {
+    /// Where it is served, among its domain's resources; `None` where its product is served at one place.
+    pub fn pool(&self) -> Option<usize> {
         match &self.hold {
-            Some(Hold::Seat(seat)) => seat.site(),
-            Some(Hold::Observed(observed)) => observed.site(),
-            None => 0,
+            Some(Hold::Seat(seat)) => seat.pool(),
+            Some(Hold::Observed(observed)) => observed.pool(),
+            None => None,
         }
     }
 

@@ -7,6 +7,8 @@ pub(crate) enum Presence {
     Serving,
     /// It has come (back) and gets more by and by.
     Starting,
+    /// It is well, and others serve: those of a lower priority number.
+    Standby,
     /// It does not accept connections.
     Refusing,
     /// It fails its checks.
@@ -19,9 +21,10 @@ pub(crate) enum Presence {
 
 impl Presence {
     /// All of them.
-    pub(crate) const ALL: [Presence; 6] = [
+    pub(crate) const ALL: [Presence; 7] = [
         Presence::Serving,
         Presence::Starting,
+        Presence::Standby,
         Presence::Refusing,
         Presence::FailingChecks,
         Presence::LeftOut,
@@ -33,6 +36,7 @@ impl Presence {
         match self {
             Presence::Serving => "serving",
             Presence::Starting => "starting",
+            Presence::Standby => "standby",
             Presence::Refusing => "refusing",
             Presence::FailingChecks => "failing_checks",
             Presence::LeftOut => "ejected",
@@ -40,8 +44,8 @@ impl Presence {
         }
     }
 
-    /// Whether it is asked.
+    /// Whether it is asked, or would be if its level were.
     pub(crate) const fn is_there(self) -> bool {
-        matches!(self, Presence::Serving | Presence::Starting)
+        matches!(self, Presence::Serving | Presence::Starting | Presence::Standby)
     }
 }

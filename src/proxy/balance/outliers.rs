@@ -40,6 +40,14 @@ impl OutlierSettings {
         out + 1 < of && out < (of * self.most / 100).max(1)
     }
 
+    /// How many errors in a row are more than chance, where the others answered like this: as unlikely as `consecutive` of
+    /// them where one answer in twenty is an error. Where all fail now and then somebody always has five in a row.
+    pub(crate) fn enough_in_a_row(&self, others: Heard) -> u32 {
+        let failed = f64::from(others.errors) / f64::from(others.answers.max(1));
+        let times = if failed > USUAL { USUAL.ln() / failed.min(WORST).ln() } else { 1.0 };
+        (f64::from(self.consecutive.get()) * times).ceil() as u32
+    }
+
     /// Whether so few are there that all are used, whatever they answered.
     pub(crate) fn panics(&self, there: u32, of: u32) -> bool {
         there * 100 < of * self.panic
@@ -54,14 +62,28 @@ impl OutlierSettings {
     pub(crate) fn falls_behind(&self, own: Heard, all: Heard) -> bool {
         let others = Heard { answers: all.answers - own.answers, errors: all.errors - own.errors };
         let least = self.answers.get();
-        own.answers >= least && others.answers >= least && others.good() >= own.good() + f64::from(self.behind.get())
+        let behind = others.good() - own.good();
+        own.answers >= least
+            && others.answers >= least
+            && behind >= f64::from(self.behind.get()).max(others.chance(own.answers))
     }
 }
+
+/// A share of errors that is nothing unusual.
+const USUAL: f64 = 0.05;
+/// Where more of the others' answers are errors, nothing follows from any row that ever comes.
+const WORST: f64 = 0.99;
 
 impl Heard {
     /// In per cent.
     fn good(self) -> f64 {
         100.0 * f64::from(self.answers - self.errors.min(self.answers)) / f64::from(self.answers)
+    }
+
+    /// By how much, in points, one that is no worse falls short in so many answers by chance: three standard deviations.
+    fn chance(self, answers: u32) -> f64 {
+        let good = self.good();
+        3.0 * (good * (100.0 - good) / f64::from(answers)).sqrt()
     }
 }
 
@@ -88,6 +110,24 @@ mod tests {
         assert_eq!([1, 2, 3, 6, 7, 10, 100].map(most_out), [0, 1, 1, 1, 2, 3, 30]);
         let all = OutlierSettings { most: 100, ..settings() };
         assert_eq!((0..3).filter(|out| all.may_leave_out(*out, 3)).count(), 2);
+    }
+
+    #[test]
+    fn of_few_answers_chance_is_not_taken_for_an_illness() {
+        let settings = OutlierSettings { behind: NonZeroU32::new(15).unwrap(), ..settings() };
+        let heard = |answers, errors| Heard { answers, errors };
+        // Eighty in a hundred of the others' are good: of fifty, seventeen points fewer are chance, of five hundred they are not.
+        assert!(!settings.falls_behind(heard(50, 18), heard(550, 118)));
+        assert!(settings.falls_behind(heard(500, 180), heard(1_000, 280)));
+        assert!(settings.falls_behind(heard(50, 10), heard(550, 15)), "80 % beside 99 %");
+    }
+
+    #[test]
+    fn where_others_fail_too_more_errors_in_a_row_are_needed_to_be_more_than_chance() {
+        let enough = |errors, answers| settings().enough_in_a_row(Heard { answers, errors });
+        assert_eq!([enough(0, 0), enough(0, 100), enough(5, 100)], [5, 5, 5]);
+        assert_eq!([enough(10, 100), enough(20, 100), enough(50, 100)], [7, 10, 22]);
+        assert!(enough(100, 100) > 1_000);
     }
 
     #[test]

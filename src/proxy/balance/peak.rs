@@ -24,6 +24,13 @@ impl Peak {
         self.0.store(u64::from(value.to_bits()) << 32 | u64::from(millis(now)), Ordering::Relaxed);
     }
 
+    /// It is asked again, after a time in which it was not: what is known of it is as old as it was when that began. Else it
+    /// would come back as the fastest of all.
+    pub(crate) fn is_back(&self, now: Timestamp) {
+        let value = self.0.load(Ordering::Relaxed) >> 32;
+        self.0.store(value << 32 | u64::from(millis(now)), Ordering::Relaxed);
+    }
+
     /// What an answer takes, in seconds; nothing as long as nothing was heard. One that is not asked becomes faster by
     /// and by, or nobody would find out that it is.
     pub(crate) fn seconds(&self, now: Timestamp) -> f32 {
@@ -51,6 +58,14 @@ fn millis(now: Timestamp) -> u32 {
 mod tests {
     use super::*;
     use crate::admission::time::at;
+
+    #[test]
+    fn one_that_was_not_asked_for_a_while_is_no_faster_for_that() {
+        let peak = Peak::default();
+        peak.heard(Duration::from_millis(500), at(0));
+        peak.is_back(at(60_000));
+        assert_eq!(peak.seconds(at(60_000)), 0.5);
+    }
 
     #[test]
     fn it_is_up_at_once_and_down_slowly() {

@@ -12,6 +12,7 @@ use super::super::classify::as_served;
 use super::super::fault::{BadRequest, Fault};
 use super::super::headers::{self, Peer, Seen};
 use super::super::settings::ProductSettings;
+use super::super::upgrade::Offer;
 use super::super::upload::RequestBody;
 use super::super::{Worker, identity, receive, trace as tracing_of};
 use super::{has_no_hop, head, line, lines, peer, with};
@@ -36,6 +37,7 @@ pub fn request(data: &[u8]) {
         if let Ok(what) = worker.classify(&parts, seen, reader, &peer) {
             let served = as_served(parts.uri.path()).expect("it was classified by it");
             assert!(!served.contains("//") && !served.split('/').any(|one| one == "." || one == ".."), "{served}");
+            assert!(!goes_back_up(parts.uri.path()), "{}", parts.uri);
             let known = matches!(what.customer, Customer::Account(_));
             assert!(!known || peer.trusted || parts.headers.contains_key("authorization"), "a stranger is known");
             let product = &worker.settings.products[what.product];
@@ -44,9 +46,23 @@ pub fn request(data: &[u8]) {
             }
         }
         let host = HeaderValue::from_static("bet.example");
-        let sent = receive::to_backend(parts, seen, RequestBody::none(), &peer, &worker.identities, &host);
+        let offer = Offer::of(&parts, &RequestBody::none(), &[HeaderValue::from_static("websocket")]);
+        let mut sent = receive::to_backend(parts, seen, RequestBody::none(), &peer, &worker.identities, &host);
         sound(sent.headers(), &peer);
+        if let Some(offer) = offer {
+            offer.put_on(&mut sent);
+            let mut offered = sent.headers()["upgrade"].as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            assert!(offered.all(|one| one.eq_ignore_ascii_case(b"websocket")), "{:?}", sent.headers());
+            assert_eq!(sent.headers().get_all("upgrade").iter().count(), 1, "{:?}", sent.headers());
+        }
     });
+}
+
+/// Whether a path has dot segments for anybody, read in another way than in the proxy.
+fn goes_back_up(path: &str) -> bool {
+    let spellings = [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/"), ("%3b", ";")];
+    let path = spellings.iter().fold(path.to_ascii_lowercase(), |path, (spelt, meant)| path.replace(spelt, meant));
+    path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 /// The address where a bet is looked up can be written into a header and a page.
@@ -67,8 +83,12 @@ fn sound(headers: &HeaderMap, peer: &Peer) {
         assert_eq!(headers["x-forwarded-for"].as_bytes(), peer.address.to_string().as_bytes());
         assert_eq!(headers.get_all("forwarded").iter().count(), 1, "a stranger's word was passed on");
         let claims = ["x-customer", "x-real-ip", "true-client-ip", "x-forwarded-port"];
-        let dashed = |name: &HeaderName| name.as_str().replace('_', "-");
-        assert!(!headers.keys().any(|name| claims.contains(&dashed(name).as_str())), "a stranger's word was passed on");
+        let claim = |name: &HeaderName| claims.contains(&name.as_str().replace('_', "-").as_str());
+        assert!(!headers.keys().any(claim), "a stranger's word was passed on");
+        // Only trailers that are announced go on.
+        let announced = headers.get_all("trailer").iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let mut announced = announced.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+        assert!(!announced.any(|name| claim(&name)), "a stranger's word would be passed on behind the body");
     }
 }
 
@@ -170,9 +190,21 @@ pub fn trace(data: &[u8]) {
     assert!(tracing_of::trace_id(headers["traceparent"].as_bytes()).is_some(), "{headers:?}");
     let mut given = given.get_all("traceparent").iter();
     if let (Some(only), None) = (given.next(), given.next()) {
-        let kept = tracing_of::trace_id(only.as_bytes()).is_some();
-        assert_eq!(kept, *only == headers["traceparent"], "{only:?}");
+        assert_eq!(is_parent(only.as_bytes()), *only == headers["traceparent"], "{only:?}");
     }
+}
+
+/// Whether it is a `traceparent`, read in another way than in the proxy: by its dashes.
+fn is_parent(text: &[u8]) -> bool {
+    let parts: Vec<&[u8]> = text.split(|byte| *byte == b'-').collect();
+    let [version, trace, from, flags, rest @ ..] = &parts[..] else { return false };
+    let hex = |text: &[u8], length| text.len() == length && text.iter().all(|byte| b"0123456789abcdef".contains(byte));
+    let name = |text: &[u8], length| hex(text, length) && text.iter().any(|byte| *byte != b'0');
+    let version_is_whole = match *version {
+        b"00" => rest.is_empty(),
+        version => hex(version, 2) && version != b"ff",
+    };
+    version_is_whole && name(trace, 32) && name(from, 16) && hex(flags, 2)
 }
 
 /// Headers that say who reads an answer: a method, and then as they are written in HTTP/1.

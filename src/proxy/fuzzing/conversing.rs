@@ -1,5 +1,6 @@
 //! A whole connection: bytes into the parser and everything up to the choice of a backend, bytes out.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -16,14 +17,18 @@ use super::super::watch::Watch;
 use super::{peer, with};
 
 thread_local! {
-    static RUNTIME: Runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    pub(super) static RUNTIME: Runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
 }
 
 /// What a client sends in so many pieces, and then nothing for a while, before it hangs up.
-struct Sent<'a> {
-    left: &'a [u8],
-    piece: usize,
-    patience: u32,
+pub(super) struct Sent<'a> {
+    /// Nobody has read it yet.
+    pub(super) left: &'a Cell<&'a [u8]>,
+    pub(super) piece: usize,
+    /// Requests that were handed to a task of their own have their turn before the next piece comes.
+    pub(super) rests: bool,
+    pub(super) patience: u32,
+    pub(super) watch: Rc<Watch>,
 }
 
 impl AsyncRead for Sent<'_> {
@@ -32,13 +37,18 @@ impl AsyncRead for Sent<'_> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        if !self.left.is_empty() {
-            let bytes = self.left.len().min(self.piece).min(buffer.remaining());
-            let (now, later) = self.left.split_at(bytes);
+        let left = self.left.get();
+        if !left.is_empty() && self.rests {
+            self.rests = false;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        } else if !left.is_empty() {
+            let (now, later) = left.split_at(left.len().min(self.piece).min(buffer.remaining()));
             buffer.put_slice(now);
-            self.left = later;
+            self.watch.heard(now.len());
+            self.left.set(later);
+            self.rests = true;
         } else if self.patience > 0 {
-            // Requests that were handed to a task of their own have their turn.
             self.patience -= 1;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -57,7 +67,7 @@ pub fn conversation(data: &[u8]) {
         let talk = async {
             let watch = Watch::new();
             let service = service_fn(|request| serve(worker.clone(), who.clone(), watch.clone(), request));
-            let sent = Sent { left: said, piece, patience: 16 };
+            let sent = Sent { left: &Cell::new(said), piece, rests: false, patience: 16, watch: watch.clone() };
             let limits = &worker.settings.listen.limits;
             // How it ends is the client's affair.
             let _ =

@@ -25,6 +25,9 @@ use crate::telemetry::record::SessionMetrics;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionKey(pub(super) u64);
 
+/// A session, whose it is, and for how many seconds nobody has used it: for another process.
+pub(crate) type Kept = (u64, u64, u32);
+
 /// The sessions that are bound.
 pub(super) struct Sessions {
     cookie: String,
@@ -109,6 +112,31 @@ impl Sessions {
         self.bound.insert(key.0, Arc::new(session));
         self.metrics.bound(self.bound.len());
         Some(customer)
+    }
+
+    /// All that are bound to somebody.
+    pub(super) fn all(&self, now: Timestamp) -> Vec<Kept> {
+        let now_s = seconds(now);
+        let one = |(key, session): (u64, Arc<Session>)| {
+            let Customer::Account(customer) = session.customer else { return None };
+            let idle_s = now_s.saturating_sub(session.used_s.load(Ordering::Relaxed));
+            (idle_s <= self.idle_s).then_some((key, customer, idle_s))
+        };
+        self.bound.iter().filter_map(one).collect()
+    }
+
+    /// The process before this one knew whose session this is. What was learnt here since stands.
+    pub(super) fn take_over(&self, key: u64, customer: u64, idle_s: u32, now: Timestamp) {
+        if self.bound.get(&key).is_none() {
+            let used_s = AtomicU32::new(seconds(now).saturating_sub(idle_s));
+            self.bound.insert(key, Arc::new(Session { customer: Customer::Account(customer), used_s }));
+            self.metrics.known(self.bound.len());
+        }
+    }
+
+    /// The cookie that they go by.
+    pub(super) fn cookie(&self) -> &str {
+        &self.cookie
     }
 
     /// Take off what clients must not see.

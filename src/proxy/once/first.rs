@@ -8,21 +8,27 @@ use http::response::Parts;
 use http::{HeaderValue, StatusCode};
 use tokio::sync::watch;
 
-use super::{Bets, Copied, Heard};
+use super::{Bets, Copied, Elsewhere, Heard};
 use crate::admission::Refused;
-use crate::admission::once::{Settled, Token};
+use crate::admission::once::{Bet, Settled, Token};
 use crate::proxy::fault::Fault;
 
 /// A request that goes on for all that are the same. Dropped, it was never sent, or its answer is lost.
 pub(crate) struct First {
     bets: Arc<Bets>,
     /// Until it is settled.
-    token: Option<Token>,
+    leave: Option<Leave>,
     tell: watch::Sender<Option<Heard>>,
     honoured: bool,
     /// A byte of it may have left.
     sent: bool,
     answer: Option<Answer>,
+}
+
+/// Who gave leave to send it, and hears how it ended.
+enum Leave {
+    Here(Token),
+    There { key: u64, unknown: bool, by: Arc<Elsewhere> },
 }
 
 /// An answer that is being copied.
@@ -46,7 +52,13 @@ enum Meaning {
 
 impl First {
     pub(super) fn new(bets: Arc<Bets>, token: Token, tell: watch::Sender<Option<Heard>>, honoured: bool) -> First {
-        First { bets, token: Some(token), tell, honoured, sent: false, answer: None }
+        First { bets, leave: Some(Leave::Here(token)), tell, honoured, sent: false, answer: None }
+    }
+
+    /// With leave of another process, where its duplicates wait.
+    pub(super) fn there(bets: Arc<Bets>, bet: Bet, unknown: bool, by: Arc<Elsewhere>) -> First {
+        let leave = Some(Leave::There { key: bet.key, unknown, by });
+        First { bets, leave, tell: watch::channel(None).0, honoured: bet.honoured, sent: false, answer: None }
     }
 
     /// A byte may have left, or it is certain that none has.
@@ -118,14 +130,30 @@ impl First {
         self.settle(settled, Some(Heard::Answer(copied)));
     }
 
-    fn was_sent_before(&self) -> bool {
-        self.token.as_ref().is_some_and(Token::is_unknown)
+    pub(super) fn was_sent_before(&self) -> bool {
+        match &self.leave {
+            Some(Leave::Here(token)) => token.is_unknown(),
+            Some(Leave::There { unknown, .. }) => *unknown,
+            None => false,
+        }
+    }
+
+    /// The process that sent it, or was to, has told how it ended there.
+    pub(super) fn was_settled_there(&mut self, unknown: bool, how: Settled<Arc<Copied>>, heard: Option<Heard>) {
+        self.leave = match self.leave.take() {
+            Some(Leave::Here(token)) => Some(Leave::Here(token.of_unknown(unknown))),
+            other => other,
+        };
+        self.settle(how, heard);
     }
 
     /// Known first and told then: who hears nothing asks again at once.
     fn settle(&mut self, how: Settled<Arc<Copied>>, heard: Option<Heard>) {
-        let Some(token) = self.token.take() else { return };
-        self.bets.with(|once, now| once.settle(token, how, now));
+        match self.leave.take() {
+            Some(Leave::Here(token)) => self.bets.settle(token, how, heard.as_ref()),
+            Some(Leave::There { key, unknown, by }) => by.settled(key, unknown, &how, heard.as_ref()),
+            None => return,
+        }
         if heard.is_some() {
             self.tell.send_replace(heard);
         }

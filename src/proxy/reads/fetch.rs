@@ -38,7 +38,7 @@ pub(super) fn begin(read: &Read<'_>, landing: Landing) {
         return landing.land(News::Refused(refused));
     }
     // Where it is sent is decided when it has a seat; which pool waits for its end is all the same.
-    let pool = worker.pool(what.product, 0);
+    let pool = worker.pool(what.product);
     let head = head(read);
     let asked_with = head.headers.clone();
     let mut request = receive::to_backend(head, what.seen, RequestBody::none(), peer, &worker.identities, pool.host());
@@ -83,15 +83,15 @@ struct Fetch {
 impl Fetch {
     async fn news(self) -> News {
         let Fetch { worker, memory, rule, what, asked_with, request } = self;
-        let admitted = match admitted(&worker, what, || 0, worker.clock.now(), request.body().trail()).await {
+        let admitted = match admitted(&worker, &what, || 0, worker.clock.now(), request.body().trail()).await {
             Ok(admitted) => admitted,
             // That is about who leads; those who follow have not had too much.
             Err(refused) if refused.refusal == Refusal::OverCustomerShare => return News::Again,
             Err(refused) => return News::Refused(refused),
         };
         let asked = admitted.since();
-        let pool = worker.pool(what.product, admitted.site());
-        let answered = match pool.exchange(request, admitted, None).await {
+        let pool = worker.pool_of(what.product, admitted.pool()).await;
+        let answered = match pool.exchange(request, admitted, what.customer, None).await {
             Ok(answered) => answered,
             Err(Unanswered::Fault(fault)) => return News::Fault(fault),
             Err(Unanswered::Refused(refused)) => return News::Refused(refused),
@@ -126,9 +126,9 @@ struct Taken {
 impl Taken {
     /// The whole answer; nothing when it is larger than may be kept.
     async fn whole(self, answered: Answered, memory: &Memory, idle: Duration) -> Result<Option<Answer>, BodyError> {
-        let Answered { response, exchange, end, .. } = answered;
+        let Answered { response, exchange, seen, end, .. } = answered;
         let (mut parts, incoming) = response.into_parts();
-        headers::to_client(&mut parts.headers, parts.version);
+        headers::to_client(&mut parts.headers, &seen, parts.version);
         complete(&mut parts.headers);
         let body = AnswerBody::relay(incoming, exchange, idle, end);
         let Some(body) = read(body, memory.most.object).await?.and_then(|body| memory.hold(body)) else {

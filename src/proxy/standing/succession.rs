@@ -1,13 +1,14 @@
 //! A pool under other settings: who is there stays there, and what is known of each goes on.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::super::backend::Backend;
 use super::super::settings::{BackendSettings, PoolSettings};
 use super::super::tls::backends::BackendTls;
 use super::members::is_of;
-use super::{Standing, checks};
+use super::{Standing, checks, of_first};
 
 impl Standing {
     /// The same pool under these settings. Backends that it has stay as they are, with what was ordered about them; one of which
@@ -17,11 +18,12 @@ impl Standing {
         let heir = Arc::new(Standing {
             members: self.members.clone(),
             told: Mutex::new(*self.told()),
-            tls: settings.tls.as_ref().map(BackendTls::new),
+            tls: settings.tls.as_ref().map(|tls| BackendTls::new(tls, settings.protocol)),
             tasks: Mutex::default(),
             heir: OnceLock::new(),
             // With fewer the limit is less; with more it is found out.
-            configured: self.configured.max(settings.backends.len() as u32),
+            configured: self.configured.max(of_first(&settings.backends)),
+            compares: AtomicBool::new(false),
             settings: settings.clone(),
             gate: self.gate.clone(),
             clock: self.clock,
@@ -67,6 +69,9 @@ impl Standing {
                 && old.weight != new.weight
             {
                 backend.set_weight(new.weight);
+            }
+            if let Some(new) = new {
+                backend.set_priority(new.priority);
             }
         }
         let newcomers: Vec<Arc<Backend>> =

@@ -12,12 +12,12 @@ use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::super::settings::{BackendSettings, CertificateFiles, TlsVersion};
+use super::super::settings::{BackendSettings, CertificateFiles, Protocol, TlsVersion};
 use super::certificate::Certificate;
 
 /// What backends of one pool are spoken to with in secret.
@@ -49,6 +49,7 @@ impl PartialEq for BackendTlsSettings {
 pub(crate) struct BackendTls {
     config: Mutex<Arc<ClientConfig>>,
     name: Option<ServerName<'static>>,
+    protocol: Protocol,
 }
 
 /// Why a handshake failed.
@@ -68,32 +69,54 @@ pub enum TlsFailure {
     TurnedAway,
     /// What came was no TLS, or none that both speak.
     NoTls,
+    /// It does not go on in HTTP/2, which its pool speaks.
+    NoHttp2,
     /// It was not finished: the connection broke, or it took too long.
     BrokeOff,
 }
 
 impl BackendTls {
-    pub(crate) fn new(settings: &BackendTlsSettings) -> BackendTls {
-        BackendTls { config: Mutex::new(config(settings)), name: settings.server_name.clone() }
+    pub(crate) fn new(settings: &BackendTlsSettings, protocol: Protocol) -> BackendTls {
+        BackendTls { config: Mutex::new(config(settings, protocol)), name: settings.server_name.clone(), protocol }
     }
 
     /// From now on these files count, for connections that are made from now on; sessions from before are not resumed.
     pub(crate) fn change(&self, settings: &BackendTlsSettings) {
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config(settings);
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config(settings, self.protocol);
     }
 
-    /// Make a handshake with `backend`.
+    /// Make a handshake with `backend`, which goes on in HTTP/1.1 if it must. [`is_http2`] tells in what it goes on.
     ///
     /// # Errors
     /// When it is not who it should be, or breaks off. [`TlsFailure::of`] tells why.
-    pub(crate) async fn secure(&self, tcp: TcpStream, backend: &BackendSettings) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn secure(
+        &self,
+        tcp: TcpStream,
+        backend: &BackendSettings,
+        http1: bool,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let name = self.name.clone().or_else(|| server_name(&backend.name));
         let name =
             name.ok_or_else(|| io::Error::other(Error::InvalidCertificate(CertificateError::NotValidForName)))?;
-        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        TlsConnector::from(config).connect(name, tcp).await
+        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if http1 && self.protocol != Protocol::Http1 {
+            Arc::make_mut(&mut config).alpn_protocols = vec![HTTP1.to_vec()];
+        }
+        let stream = TlsConnector::from(config).connect(name, tcp).await?;
+        match self.protocol {
+            Protocol::Http2 if !is_http2(&stream) => Err(io::Error::other(Error::NoApplicationProtocol)),
+            _ => Ok(stream),
+        }
     }
 }
+
+/// Whether a connection goes on in HTTP/2.
+pub(crate) fn is_http2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP2)
+}
+
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
 
 /// The name that the certificate of a backend of this name is for: the host of `host:port` or `host:port@address`.
 pub(crate) fn server_name(backend: &str) -> Option<ServerName<'static>> {
@@ -101,7 +124,7 @@ pub(crate) fn server_name(backend: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).ok()
 }
 
-fn config(settings: &BackendTlsSettings) -> Arc<ClientConfig> {
+fn config(settings: &BackendTlsSettings, protocol: Protocol) -> Arc<ClientConfig> {
     let versions = match settings.minimum {
         TlsVersion::Tls12 => &[&TLS13, &TLS12][..],
         TlsVersion::Tls13 => &[&TLS13],
@@ -114,7 +137,12 @@ fn config(settings: &BackendTlsSettings) -> Arc<ClientConfig> {
         Some((_, ours)) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(ours.key.clone()))),
     };
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let offered: &[&[u8]] = match protocol {
+        Protocol::Http1 => &[HTTP1],
+        Protocol::Http2 => &[HTTP2],
+        Protocol::Auto => &[HTTP2, HTTP1],
+    };
+    config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
     Arc::new(config)
 }
 
@@ -123,7 +151,7 @@ const SESSIONS: usize = 256;
 
 impl TlsFailure {
     /// All of them.
-    pub const ALL: [TlsFailure; 8] = [
+    pub const ALL: [TlsFailure; 9] = [
         TlsFailure::UnknownIssuer,
         TlsFailure::WrongName,
         TlsFailure::Expired,
@@ -131,6 +159,7 @@ impl TlsFailure {
         TlsFailure::BadCertificate,
         TlsFailure::TurnedAway,
         TlsFailure::NoTls,
+        TlsFailure::NoHttp2,
         TlsFailure::BrokeOff,
     ];
 
@@ -144,6 +173,7 @@ impl TlsFailure {
             TlsFailure::BadCertificate => "bad_certificate",
             TlsFailure::TurnedAway => "turned_away",
             TlsFailure::NoTls => "no_tls",
+            TlsFailure::NoHttp2 => "no_http2",
             TlsFailure::BrokeOff => "broke_off",
         }
     }
@@ -160,6 +190,9 @@ impl TlsFailure {
                 Bad::NotValidYet | Bad::NotValidYetContext { .. } => TlsFailure::NotYetValid,
                 _ => TlsFailure::BadCertificate,
             },
+            Some(Error::NoApplicationProtocol | Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => {
+                TlsFailure::NoHttp2
+            }
             Some(Error::AlertReceived(_)) => TlsFailure::TurnedAway,
             Some(_) => TlsFailure::NoTls,
         }

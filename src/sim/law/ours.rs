@@ -168,11 +168,14 @@ impl Law for Ours {
     }
 
     fn site(&self, request: RequestId) -> Option<usize> {
-        let went_on = || self.under_way.get(&request).map(|underway| underway.site());
-        match self.held.get(request.index()) {
-            Some(Held::Seat(seat)) => Some(seat.site()),
-            _ => went_on(),
-        }
+        let pool = match self.held.get(request.index()) {
+            Some(Held::Seat(seat)) => seat.pool(),
+            _ => self.under_way.get(&request)?.pool(),
+        };
+        // Nobody has a site's pool in common in a story.
+        let mut products = (0..self.pools.len()).map(|product| ProductId(product as u16));
+        let place = |pool| products.find_map(|id| self.domain.shares(id).position(|site| site.resource == pool));
+        Some(pool.and_then(place).unwrap_or(0))
     }
 
     fn share(&self, product: usize) -> Option<u32> {

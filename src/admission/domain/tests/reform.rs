@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn settings(resources: Vec<ResourceSettings>, products: Vec<ProductSettings>) -> Settings {
+pub(super) fn settings(resources: Vec<ResourceSettings>, products: Vec<ProductSettings>) -> Settings {
     Settings { products, resources, at_once_per_customer: n(2), at_once_per_address: n(100), machines: vec![n(2)] }
 }
 

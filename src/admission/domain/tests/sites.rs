@@ -16,6 +16,11 @@ fn plan(share: u32) -> Plan {
     Plan { from: 0, to: 1, share, step: 5, every: Duration::from_secs(30), now: false }
 }
 
+/// The place of its site: the pools are numbered alike.
+fn site(seat: &Seat) -> usize {
+    seat.pool().expect("there are several")
+}
+
 fn in_use(story: &Story) -> [u32; 2] {
     [0, 1].map(|site| story.domain.resources()[site].in_use())
 }
@@ -32,8 +37,8 @@ fn serve(story: &mut Story, from_ms: u64, for_ms: u64, fails: bool) -> [u32; 2] 
     for ms in from_ms..from_ms + for_ms {
         if under_way.len() >= 6 {
             let seat: Seat = under_way.pop_front().expect("there are some");
-            let outcome = if fails && seat.site() == 1 { Outcome::Failed } else { Outcome::Answered };
-            served[seat.site()] += u32::from(outcome == Outcome::Answered);
+            let outcome = if fails && site(&seat) == 1 { Outcome::Failed } else { Outcome::Answered };
+            served[site(&seat)] += u32::from(outcome == Outcome::Answered);
             story.domain.finish(seat, outcome, at(ms));
         }
         under_way.push_back(story.passes(HORSE, Class::Commit, ms));
@@ -52,13 +57,13 @@ fn one_line_is_served_at_both_sites_and_no_full_site_holds_up_its_head() {
     let mut story = two_sites([1, 1], [50, 50]);
     let first = story.passes(HORSE, Class::Commit, 0);
     let second = story.passes(HORSE, Class::Commit, 0);
-    assert_ne!(first.site(), second.site(), "whoever finds their home full goes to the other");
+    assert_ne!(site(&first), site(&second), "whoever finds their home full goes to the other");
     assert_eq!(in_use(&story), [1, 1]);
     let waits = [story.waits(HORSE, Class::Commit, 1), story.waits(HORSE, Class::Commit, 1)];
-    let freed = second.site();
+    let freed = site(&second);
     let told = story.ends(second, 10);
     assert_eq!(told.admitted_places(), [waits[0]], "the oldest, whatever their home");
-    assert_eq!(told.admitted[0].1.site(), freed);
+    assert_eq!(site(&told.admitted[0].1), freed);
     let last = story.ends(first, 20);
     assert_eq!(last.admitted_places(), [waits[1]]);
     for (_, seat) in told.admitted.into_iter().chain(last.admitted) {
@@ -80,11 +85,11 @@ fn at_rest_a_customer_stays_where_they_are() {
             seats: ONE_SEAT,
         };
         let first = seat(story.domain.arrive(arrival, at(key)));
-        let site = first.site();
+        let home = site(&first);
         story.ends(first, key);
         let again = seat(story.domain.arrive(arrival, at(key)));
-        assert_eq!(again.site(), site);
-        sites[site] += 1;
+        assert_eq!(site(&again), home);
+        sites[home] += 1;
         story.ends(again, key);
     }
     assert!(sites.iter().all(|site| (70..130).contains(site)), "{sites:?}");
@@ -96,7 +101,7 @@ fn a_site_that_is_gone_leaves_its_share_to_the_others_and_the_product_is_down_wi
     story.domain.backends(0, 0, 3, at(0));
     assert_eq!(story.state(HORSE), State::Open);
     let held = story.passes(HORSE, Class::Commit, 1);
-    assert_eq!(held.site(), 1);
+    assert_eq!(site(&held), 1);
     let waits = story.waits(HORSE, Class::Commit, 2);
     story.domain.backends(0, 3, 3, at(3));
     assert_eq!(story.told().admitted_places(), [waits], "who waited goes to the one that is back");
@@ -113,7 +118,7 @@ fn what_must_always_work_is_served_at_home_beyond_the_limits() {
     let mut story = two_sites([1, 1], [0, 100]);
     let bet = story.passes(HORSE, Class::Commit, 0);
     let logout = story.passes(HORSE, Class::Protected, 1);
-    assert_eq!((bet.site(), logout.site()), (1, 1));
+    assert_eq!((site(&bet), site(&logout)), (1, 1));
     assert_eq!(in_use(&story), [0, 1]);
     story.ends(bet, 2);
     story.ends(logout, 2);
@@ -165,7 +170,7 @@ fn while_one_is_warmed_the_other_serves_all_that_it_can() {
     story.domain.shift(HORSE, ShiftOrder::Stop, at(0)).expect("it can be");
     assert!(story.domain.restore_shares(HORSE, &[(0, false), (100, true)]));
     let held = story.passes(HORSE, Class::Commit, 1);
-    assert_eq!(held.site(), 1);
+    assert_eq!(site(&held), 1);
     let waits = story.waits(HORSE, Class::Commit, 2);
     assert_eq!(in_use(&story)[0], 0, "a site without a share is left alone");
     let now = Plan { from: 1, to: 0, share: 100, now: true, ..plan(100) };
@@ -258,4 +263,71 @@ fn a_cold_site_finds_its_limit_although_nobody_waits_for_it() {
         under_way.push_back(story.passes(HORSE, Class::Commit, ms));
     }
     assert!(story.domain.resources()[1].limit() >= 15, "{}", story.domain.resources()[1].limit());
+}
+
+#[test]
+fn a_request_for_several_seats_costs_no_more_than_a_site_has_that_it_may_go_to() {
+    // The second site is larger, and has no share: nobody may go there.
+    let mut story = two_sites([4, 8], [100, 0]);
+    let coupon = seat(story.asks_for(8, HORSE, Class::Commit, 0));
+    assert_eq!((site(&coupon), in_use(&story)), (0, [4, 0]));
+    story.ends(coupon, 1);
+    assert!(story.is_empty());
+}
+
+#[test]
+fn what_was_asked_before_a_step_back_says_nothing_of_where_it_stepped_back_to() {
+    let mut story = two_sites([1000, 1000], [60, 40]);
+    let plan = Plan { every: Duration::from_secs(60), ..plan(80) };
+    story.domain.shift(HORSE, ShiftOrder::Begin(plan), at(0)).expect("it can be");
+    let seats: Vec<Seat> = (0..400).map(|ms| story.passes(HORSE, Class::Commit, 1 + ms)).collect();
+    let (there, here): (Vec<_>, Vec<_>) = seats.into_iter().partition(|seat| site(seat) == 1);
+    assert!(there.len() > 100, "{}", there.len());
+    for (seats, outcome) in [(here, Outcome::Answered), (there, Outcome::Failed)] {
+        seats.into_iter().for_each(|seat| story.domain.finish(seat, outcome, at(1000)));
+    }
+    assert_eq!(shares(&story)[1].0, 40, "back to what it had");
+    let notes = story.told().notes;
+    let backs = notes.iter().filter(|note| matches!(note, Event::ShareMoved { ill: Some(_), .. }));
+    let ends: Vec<_> = notes.iter().filter(|note| matches!(note, Event::ShiftEnded { .. })).collect();
+    assert_eq!((backs.count(), ends.len(), story.domain.shift_of(HORSE).is_some()), (1, 0, true), "{notes:?}");
+}
+
+#[test]
+fn a_site_that_comes_and_goes_does_not_begin_with_half_of_half() {
+    let mut horses = product(50, &[]);
+    horses.sites = (0..2).map(|resource| SiteSettings { resource, share: 50 }).collect();
+    let mut story = Story::new(vec![fixed(100), climbing(4)], vec![horses]);
+    story.domain.recall(1, 40.0);
+    let begins: Vec<u32> = (0..4)
+        .map(|round| {
+            story.domain.backends(1, 0, 3, at(1000 * round));
+            story.domain.backends(1, 3, 3, at(1000 * round + 500));
+            story.domain.resources()[1].limit()
+        })
+        .collect();
+    assert!(begins.iter().all(|limit| *limit == begins[0] && *limit >= 15), "{begins:?}");
+}
+
+#[test]
+fn other_sites_end_a_shift_and_who_waits_goes_to_one_that_is_there() {
+    let mut story = two_sites([1, 1], [100, 0]);
+    story.domain.shift(HORSE, ShiftOrder::Begin(plan(50)), at(0)).expect("it can be");
+    let running = [story.passes(HORSE, Class::Commit, 1), story.passes(HORSE, Class::Commit, 1)];
+    let waits = story.waits(HORSE, Class::Commit, 2);
+    story.told();
+    // The first has left, and a third has come: what was the second is the first now.
+    let mut horses = product(50, &[]);
+    horses.sites = [1, 2].map(|resource| SiteSettings { resource, share: 50 }).to_vec();
+    story.domain.reform(super::reform::settings(vec![fixed(1), fixed(1), fixed(1)], vec![horses]), &[], at(3));
+    let told = story.told();
+    let ended = Event::ShiftEnded { product: HORSE, site: 0, share: 50, bounded: false, end: End::Stopped };
+    assert!(told.notes.contains(&ended), "{:?}", told.notes);
+    assert!(story.domain.shift_of(HORSE).is_none());
+    assert_eq!(told.admitted_places(), [waits]);
+    assert_eq!(site(&told.admitted[0].1), 2, "by its pool, whatever its place");
+    for seat in running.into_iter().chain(told.admitted.into_iter().map(|(_, seat)| seat)) {
+        story.domain.finish(seat, Outcome::Answered, at(4));
+    }
+    assert!(story.domain.resources().iter().all(|pool| pool.in_use() == 0));
 }

@@ -163,6 +163,7 @@ pub(super) async fn attend<C: Future>(
             if let Poll::Ready(ended) = conversation.as_mut().poll(context) {
                 return Poll::Ready(Some(ended));
             }
+            watch.is_still();
             if watch.is_leaving() {
                 return Poll::Ready(None);
             }

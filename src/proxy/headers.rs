@@ -118,9 +118,10 @@ pub(crate) fn client_address(peer: &Peer, headers: &HeaderMap, trusted: &[IpNet]
     if !peer.trusted {
         return peer.address;
     }
-    let lines: Vec<&str> = headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
     let mut client = peer.address;
-    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+    // A line that is no text is as one that is no address: what stands before it is not to be believed either.
+    let lines = headers.get_all(&X_FORWARDED_FOR).iter().rev().map(|line| line.to_str().unwrap_or_default());
+    for hop in lines.flat_map(|line| line.rsplit(',')) {
         // What is no address was not written by a proxy; whoever stands behind it is unknown.
         let Some(address) = hop_address(hop.trim()) else { break };
         client = address.to_canonical();
@@ -464,6 +465,10 @@ mod tests {
         assert_eq!(ask(&load_balancer, "6.6.6.6, 203.0.113.9, 10.0.0.2"), IpAddr::from([203, 0, 113, 9]));
         assert_eq!(ask(&load_balancer, "10.1.1.1, 10.0.0.2"), IpAddr::from([10, 1, 1, 1]));
         assert_eq!(ask(&load_balancer, "nonsense"), IpAddr::from([10, 0, 0, 1]));
+        // A line of ours behind one of theirs that is no text: theirs does not count for it.
+        let mut headers = map(&[("x-forwarded-for", "6.6.6.6")]);
+        headers.append("x-forwarded-for", HeaderValue::from_bytes(b"\xe4, 10.0.0.2").expect("a value"));
+        assert_eq!(client_address(&load_balancer, &headers, &trusted), IpAddr::from([10, 0, 0, 1]));
         assert_eq!(ask(&peer(false), "203.0.113.9"), IpAddr::from([192, 0, 2, 7]));
     }
 

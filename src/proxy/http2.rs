@@ -20,7 +20,7 @@ use super::headers::Peer;
 use super::ledger::{self, Held};
 use super::patience::Pace;
 use super::settings::ClientTimeouts;
-use super::sharing::{Bounds, Stream};
+use super::sharing::{Bounds, Sharing, Stream};
 use super::transport::Transport;
 use super::watch::{Timer, Watch, Watched};
 use super::{Worker, serve};
@@ -54,7 +54,8 @@ pub(super) async fn converse(
 pub(super) fn http2_with(watch: &Rc<Watch>, worker: &Rc<Worker>) -> Option<http2::Builder<Streams>> {
     let listen = &worker.settings.listen;
     let streams = listen.http2?.streams.get();
-    watch.share(Bounds { taken_back: 2 * streams, chatter: MOST_CHATTER + (streams * WINDOW) as usize });
+    let bounds = Bounds { taken_back: 2 * streams, chatter: MOST_CHATTER + (streams * WINDOW) as usize };
+    watch.share(bounds, worker.strain.hold(0));
     let mut builder = http2::Builder::new(Streams { worker: worker.clone(), watch: watch.clone() });
     builder
         .timer(TokioTimer::new())
@@ -126,6 +127,23 @@ struct Patience {
     seen: u64,
     each: Duration,
     pace: Pace,
+    /// What the client takes beside it.
+    beside: Beside,
+}
+
+/// What a client takes of all its answers while it lets one of them lie: who is slow and takes many side by side is not
+/// too slow for each of them.
+struct Beside {
+    least_rate: u64,
+    piece: u64,
+    /// For how long this one lay, and what has left meanwhile.
+    so_far: (Duration, u64),
+    /// Since when it lies again, and what had left by then: moved back by what was so far.
+    since: Option<(Instant, u64)>,
+    /// When something of it was taken last, and what had left by then.
+    turn: Option<(Instant, u64)>,
+    /// When so much has left, every other answer has had its turn and this one was passed over.
+    in_turn_by: u64,
 }
 
 impl<F: Future> Future for Serving<F> {
@@ -137,7 +155,7 @@ impl<F: Future> Future for Serving<F> {
         if sharing.run(this.stream, || this.exchange.poll(context)).is_ready() {
             return Poll::Ready(());
         }
-        let stalled = this.patience.poll_lost(this.stream, context);
+        let stalled = this.patience.poll_lost(this.stream, &this.streams.watch, sharing, context);
         if stalled.is_ready() {
             this.stream.gives_up();
             this.streams.worker.metrics.too_slow.increment(1);
@@ -150,28 +168,77 @@ impl Patience {
     fn new(timeouts: &ClientTimeouts) -> Patience {
         let ClientTimeouts { send, least_rate, .. } = *timeouts;
         let a_piece = Duration::from_micros(piece(timeouts) as u64 * 1_000_000 / least_rate);
-        Patience { sleep: None, seen: 0, each: send.max(a_piece), pace: Pace::new(least_rate) }
+        let pace = Pace::new(least_rate);
+        Patience { sleep: None, seen: 0, each: send.max(a_piece), pace, beside: Beside::new(timeouts) }
     }
 
-    fn poll_lost(&mut self, stream: &Stream, context: &mut Context<'_>) -> Poll<()> {
-        let Patience { sleep, seen, each, pace } = self;
+    fn poll_lost(&mut self, stream: &Stream, watch: &Watch, sharing: &Sharing, context: &mut Context<'_>) -> Poll<()> {
+        let Patience { sleep, seen, each, pace, beside } = self;
         let taken = stream.given() - *seen;
         if !stream.lies_unread() {
             if sleep.take().is_some() {
                 pace.comes(taken);
                 *seen += taken;
+                beside.rests(sharing);
             }
             return Poll::Pending;
         }
-        if let (Some(sleep), 0) = (&mut *sleep, taken) {
-            return sleep.as_mut().poll(context);
+        if sleep.is_none() || taken > 0 {
+            pace.comes(taken);
+            *seen += taken;
+            let now = Instant::now();
+            beside.takes_its_turn(now, watch, sharing);
+            let due = now + pace.begins_to_wait(now, *each);
+            sleep.get_or_insert_with(|| Box::pin(sleep_until(due))).as_mut().reset(due);
         }
-        pace.comes(taken);
-        *seen += taken;
-        let now = Instant::now();
-        let due = now + pace.begins_to_wait(now, *each);
-        let sleep = sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        sleep.as_mut().reset(due);
-        sleep.as_mut().poll(context)
+        let Some(sleep) = sleep else { return Poll::Pending };
+        while sleep.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            let Some(again) = beside.excuses(now, *each, sharing) else { return Poll::Ready(()) };
+            sleep.as_mut().reset(again);
+        }
+        Poll::Pending
+    }
+}
+
+impl Beside {
+    fn new(timeouts: &ClientTimeouts) -> Beside {
+        let (least_rate, piece) = (timeouts.least_rate, piece(timeouts) as u64);
+        Beside { least_rate, piece, so_far: (Duration::ZERO, 0), since: None, turn: None, in_turn_by: 0 }
+    }
+
+    /// Something of this answer is taken, or it begins to lie: now all the others have their turn.
+    fn takes_its_turn(&mut self, now: Instant, watch: &Watch, sharing: &Sharing) {
+        let left = sharing.left();
+        let (lasted, before) = self.so_far;
+        self.since.get_or_insert((now - lasted, left - before));
+        self.turn = Some((now, left));
+        self.in_turn_by = sharing.will_have_left() + 2 * self.piece * u64::from(watch.served());
+    }
+
+    /// There is nothing of it to take.
+    fn rests(&mut self, sharing: &Sharing) {
+        if let Some((since, before)) = self.since.take() {
+            self.so_far = (since.elapsed(), sharing.left() - before);
+        }
+    }
+
+    /// When to look again, where the client has taken enough of the others, and has not passed this one over. It is looked at
+    /// for as long as one piece may lie, at least.
+    fn excuses(&mut self, now: Instant, each: Duration, sharing: &Sharing) -> Option<Instant> {
+        let left = sharing.left();
+        if left >= self.in_turn_by {
+            return None;
+        }
+        let (begun, before) = self.turn.filter(|(at, _)| now - *at >= each).or(self.since)?;
+        let lasted = now - begun;
+        if lasted < each {
+            return Some(begun + each);
+        }
+        let enough = u128::from(left - before) * 1_000_000 >= u128::from(self.least_rate) * lasted.as_micros();
+        enough.then(|| {
+            self.since = Some((now, left));
+            now + each
+        })
     }
 }

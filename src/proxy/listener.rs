@@ -284,7 +284,10 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.worker.connections.open.borrow_mut().remove(&self.id);
+        let watch = self.worker.connections.open.borrow_mut().remove(&self.id);
+        // What a connection would have gone on as belongs to it, and it to that: one has to let go of the other, however
+        // HTTP has left it.
+        drop(watch.and_then(|watch| watch.tunnel()));
     }
 }
 

@@ -66,7 +66,7 @@ use std::rc::Rc;
 
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 use admit::Admitted;
 use ask::admitted;
@@ -100,7 +100,9 @@ async fn serve(
     let id = worker.name(&mut parts.headers, &trail);
     let mut answer = match receive::check(&mut parts, &incoming, &worker.settings.listen.limits, &peer) {
         Err(bad) => {
-            watch.leave_unread();
+            if !incoming.is_end_stream() {
+                watch.leave_unread(watch.asked());
+            }
             let reader = worker.answers().reader(&Seen::look(&parts.headers).wishes, &parts);
             worker.fault(Fault::BadRequest(bad), None, reader)
         }
@@ -121,7 +123,7 @@ async fn serve(
         }
     };
     worker.tell_name(&mut answer, id);
-    if watch.is_parting() {
+    if watch.is_parting() || watch.is_unread() {
         headers::part(&mut answer);
     }
     let status = answer.status();

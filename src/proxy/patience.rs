@@ -52,6 +52,11 @@ impl Patience {
         Patience { each, end: None, sleep: None, pace: Some(Pace::new(least_rate)) }
     }
 
+    /// From now on the other side may say as little as it pleases, if only it is not silent.
+    pub(crate) fn is_for_talk(&mut self) {
+        (self.sleep, self.pace) = (None, None);
+    }
+
     /// From now on it never ends.
     pub(crate) fn has_no_end(&mut self) {
         (self.each, self.end, self.sleep, self.pace) = (FOR_EVER, None, None, None);

@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::ledger::Held;
+
 /// What a client may do of which nothing comes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -13,11 +15,14 @@ pub(crate) struct Bounds {
 }
 
 /// What is known of the requests on one connection.
-#[derive(Debug)]
 pub(crate) struct Sharing {
     bounds: Bounds,
     taken_back: Cell<u32>,
     chatter: Cell<usize>,
+    /// What was given of answers and has not left yet: it lies with h2, also when whoever gave it is done.
+    lying: RefCell<Held>,
+    /// Bytes that have left.
+    left: Cell<u64>,
     /// The stream whose task runs just now.
     running: RefCell<Option<Rc<Stream>>>,
 }
@@ -36,8 +41,45 @@ pub(crate) struct Stream {
 }
 
 impl Sharing {
-    pub(crate) fn new(bounds: Bounds) -> Sharing {
-        Sharing { bounds, taken_back: Cell::new(0), chatter: Cell::new(0), running: RefCell::default() }
+    /// `lying` accounts for what waits to leave: nothing so far.
+    pub(crate) fn new(bounds: Bounds, lying: Held) -> Sharing {
+        Sharing {
+            bounds,
+            taken_back: Cell::new(0),
+            chatter: Cell::new(0),
+            lying: RefCell::new(lying),
+            left: Cell::new(0),
+            running: RefCell::default(),
+        }
+    }
+
+    /// So many bytes of an answer are given.
+    pub(super) fn gives(&self, bytes: u64) {
+        self.progress();
+        self.lying.borrow_mut().grow(bytes as usize);
+    }
+
+    /// So many bytes have left.
+    pub(super) fn leaves(&self, bytes: u64) {
+        self.left.update(|left| left + bytes);
+        self.lying.borrow_mut().shrink(bytes as usize);
+    }
+
+    /// All has left that could: of what was given and did not, its streams have ended.
+    pub(super) fn has_left(&self) {
+        let mut lying = self.lying.borrow_mut();
+        let all = lying.bytes();
+        lying.shrink(all);
+    }
+
+    /// Bytes that have left so far.
+    pub(crate) fn left(&self) -> u64 {
+        self.left.get()
+    }
+
+    /// Bytes that have left when what lies there now has.
+    pub(crate) fn will_have_left(&self) -> u64 {
+        self.left.get() + self.lying.borrow().bytes() as u64
     }
 
     /// While this stream's task runs, what is asked is asked by it.

@@ -14,13 +14,14 @@ use http::HeaderMap;
 use http::header::EXPECT;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::Worker;
 use super::access_log::Trail;
 use super::ledger::{self, Held};
 use super::patience::{BodyError, Patience, poll_watched};
 use super::strain::Keep;
-use super::watch::Watch;
+use super::watch::{Asked, Watch};
 use crate::admission::Refused;
 
 /// What a backend gets. Most requests have no body, and then this is nothing but a null pointer.
@@ -38,6 +39,9 @@ struct Upload {
     /// The client sends it only when told to (`Expect`), and has not been told.
     unasked: bool,
     watch: Rc<Watch>,
+    asked: Asked,
+    /// It came over HTTP/2.
+    shared: bool,
     trail: Trail,
 }
 
@@ -51,6 +55,12 @@ struct Course {
     progress: Cell<Progress>,
     /// Its answer is a stream: the client says something when it has something to say.
     unhurried: Cell<bool>,
+    /// Who sends it was asked for more, and there is none yet.
+    waits_for_client: Cell<bool>,
+    /// It is a call of gRPC, which goes on for as long as its client has something to say.
+    converses: Cell<bool>,
+    /// When it has said its last.
+    said: Cell<Option<Instant>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -59,6 +69,17 @@ enum Progress {
     Coming,
     Whole,
     Broken(BodyError),
+}
+
+/// Who is waited for while a body is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Its client, who has still to send some of it.
+    Client,
+    /// The same, who may take as long over that as the whole call may: it answers a conversation.
+    Talking,
+    /// The backend, which has all that there is, or does not take it.
+    Backend,
 }
 
 /// Bytes of an unwanted body that are read so that the connection can go on.
@@ -92,6 +113,8 @@ impl RequestBody {
             fate: Fate(Some(Rc::default())),
             unasked: headers.contains_key(EXPECT),
             watch: watch.clone(),
+            asked: watch.asked(),
+            shared: watch.sharing().is_some(),
             trail: trail.clone(),
         };
         RequestBody(Some(Box::new(upload)), trail.clone())
@@ -179,6 +202,10 @@ impl RequestBody {
                 Keep::Refuse(refused) => return Ok(Some(refused)),
             }
         }
+        if how == ReadFirst::OneMessage {
+            upload.patience.is_for_talk();
+            upload.fate.converses();
+        }
         Ok(None)
     }
 }
@@ -213,7 +240,12 @@ impl Upload {
         if self.fate.becomes_unhurried() {
             self.patience.has_no_end();
         }
-        let polled = ready!(poll_watched(incoming, &mut self.patience, context));
+        self.fate.waits_for_client(true);
+        let mut polled = ready!(poll_watched(incoming, &mut self.patience, context));
+        self.fate.waits_for_client(false);
+        if polled.is_none() && breaks_off(incoming, self.shared) {
+            polled = Some(Err(BodyError::Broken));
+        }
         let bytes = match &polled {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
             None | Some(Err(_)) => 0,
@@ -224,7 +256,7 @@ impl Upload {
         }
         let Some(left) = self.left.checked_sub(bytes) else {
             self.rest = None;
-            self.watch.leave_unread();
+            self.watch.leave_unread(self.asked);
             self.fate.is(Progress::Broken(BodyError::TooLarge));
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         };
@@ -235,8 +267,9 @@ impl Upload {
         match &polled {
             Some(Err(error)) => self.fate.is(Progress::Broken(*error)),
             _ if self.rest.is_none() => {
-                self.watch.has_body();
+                self.watch.has_body(self.asked);
                 self.fate.is(Progress::Whole);
+                self.fate.has_said_its_last();
             }
             _ => {}
         }
@@ -266,23 +299,29 @@ impl Drop for Upload {
         if small && !self.unasked {
             // Nobody has begun to wait: what came before counts, and so does what it took.
             let patience = std::mem::replace(&mut self.patience, Patience::new(Duration::ZERO, None));
-            tokio::task::spawn_local(swallow(rest, patience, self.watch.clone()));
+            tokio::task::spawn_local(swallow(rest, patience, self.watch.clone(), self.asked));
         } else {
-            self.watch.leave_unread();
+            self.watch.leave_unread(self.asked);
         }
     }
 }
 
-async fn swallow(mut rest: Incoming, mut patience: Patience, watch: Rc<Watch>) {
+async fn swallow(mut rest: Incoming, mut patience: Patience, watch: Rc<Watch>, asked: Asked) {
     let mut left = MOST_SWALLOWED;
     while let Some(Ok(frame)) = poll_fn(|context| poll_watched(&mut rest, &mut patience, context)).await {
         let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-        let Some(fewer) = left.checked_sub(bytes) else { return watch.leave_unread() };
+        let Some(fewer) = left.checked_sub(bytes) else { return watch.leave_unread(asked) };
         left = fewer;
     }
     if rest.is_end_stream() {
-        watch.has_body();
+        watch.has_body(asked);
     }
+}
+
+/// Whether a body that says it has ended has not: hyper takes one that its client takes back with `NO_ERROR` for whole.
+/// HTTP/1 says so by an error; chunks that have ended do not look like it.
+fn breaks_off(incoming: &Incoming, shared: bool) -> bool {
+    shared && (!incoming.is_end_stream() || incoming.size_hint().lower() > 0)
 }
 
 impl Body for RequestBody {
@@ -333,9 +372,40 @@ impl Fate {
         }
     }
 
-    /// Whether there is a body of which some has still to come.
-    pub(crate) fn is_unfinished(&self) -> bool {
-        self.0.as_ref().is_some_and(|course| course.progress.get() == Progress::Coming)
+    /// Whose turn it is.
+    pub(crate) fn turn(&self) -> Turn {
+        match &self.0 {
+            Some(course) if course.progress.get() == Progress::Coming && course.waits_for_client.get() => {
+                if course.converses.get() { Turn::Talking } else { Turn::Client }
+            }
+            _ => Turn::Backend,
+        }
+    }
+
+    /// Until when an answer may be waited for that had not come `by` then: `within` so long after its client has said its
+    /// last, if that may take its time.
+    pub(crate) fn answer_due(&self, by: Instant, within: Duration) -> Option<Instant> {
+        let course = self.0.as_ref().filter(|course| course.converses.get())?;
+        let said = if self.turn() == Turn::Talking { by } else { course.said.get()? };
+        Some(said + within).filter(|due| *due > by)
+    }
+
+    fn has_said_its_last(&self) {
+        if let Some(course) = self.0.as_ref().filter(|course| course.converses.get()) {
+            course.said.set(Some(Instant::now()));
+        }
+    }
+
+    fn waits_for_client(&self, waits: bool) {
+        if let Some(course) = &self.0 {
+            course.waits_for_client.set(waits);
+        }
+    }
+
+    fn converses(&self) {
+        if let Some(course) = &self.0 {
+            course.converses.set(true);
+        }
     }
 
     fn is(&self, progress: Progress) {

@@ -16,7 +16,8 @@ mod sender;
 mod streaming;
 mod verdict;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ use super::stream::{BackendIo, BackendStream};
 use super::streams::Seatless;
 use super::tunnel::Freed;
 use super::upgrade::Offer;
-use super::upload::RequestBody;
+use super::upload::{RequestBody, Turn};
 use crate::admission::random::Random;
 use crate::admission::retry_budget::RetryBudget;
 use crate::admission::{Customer, Outcome, Timestamp};
@@ -69,6 +70,8 @@ pub(crate) struct Pool {
     /// Exchanges of all pools that go on although their client has hung up.
     carried: Rc<Cell<usize>>,
     account: Rc<Account>,
+    /// Of its shelves those that whoever came after it has too.
+    handed_on: OnceCell<Vec<Shelf>>,
 }
 
 /// Who belongs to the pool, as this worker has last seen it.
@@ -175,7 +178,21 @@ impl Pool {
             standing,
             carried,
             account,
+            handed_on: OnceCell::new(),
         })
+    }
+
+    /// Others count from now on, and what clients who were there before still hold of this pool may last: of its idle
+    /// connections only those are kept that they use on.
+    pub(crate) fn is_succeeded_by(&self, pools: &[Rc<Pool>]) {
+        let theirs: Vec<Rc<Roll>> = pools.iter().map(|pool| pool.roll.borrow().clone()).collect();
+        let is_theirs = |shelf: &Shelf| is_on(theirs.iter().flat_map(|roll| &roll.shelves), shelf);
+        let (kept, left): (Vec<Shelf>, Vec<Shelf>) = self.roll.borrow().shelves.iter().cloned().partition(is_theirs);
+        for shelf in left {
+            shelf.borrow_mut().clear();
+        }
+        // Once in its life, and the first time counts.
+        let _ = self.handed_on.set(kept);
     }
 
     /// Go on with what is left of an exchange whose client has hung up.
@@ -255,9 +272,19 @@ impl Pool {
             let shared = connection.sender.is_shared();
             let failed = if shared { tries.refused } else { fresh };
             let backend = failed.then(|| connection.outstanding.backend().clone());
-            let sent = connection.sender.send(request);
+            let mut sent = pin!(connection.sender.send(request));
             exchange.over(Some(connection));
-            match timeout_at(head_by, sent).await {
+            let mut by = head_by;
+            let heard = loop {
+                let heard = timeout_at(by, &mut sent).await;
+                // Nobody is late who is still being told what to answer.
+                let due = if heard.is_err() { upload.answer_due(by, self.timeouts.first_byte) } else { None };
+                match due.map(|due| due.min(end)).filter(|due| *due > by) {
+                    Some(due) => by = due,
+                    None => break heard,
+                }
+            };
+            match heard {
                 Ok(Ok(response)) => return Ok(exchange.answered(response, started, end, upload)?),
                 // Never sent, or never looked at: an idle connection that the backend closed while it lay here, a backend
                 // that closes what it has just accepted, or that goes away.
@@ -274,10 +301,16 @@ impl Pool {
                     return Err(exchange.failed(Fault::Unreachable).into());
                 }
                 Ok(Err(Unsent::Lost)) => return Err(exchange.broken_by(upload.error()).into()),
-                // A request that has not come whole yet cannot have been answered.
-                Err(_) if upload.is_unfinished() => {
+                // A request that has not come whole yet cannot have been answered, unless it is the backend that does not
+                // take it.
+                Err(_) if upload.turn() == Turn::Client => {
                     exchange.end(Outcome::Abandoned);
                     return Err(exchange.failed(Fault::ClientTimeout).into());
+                }
+                // Its time is over, and nobody was too slow.
+                Err(_) if upload.turn() == Turn::Talking => {
+                    exchange.end(Outcome::Abandoned);
+                    return Err(exchange.failed(Fault::NoAnswer(self.timeouts.total)).into());
                 }
                 Err(_) => {
                     exchange.timed_out();
@@ -385,6 +418,9 @@ impl Pool {
 
     /// On a shelf of a backend that has left the pool nothing is kept: it goes with whoever holds it last.
     fn keep(&self, shelf: &Shelf, connection: Idle) {
+        if self.handed_on.get().is_some_and(|kept| !is_on(kept, shelf)) {
+            return;
+        }
         let mut idle = shelf.borrow_mut();
         if idle.len() < self.most_idle {
             idle.push(connection);
@@ -440,6 +476,10 @@ impl Pool {
         });
         Ok((sender, Some(Box::new(Lease { offer: offer.clone(), freed }))))
     }
+}
+
+fn is_on<'a>(shelves: impl IntoIterator<Item = &'a Shelf>, shelf: &Shelf) -> bool {
+    shelves.into_iter().any(|known| Rc::ptr_eq(known, shelf))
 }
 
 impl Tries {

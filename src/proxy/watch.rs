@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ledger::Held;
 use super::settings::ClientTimeouts;
 use super::sharing::{Bounds, Sharing, Stream};
 use super::tunnel::Tunnel;
@@ -42,6 +43,8 @@ pub(crate) struct Watch {
     unread: Cell<bool>,
     /// Some of the last request's body has still to come.
     awaits_body: Cell<bool>,
+    /// How many requests have come.
+    asked: Cell<Asked>,
     /// Requests that are being served.
     busy: Cell<u32>,
     /// Where several requests share the connection.
@@ -51,6 +54,10 @@ pub(crate) struct Watch {
     /// What the connection goes on with when HTTP has left it.
     tunnel: Cell<Option<Box<Tunnel>>>,
 }
+
+/// A request among those of its connection: whoever reads its body may be late, and another have come meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked(u64);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -87,6 +94,7 @@ impl Watch {
             leaving: Cell::new(false),
             unread: Cell::new(false),
             awaits_body: Cell::new(false),
+            asked: Cell::default(),
             busy: Cell::new(0),
             sharing: OnceCell::new(),
             overdue: Cell::new(false),
@@ -97,6 +105,7 @@ impl Watch {
     /// A request has come. The connection rests again when what is returned for the last of them is dropped.
     pub(crate) fn busy(self: &Rc<Self>) -> Resting {
         self.busy.set(self.busy.get() + 1);
+        self.asked.update(|Asked(before)| Asked(before + 1));
         self.enter(Phase::Busy);
         self.unread.set(false);
         self.awaits_body.set(false);
@@ -104,19 +113,34 @@ impl Watch {
         Resting { watch: self.clone(), stream }
     }
 
-    /// Nobody will read what is left of the request, so the connection will have to be closed.
-    pub(crate) fn leave_unread(&self) {
-        self.unread.set(true);
+    /// The request that came last.
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked.get()
     }
 
-    /// The request has a body, which has still to come.
+    /// Nobody will read what is left of this request, so the connection will have to be closed. Over HTTP/1 another that has
+    /// come shows that nothing is.
+    pub(crate) fn leave_unread(&self, request: Asked) {
+        if request == self.asked.get() || self.sharing().is_some() {
+            self.unread.set(true);
+        }
+    }
+
+    /// Whether the answer to a request of HTTP/1.1 is the last because of that.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread.get() && self.sharing().is_none()
+    }
+
+    /// The request that came last has a body, which has still to come.
     pub(crate) fn awaits_body(&self) {
         self.awaits_body.set(true);
     }
 
-    /// All of the request's body has been read.
-    pub(crate) fn has_body(&self) {
-        self.awaits_body.set(false);
+    /// All of this request's body has been read, which says nothing of one that has come behind it.
+    pub(crate) fn has_body(&self, request: Asked) {
+        if request == self.asked.get() {
+            self.awaits_body.set(false);
+        }
     }
 
     /// Whether nothing has been under way for a second, in either direction. The clock is looked at only where the timer has
@@ -180,9 +204,10 @@ impl Watch {
         Some(now - since)
     }
 
-    /// Whether it is to leave although it may be about to ask something.
+    /// Whether it is to leave although it may be about to ask something. Where many share it, one may have asked that
+    /// nobody has looked at yet, and it can be told how far it was listened to.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.get() && self.phase.get() == Phase::Head
+        self.leaving.get() && self.phase.get() == Phase::Head && self.sharing().is_none()
     }
 
     /// Whether to close; `waker` is woken when that becomes so.
@@ -194,9 +219,21 @@ impl Watch {
     }
 
     /// Several requests share the connection from now on, within these bounds.
-    pub(crate) fn share(&self, bounds: Bounds) {
+    pub(crate) fn share(&self, bounds: Bounds, lying: Held) {
         // Once in its life, as its protocol is known.
-        let _ = self.sharing.set(Box::new(Sharing::new(bounds)));
+        let _ = self.sharing.set(Box::new(Sharing::new(bounds, lying)));
+    }
+
+    /// How many requests are being served.
+    pub(crate) fn served(&self) -> u32 {
+        self.busy.get()
+    }
+
+    /// Whoever speaks for the connection has done all that can be done now.
+    pub(crate) fn is_still(&self) {
+        if let (Some(sharing), false) = (self.sharing(), self.write_blocked.get()) {
+            sharing.has_left();
+        }
     }
 
     /// What is known of the requests that share the connection, where they do.
@@ -285,7 +322,9 @@ impl Resting {
     pub(crate) fn gives(&self, bytes: u64) {
         if let Some(stream) = &self.stream {
             stream.gives(bytes);
-            self.watch.progress();
+            if let Some(sharing) = self.watch.sharing() {
+                sharing.gives(bytes);
+            }
         }
     }
 

@@ -117,6 +117,9 @@ impl Worker {
             account: self.account.clone(),
             shared,
         };
+        for pool in &self.pools {
+            pool.is_succeeded_by(&worker.pools);
+        }
         worker.counts();
     }
 

@@ -5,6 +5,7 @@
 //! are told one after the other over `spread`. Making way, nobody who waits is told anything: they are served in their turn.
 
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -15,6 +16,9 @@ use crate::admin::control::Control;
 use crate::handover::{NoOrders, Predecessor, Program, Successor};
 use crate::proxy::settings::ListenSettings;
 use crate::proxy::workers::Leaving;
+
+/// How long the journal may take over its last lines: a process that does not end keeps its successor waiting.
+const LAST_ORDERS: Duration = Duration::from_secs(10);
 
 /// Makes the end of a proxy come sooner.
 pub struct Hurry {
@@ -134,13 +138,24 @@ impl Running {
         let replaced = self.control.reloading.take_replaced();
         // Gates and the control hold the journal; its thread ends with the last of them.
         drop(self.control);
-        if let Some(journal) = self.journal {
-            let _ = journal.join();
+        if let Some(journal) = self.journal
+            && !ends_within(journal, LAST_ORDERS)
+        {
+            tracing::error!("the journal's thread has not ended: what was ordered last may not be on the disk");
         }
         for writing in self.writing.into_iter().chain(replaced) {
             writing.wait();
         }
     }
+}
+
+/// Whether a thread ends in time.
+fn ends_within(thread: JoinHandle<()>, most: Duration) -> bool {
+    let begun = Instant::now();
+    while !thread.is_finished() && begun.elapsed() < most {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    thread.is_finished() && thread.join().is_ok()
 }
 
 impl Hurry {
@@ -153,5 +168,21 @@ impl Hurry {
         let latest = Instant::now() + self.drain;
         let sooner = |leaving: &mut Leaving| leaving.deadline = leaving.deadline.min(latest);
         self.workers.send_modify(|leaving| leaving.iter_mut().for_each(sooner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_does_not_end_is_not_waited_for_for_ever() {
+        let (end, ended) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || assert!(ended.recv().is_err()));
+        assert!(!ends_within(thread, Duration::from_millis(50)));
+        drop(end);
+        assert!(ends_within(std::thread::spawn(|| {}), Duration::from_secs(30)));
     }
 }

@@ -409,3 +409,12 @@ fn a_log_that_cannot_be_opened_is_told_at_the_start() {
     let said = refused.expect("it does not start").to_string();
     assert!(said.contains("/nowhere/access.log") && said.contains("[access_log]"), "{said}");
 }
+
+#[test]
+fn a_method_of_any_length_makes_no_long_line() {
+    let (log, backend) = (Log::new(), Backend::answering(OK));
+    let proxy = log.setup("").listen("header_bytes = \"64KiB\"").horse(&backend, "").start();
+    let method = "M".repeat(50_000);
+    assert_eq!(proxy.client().ask(format!("{method} /horse/odds HTTP/1.1\r\nhost: h\r\n\r\n")).status(), 200);
+    assert_eq!(log.only(proxy)["method"], method[..64]);
+}

@@ -206,3 +206,16 @@ fn a_client_that_has_said_all_it_will_ever_say_has_left() {
     client.is_closed();
     door.open();
 }
+
+#[test]
+fn who_sends_a_body_that_nobody_will_read_is_told_that_this_is_the_end() {
+    let backend = Backend::answering(OK);
+    let proxy = Proxy::before(&backend);
+    let head = |length: usize| format!("POST /nowhere HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n\r\n");
+    let mut client = proxy.client();
+    let answer = client.ask(format!("{}hello", head(5)));
+    assert_eq!((answer.status(), answer.header("connection")), (404, None));
+    let answer = client.ask(head(100_000));
+    assert_eq!((answer.status(), answer.header("connection")), (404, Some("close")));
+    client.is_closed();
+}

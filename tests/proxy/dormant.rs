@@ -145,3 +145,21 @@ fn a_request_that_waits_for_long_is_not_at_rest() {
     door.open();
     assert_eq!(client.answer().status(), 200);
 }
+
+#[test]
+fn a_body_that_was_read_late_is_not_taken_for_the_one_behind_it() {
+    let backend = Backend::answering(OK);
+    let proxy = settings("").horse(&backend, "").start();
+    let mut client = proxy.client();
+    let head = |length: usize| format!("POST /nowhere HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n\r\n");
+    assert_eq!(client.ask(head(5)).status(), 404);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    // The rest of one body and the head of another request, in one piece.
+    assert_eq!(client.ask(format!("hello{}", head(500))).status(), 404);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    // Whatever this looks like, it is a part of the second body.
+    let smuggled = get("/horse/smuggled");
+    client.say(format!("{smuggled}{}", "x".repeat(500 - smuggled.len())));
+    assert_eq!(client.ask(get("/horse/odds")).status(), 200);
+    assert!(backend.request().start().starts_with("GET /horse/odds "));
+}

@@ -72,3 +72,23 @@ fn a_call_that_is_answered_keeps_its_trailers() {
     assert_eq!((answer.text().as_str(), &answer.trailers[..]), ("hello", &["grpc-status: 0".to_owned()][..]));
     assert_eq!(backend.requests()[0].header("te"), Some("trailers"));
 }
+
+#[test]
+fn a_call_whose_client_goes_on_talking_outlasts_the_time_to_the_first_byte() {
+    let backend = Backend::answering(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n0\r\ngrpc-status: 0\r\n\r\n",
+    );
+    let keys = "first_byte_timeout = \"500ms\"\nlatency_objective = \"250ms\"";
+    let proxy = Setup::new().horse(&backend, keys).start();
+    let mut client = Http2::to(proxy.address());
+    let request = Request::post("http://bet.example/horse/odds").header("content-type", "application/grpc");
+    let mut asked = client.send(request.body(()).unwrap(), true);
+    for _ in 0..10 {
+        asked.say("\0\0\0\0\0", false);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    asked.say("\0\0\0\0\0", true);
+    let answer = asked.answer();
+    assert_eq!((answer.text().as_str(), &answer.trailers[..]), ("hello", &["grpc-status: 0".to_owned()][..]));
+}

@@ -357,3 +357,54 @@ fn a_client_that_begins_and_asks_nothing_is_closed() {
     proxy.until_alone();
     assert_eq!(proxy.metric(&format!("{CLOSED}{{reason=\"too_slow\"}}")), 3.0);
 }
+
+#[test]
+fn a_bet_that_is_taken_back_half_way_is_not_sent_on_as_a_whole_one() {
+    let backend = Backend::answering(OK);
+    for listen in ["", "waiting_body_bytes = \"1B\""] {
+        let proxy = Setup::new().listen(listen).horse(&backend, "").start();
+        let before = backend.requests().len();
+        let mut client = proxy.client();
+        client.say(raw::hello());
+        let lengths = [vec![], raw::line("content-length", "100")];
+        for (stream, length) in (1..).step_by(2).zip(lengths) {
+            let lines = [raw::post("/horse/bets"), length].concat();
+            // NO_ERROR, which a body may be taken for that ends as it should.
+            client.say(
+                [
+                    raw::frame(raw::HEADERS, raw::END_HEADERS, stream, &lines),
+                    raw::frame(raw::DATA, 0, stream, b"horse=7&stake=10"),
+                    raw::frame(raw::RST_STREAM, 0, stream, &[0; 4]),
+                ]
+                .concat(),
+            );
+        }
+        client.say(raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 9, &raw::lines("/horse/odds")));
+        backend.until_asked(before + 1);
+        let begun = std::time::Instant::now();
+        proxy.until_in_flight(0);
+        assert!(begun.elapsed() < Duration::from_secs(5), "a seat was held for half a bet: {:?}", begun.elapsed());
+        std::thread::sleep(Duration::from_millis(200));
+        let asked: Vec<_> = backend.requests()[before..].iter().map(|request| request.start().to_owned()).collect();
+        assert_eq!(asked, ["GET /horse/odds HTTP/1.1"]);
+    }
+}
+
+#[test]
+fn who_leaves_to_make_room_is_told_how_far_it_was_listened_to() {
+    let backend = Backend::answering(OK);
+    let proxy = Setup::new().listen("connections = 1\nheader_timeout = \"60s\"").horse(&backend, "").start();
+    let mut silent = proxy.client();
+    silent.say(raw::hello());
+    let settings = silent.wire().exactly(9).unwrap();
+    assert_eq!(settings[3], raw::SETTINGS);
+    silent.wire().exactly(usize::from(settings[2])).unwrap();
+    let said = std::thread::spawn(move || raw::frames(&mut silent));
+    until("there is room", || {
+        let mut next = proxy.client();
+        next.try_to_say(super::client::get("/horse/odds"));
+        next.wire().answer(false).ok().flatten().is_some_and(|answer| answer.status() == 200)
+    });
+    let kinds: Vec<u8> = said.join().unwrap().iter().map(|frame| frame.0).collect();
+    assert!(kinds.contains(&raw::GOAWAY), "it was cut: {kinds:?}");
+}

@@ -375,6 +375,36 @@ fn an_answer_for_anybody_is_answered_from_memory_under_the_next_configuration_to
 }
 
 #[test]
+fn connections_to_a_backend_that_has_left_are_closed_although_clients_stay() {
+    let left = Door::default();
+    let at_door = left.clone();
+    let (old, kept) = (
+        Backend::new(move |connection| {
+            while connection.request()?.is_some() {
+                connection.say(OK)?;
+            }
+            at_door.let_one();
+            Ok(())
+        }),
+        named("kept"),
+    );
+    let setup = |backends: &[&Backend]| in_front_of(backends, "").listen("workers = 1");
+    let proxy = setup(&[&old, &kept]).start();
+    let mut client = proxy.client();
+    until("both were asked", || {
+        assert_eq!(client.get("/horse/odds").status(), 200);
+        !old.requests().is_empty() && !kept.requests().is_empty()
+    });
+    let connections = kept.connections();
+    proxy.goes_on_by(setup(&[&kept]));
+    let begun = std::time::Instant::now();
+    left.pass();
+    assert!(begun.elapsed() < Duration::from_secs(15), "the backend that has left is still held on to");
+    assert_eq!(client.get("/horse/odds").text(), "kept");
+    assert_eq!(kept.connections(), connections, "and who stays keeps theirs");
+}
+
+#[test]
 fn another_token_of_operators_counts_from_then_on() {
     let backend = named("one");
     let setup = || in_front_of(&[&backend], "");

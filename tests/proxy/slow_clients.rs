@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::backend::{Backend, OK};
 use super::certificates::Authority;
 use super::client::{Client, get};
-use super::http2_client::Http2;
+use super::http2_client::{self as raw, Http2};
 use super::proxy::{Proxy, Setup};
 use super::until;
 
@@ -296,4 +296,58 @@ fn a_body_that_drips_over_http_2_is_given_up_and_those_beside_it_go_on() {
     }
     let answer = bet.answer();
     assert_eq!((answer.status(), answer.json()["fault"].as_str()), (408, Some("client_timeout")));
+}
+
+#[test]
+fn a_backend_that_stops_reading_is_at_fault_and_not_its_client() {
+    let backend = Backend::new(|connection| {
+        connection.head()?;
+        std::thread::sleep(Duration::from_secs(5));
+        Ok(())
+    });
+    let proxy = impatient(&backend, "body_bytes = \"64MiB\"", "first_byte_timeout = \"1s\"");
+    let mut client = proxy.client();
+    client.say("POST /horse/film HTTP/1.1\r\nhost: h\r\ncontent-length: 30000000\r\n\r\n");
+    let mut twin = client.wire().twin();
+    let sending = std::thread::spawn(move || twin.say(&vec![7; 30_000_000]));
+    let answer = client.answer();
+    assert_eq!((answer.status(), answer.json()["fault"].as_str()), (504, Some("backend_timeout")));
+    drop(client);
+    let _ = sending.join().unwrap();
+    assert_eq!(proxy.metric(CLIENT_FAULTS), 0.0);
+}
+
+#[test]
+fn a_slow_client_may_take_many_answers_side_by_side_over_http_2() {
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 16384\r\n\r\n{}", "a".repeat(16_384));
+    let backend = Backend::answering(answer);
+    let proxy = impatient(&backend, "send_timeout = \"1s\"\nleast_rate = \"8KiB\"", "");
+    let mut client = proxy.client();
+    client.say(raw::hello());
+    let streams = 20;
+    for stream in (1..2 * streams).step_by(2) {
+        let lines = raw::lines("/horse/odds");
+        client.say(raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, stream, &lines));
+    }
+    // Four times as much as it must take, and to each of them a fifth of that.
+    let mut twin = client.wire().twin();
+    let takes = std::thread::spawn(move || {
+        for _ in 0..80 {
+            std::thread::sleep(Duration::from_millis(250));
+            if twin.say(&raw::frame(raw::WINDOW_UPDATE, 0, 0, &8192_u32.to_be_bytes())).is_err() {
+                return;
+            }
+        }
+    });
+    let mut whole = 0;
+    while whole < streams {
+        let head = client.wire().exactly(9).expect("a frame");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        client.wire().exactly(length).expect("all of it");
+        assert_ne!(head[3], raw::RST_STREAM, "{whole} came whole");
+        whole += u32::from(head[3] == raw::DATA && head[4] & raw::END_STREAM != 0);
+    }
+    drop(client);
+    takes.join().unwrap();
+    assert_eq!(proxy.metric(TOO_SLOW), 0.0);
 }

@@ -2,6 +2,7 @@
 
 use super::backend::{Backend, Door, OK};
 use super::client::{Client, get, post};
+use super::http2_client as raw;
 use super::proxy::{Proxy, Setup};
 use super::until;
 
@@ -128,4 +129,32 @@ fn how_late_each_worker_is_can_be_seen() {
     for worker in ["0", "1"] {
         until("it has looked", || proxy.metric(&format!("sluss_proxy_lag_seconds_count{{worker=\"{worker}\"}}")) > 0.0);
     }
+}
+
+#[test]
+fn answers_that_nobody_takes_over_http_2_are_accounted_for_until_they_are_taken() {
+    let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 60000\r\n\r\n{}", "a".repeat(60_000));
+    let backend = Backend::answering(answer);
+    let keys = "limit = 50\nqueue = { longest_wait = \"30s\" }";
+    let proxy = Setup::new().listen("http2_streams = 250\nworkers = 1").horse(&backend, keys).start();
+    let mut client = proxy.client();
+    client.wire().takes_little();
+    client.say(raw::hello());
+    // Room for all of it, by the protocol.
+    client.say(raw::frame(raw::SETTINGS, 0, 0, &[0, 4, 0, 16, 0, 0]));
+    client.say(raw::frame(raw::WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()));
+    for stream in (1..500).step_by(2) {
+        let lines = raw::lines("/horse/odds");
+        client.say(raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, stream, &lines));
+    }
+    backend.until_asked(250);
+    proxy.until_in_flight(0);
+    // The kernel has some of it; the streams are over, and the connections to the backend closed.
+    let held = proxy.metric(MEMORY);
+    assert!(held > 4e6, "{held} of 15 million are known");
+    let mut taken = 0;
+    while taken < 250 * 60_000 {
+        taken += client.wire().exactly(60_000).unwrap().len();
+    }
+    until("it is given back", || proxy.metric(MEMORY) < 200_000.0);
 }

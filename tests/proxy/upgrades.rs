@@ -348,3 +348,34 @@ fn a_client_that_does_not_read_its_tunnel_is_closed() {
     assert_eq!(client.wire().peek().map_err(|kind| kind == ErrorKind::WouldBlock), Ok(1));
     assert_eq!(log.only(proxy)["ended"], "client_slow");
 }
+
+#[test]
+fn who_is_gone_before_the_switch_leaves_nothing_behind() {
+    let door = Door::default();
+    let at_door = door.clone();
+    let backend = then_at(&at_door);
+    let proxy = Proxy::before(&backend);
+    for gone in 1..=3 {
+        let mut client = proxy.client();
+        // Who has said more than their request is not listened to any more, and so not seen to go.
+        client.say(websocket("/horse/live", "") + "x");
+        backend.until_asked(gone);
+        client.wire().reset().unwrap();
+        drop(client);
+        door.let_one();
+        proxy.until_in_flight(0);
+        proxy.until_alone();
+    }
+}
+
+/// Switches when it is let through the door, and then hears what it is told.
+fn then_at(door: &Door) -> Backend {
+    let door = door.clone();
+    Backend::new(move |connection| {
+        connection.head()?;
+        door.pass();
+        std::thread::sleep(Duration::from_millis(100));
+        connection.say(SWITCHES)?;
+        connection.wire().all().map(|_| ())
+    })
+}

@@ -150,6 +150,11 @@ impl Wire {
         peeked.map_err(|error| error.kind())
     }
 
+    /// Let the kernel keep little for this end.
+    pub fn takes_little(&self) {
+        socket2::SockRef::from(&self.stream).set_recv_buffer_size(64 << 10).expect("an option of sockets");
+    }
+
     /// No more will be said from this end.
     pub fn finish(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)

@@ -11,8 +11,10 @@ use super::trail::{Ended, Steps};
 use crate::admission::{Customer, Timestamp};
 use crate::proxy::settings::Settings;
 
-/// No line is longer: a path is cut at 1,024 bytes, each of which takes six at worst; names are short.
+/// No line is longer: a path is cut at 1,024 bytes, each of which takes six at worst, and a method at 64; names are short.
 pub(super) const MOST_LINE: usize = 16 << 10;
+/// Bytes of a method that are written; those that anybody uses have a dozen.
+const MOST_METHOD: usize = 64;
 
 /// What a line says that its request does not know.
 pub(super) struct Around<'a> {
@@ -32,7 +34,8 @@ pub(super) fn write(line: &mut Line<'_>, steps: &Steps, around: &Around<'_>) {
     }
     line.text(r#","protocol":""#, protocol(steps.version));
     line.switch(r#","tls":"#, steps.secure);
-    line.text(r#","method":""#, steps.method.as_str());
+    let method = steps.method.as_str();
+    line.text(r#","method":""#, &method[..method.len().min(MOST_METHOD)]);
     line.string(r#","path":""#, steps.path());
     if let Some(what) = &steps.what {
         line.text(r#","product":""#, &around.settings.products[what.product].name);

@@ -56,6 +56,9 @@ impl Watched {
         let bytes = self.transport.socket().take_written();
         let watch = &self.watch;
         watch.written.update(|written| written + bytes);
+        if let Some(sharing) = watch.sharing() {
+            sharing.leaves(bytes);
+        }
         let blocked = polled.is_pending();
         // Through TLS some may be taken of what was written before.
         if bytes > 0 || blocked != watch.write_blocked.get() {

@@ -119,7 +119,11 @@ mod tests {
         let task = Waker::from(count.clone());
         let wakes = || count.0.load(Ordering::Relaxed);
         let ours = Quiet::default().poll(&Context::from_waker(&task), |context| context.waker().clone());
-        let take = |more| taking(&mut (), |()| Poll::Ready(ours.wake_by_ref()), |()| more);
+        let piece = |(): &mut ()| {
+            ours.wake_by_ref();
+            Poll::Ready("a piece")
+        };
+        let take = |more| taking(&mut (), piece, |()| more);
         assert!(take(false).is_ready());
         assert_eq!(wakes(), 0, "for nothing");
         assert!(take(true).is_ready());

@@ -291,7 +291,8 @@ fn who_waits_through_a_reload_is_served_at_a_site_that_counts_from_then_on() {
     let mut clients: Vec<_> = (0..3).map(|_| proxy.client()).collect();
     clients[0].say(get("/horse/"));
     clients[1].say(get("/horse/"));
-    (north.until_asked(1), south.until_asked(1));
+    north.until_asked(1);
+    south.until_asked(1);
     clients[2].say(get("/horse/"));
     proxy.until_waiting(1);
     // What was the second is the first, and the second is new.

@@ -280,9 +280,13 @@ async fn greet(
     to: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<Hello> {
     let own = Hello { version: VERSION, probe: shared.hashes.probe(), bets: shared.bets.is_some() };
-    write(to, &Frame::Hello(own), b"").await?;
-    to.flush().await?;
-    let Some((Frame::Hello(other), _)) = read(from).await? else {
+    let said = async {
+        write(to, &Frame::Hello(own), b"").await?;
+        to.flush().await
+    };
+    // Who hears nothing any more may have said why.
+    let (said, heard) = (said.await, read(from).await);
+    let Some((Frame::Hello(other), _)) = heard? else {
         return Err(io::Error::other(
             "the other process says nothing of what it knows: is it Sluss, of this version or later?",
         ));
@@ -294,7 +298,7 @@ async fn greet(
     if other.probe != own.probe {
         return Err(io::Error::other("the other process makes other numbers of the same names"));
     }
-    Ok(other)
+    said.map(|()| other)
 }
 
 async fn say_bets(to: &mut (impl AsyncWrite + Unpin), words: impl IntoIterator<Item = Said>) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::access_log::{Log, lines};
-use super::backend::{Backend, Door, OK, Refusing};
+use super::backend::{Backend, Connection, Door, OK, Refusing};
 use super::bets::{bet, open, receipts};
 use super::client::{get, post};
 use super::proxy::Setup;
@@ -221,7 +221,14 @@ fn a_bet_that_is_known_is_known_under_the_next_configuration_too() {
 
 #[test]
 fn a_backend_that_goes_is_missed_whichever_settings_they_run_by_who_find_it_gone() {
-    let backend = named("one");
+    let serve = |connection: &mut Connection| {
+        while connection.request()?.is_some() {
+            connection.say(OK)?;
+        }
+        Ok(())
+    };
+    // Where no other test takes its port meanwhile.
+    let backend = Refusing::at(([127, 0, 0, 88], 0).into()).accept(serve);
     let address = backend.address;
     let proxy = in_front_of(&[&backend], "").start();
     proxy.goes_on_by(in_front_of(&[&backend], "retry_budget = 20"));
@@ -231,12 +238,7 @@ fn a_backend_that_goes_is_missed_whichever_settings_they_run_by_who_find_it_gone
         client.get("/horse/");
         proxy.product("horse-racing").state == "down"
     });
-    let again = Refusing::at(address).accept(|connection| {
-        while connection.request()?.is_some() {
-            connection.say(OK)?;
-        }
-        Ok(())
-    });
+    let again = Refusing::at(address).accept(serve);
     until("it is back", || client.get("/horse/").text() == "ok");
     drop(again);
 }

@@ -3,14 +3,13 @@
 //! Everything is optional here, so that what is missing is said by `settings` in our own words. A field
 //! that is added needs a row in [`keys`](super::keys) and one in `docs/configuration.md`; tests ask for both.
 
-use std::fmt;
-use std::marker::PhantomData;
+mod either;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use toml::Spanned;
 use toml::value::Datetime;
+
+pub(crate) use either::{NumberOr, TextOr};
 
 pub(crate) type Opt<T> = Option<Spanned<T>>;
 pub(crate) type List<T> = Option<Spanned<Vec<Spanned<T>>>>;
@@ -463,66 +462,4 @@ pub(super) struct ScheduledEvent {
     pub(super) believed_before_stop: Opt<String>,
     pub(super) margin: Opt<String>,
     pub(super) name: Opt<String>,
-}
-
-/// A text, or something with keys. Not `#[serde(untagged)]`, which would lose the places of what is inside.
-#[derive(Debug)]
-pub(crate) enum TextOr<T> {
-    Text(String),
-    Table(T),
-}
-
-/// A number, or something with keys.
-#[derive(Debug)]
-pub(crate) enum NumberOr<T> {
-    Number(i64),
-    Table(T),
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextOrTable(PhantomData))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for NumberOr<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NumberOrTable(PhantomData))
-    }
-}
-
-struct TextOrTable<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrTable<T> {
-    type Value = TextOr<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text or a table")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(TextOr::Text(text.to_owned()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(TextOr::Table)
-    }
-}
-
-struct NumberOrTable<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for NumberOrTable<T> {
-    type Value = NumberOr<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number or a table")
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(NumberOr::Number(number))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(NumberOr::Table)
-    }
 }

@@ -13,6 +13,7 @@ mod pump;
 mod reach;
 pub(crate) mod request;
 mod sender;
+mod shelves;
 mod streaming;
 mod verdict;
 
@@ -25,7 +26,7 @@ use std::time::Duration;
 use http::{HeaderValue, Request};
 use hyper::client::conn::http1::{self, SendRequest};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::admit::Admitted;
 use super::backend::{Backend, Outstanding};
@@ -53,6 +54,7 @@ use crate::telemetry::record::UpstreamMetrics;
 pub(crate) use incoming::BackendBody;
 use lines::Lines;
 use sender::{Sender, Unsent};
+pub(super) use shelves::Shelf;
 pub(crate) use verdict::amounts_to;
 
 /// One worker's connections to the backends of one pool.
@@ -81,14 +83,6 @@ struct Roll {
     shelves: Vec<Shelf>,
     /// To those that are spoken to in HTTP/2.
     lines: Vec<Rc<Lines>>,
-}
-
-/// Idle connections to one backend, newest last.
-pub(super) type Shelf = Rc<RefCell<Vec<Idle>>>;
-
-pub(super) struct Idle {
-    sender: SendRequest<RequestBody>,
-    since: Timestamp,
 }
 
 /// A connection in use.
@@ -146,9 +140,6 @@ impl Drop for Carrying {
 /// Bytes of a backend's answer that a connection holds: more for a head is no head, and hyper would look
 /// through six times as much before it lets others have their turn.
 const MOST_BUFFERED: usize = 64 * 1024;
-/// How long a connection whose request is still being sent when its answer is complete may take.
-const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
-
 impl Pool {
     /// A worker's connections to these backends; those that it has already to them, as `before`, are used on.
     pub(crate) fn new(
@@ -180,19 +171,6 @@ impl Pool {
             account,
             handed_on: OnceCell::new(),
         })
-    }
-
-    /// Others count from now on, and what clients who were there before still hold of this pool may last: of its idle
-    /// connections only those are kept that they use on.
-    pub(crate) fn is_succeeded_by(&self, pools: &[Rc<Pool>]) {
-        let theirs: Vec<Rc<Roll>> = pools.iter().map(|pool| pool.roll.borrow().clone()).collect();
-        let is_theirs = |shelf: &Shelf| is_on(theirs.iter().flat_map(|roll| &roll.shelves), shelf);
-        let (kept, left): (Vec<Shelf>, Vec<Shelf>) = self.roll.borrow().shelves.iter().cloned().partition(is_theirs);
-        for shelf in left {
-            shelf.borrow_mut().clear();
-        }
-        // Once in its life, and the first time counts.
-        let _ = self.handed_on.set(kept);
     }
 
     /// Go on with what is left of an exchange whose client has hung up.
@@ -383,69 +361,6 @@ impl Pool {
         }
     }
 
-    /// The newest idle connection that still works.
-    fn reuse(&self, shelf: &Shelf, now: Timestamp) -> Option<SendRequest<RequestBody>> {
-        let mut shelf = shelf.borrow_mut();
-        loop {
-            let idle = shelf.pop()?;
-            if now.since(idle.since) >= self.timeouts.keep {
-                // Every other one is older.
-                shelf.clear();
-                return None;
-            }
-            if idle.sender.is_ready() {
-                return Some(idle.sender);
-            }
-        }
-    }
-
-    /// A connection is free again.
-    pub(super) fn put_back(self: &Rc<Self>, shelf: Shelf, sender: Sender, now: Timestamp) {
-        // A place that others may have is free when it is dropped.
-        let Sender::Http1(mut sender) = sender else { return };
-        if sender.is_ready() {
-            self.keep(&shelf, Idle { sender, since: now });
-        } else if !sender.is_closed() {
-            // The answer came before the request had been read: the connection is free when it has, if soon.
-            let pool = self.clone();
-            tokio::task::spawn_local(async move {
-                if let Ok(Ok(())) = timeout(SETTLE_WITHIN, sender.ready()).await {
-                    pool.keep(&shelf, Idle { sender, since: now });
-                }
-            });
-        }
-    }
-
-    /// On a shelf of a backend that has left the pool nothing is kept: it goes with whoever holds it last.
-    fn keep(&self, shelf: &Shelf, connection: Idle) {
-        if self.handed_on.get().is_some_and(|kept| !is_on(kept, shelf)) {
-            return;
-        }
-        let mut idle = shelf.borrow_mut();
-        if idle.len() < self.most_idle {
-            idle.push(connection);
-        }
-    }
-
-    /// Close connections that nobody has used for as long as they are kept.
-    pub(crate) fn expire(&self) {
-        let now = self.clock.now();
-        let roll = self.roll();
-        for shelf in &roll.shelves {
-            shelf.borrow_mut().retain(|idle| now.since(idle.since) < self.timeouts.keep && !idle.sender.is_closed());
-        }
-        roll.lines.iter().for_each(|lines| lines.expire(self.timeouts.keep, now));
-    }
-
-    /// Close connections that nobody uses: what they hold is needed.
-    pub(crate) fn drop_idle(&self) {
-        let roll = self.roll.borrow();
-        for shelf in &roll.shelves {
-            shelf.borrow_mut().clear();
-        }
-        roll.lines.iter().for_each(|lines| lines.drop_unused());
-    }
-
     async fn open(
         &self,
         stream: BackendIo,
@@ -476,10 +391,6 @@ impl Pool {
         });
         Ok((sender, Some(Box::new(Lease { offer: offer.clone(), freed }))))
     }
-}
-
-fn is_on<'a>(shelves: impl IntoIterator<Item = &'a Shelf>, shelf: &Shelf) -> bool {
-    shelves.into_iter().any(|known| Rc::ptr_eq(known, shelf))
 }
 
 impl Tries {

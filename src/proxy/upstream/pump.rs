@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::super::upload::RequestBody;
-use super::SETTLE_WITHIN;
+use super::shelves::SETTLE_WITHIN;
 
 /// A body that is being sent. To drop this breaks it off.
 pub(super) struct Uploading {

@@ -3,25 +3,31 @@
 //! Whoever chooses reads two words: [`Backend::seen`] and [`Backend::may_be_asked`]. Everything that those two sum up changes
 //! rarely and lies behind a lock that no choice takes.
 
+mod heard;
+mod load;
 mod presence;
+mod settle;
 #[cfg(test)]
 pub(super) mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::balance::checks::Checks;
-use super::balance::outliers::{Heard, OutlierSettings};
 use super::balance::peak::Peak;
-use super::balance::slow_start::{self, Start, WHOLE};
+use super::balance::slow_start::WHOLE;
 use super::settings::{BackendSettings, HealthSettings};
 use crate::admission::Timestamp;
 use crate::admission::random::mix;
 
+use load::WEIGHT;
+
+pub(crate) use load::Outstanding;
+pub(super) use load::Seen;
 pub(crate) use presence::Presence;
 
 /// See the [module](self).
@@ -77,50 +83,15 @@ struct Condition {
     reckoned_with: bool,
 }
 
-/// A request under way at a backend.
-#[derive(Debug)]
-pub(crate) struct Outstanding {
-    backend: Arc<Backend>,
-    counts: bool,
-}
-
-/// What a look at a backend shows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seen(u64);
-
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// One that comes and goes is left alone for longer each time, until it has stayed for so long.
 const STEADY: Duration = Duration::from_secs(10);
 
-const DOUBT: u32 = 32;
-const WEIGHT: u32 = 40;
 /// In [`Backend::aside_until`]: not before something else than time has changed.
 const CLOSED: u64 = u64::MAX;
 /// The same: it is well, and others serve.
 const STANDBY: u64 = u64::MAX - 1;
-/// One whose level has served a while ago has kept its caches, and need not start slowly again.
-const WARM: Duration = Duration::from_secs(60);
-
-/// With so much doubt it gets a 32nd of its share: enough to find out, little enough to hurt few.
-const MOST_DOUBT: u32 = 5;
-
-impl Seen {
-    /// How many requests are under way there.
-    pub(super) fn outstanding(self) -> u32 {
-        self.0 as u32
-    }
-
-    /// Its share beside others: half for each doubt.
-    pub(super) fn weight(self) -> u32 {
-        (((self.0 >> WEIGHT) as u32) >> self.doubt()).max(1)
-    }
-
-    fn doubt(self) -> u32 {
-        (self.0 >> DOUBT) as u32 & 0xff
-    }
-}
-
 impl Backend {
     /// With so many connections refused in a row it is gone. One may be a blip: a restart, a full accept queue.
     pub(crate) const GONE: u32 = 3;
@@ -285,76 +256,6 @@ impl Backend {
         self.show(&condition);
     }
 
-    /// An answer that is no error. Doubt goes as it came, one at a time.
-    pub(super) fn answered(&self) {
-        let seen = self.seen();
-        if seen.doubt() > 0 {
-            self.streak.store(0, Ordering::Relaxed);
-            let less = |load| (Seen(load).doubt() > 0).then(|| load - (1 << DOUBT));
-            let _ = self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        }
-    }
-
-    /// An error instead of an answer. Returns how many in a row.
-    pub(super) fn erred(&self) -> u32 {
-        let more = |load| (Seen(load).doubt() < MOST_DOUBT).then(|| load + (1 << DOUBT));
-        let _ = self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        self.streak.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Count an answer for those who compare.
-    pub(super) fn count(&self, good: bool) {
-        self.answers.fetch_add(1, Ordering::Relaxed);
-        if good {
-            self.good.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.errors.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// What was heard of it since it was last [taken](Self::take_heard).
-    pub(super) fn heard_so_far(&self) -> Heard {
-        let errors = self.errors.load(Ordering::Relaxed);
-        Heard { answers: self.answers.load(Ordering::Relaxed).max(errors), errors }
-    }
-
-    /// What was heard of it since this was last asked.
-    pub(super) fn take_heard(&self) -> Heard {
-        // Errors first: an answer that comes between the two is then never an error without an answer.
-        let errors = self.errors.swap(0, Ordering::Relaxed);
-        Heard { answers: self.answers.swap(0, Ordering::Relaxed).max(errors), errors }
-    }
-
-    /// Leave it out for its answers; one more time, one time longer.
-    pub(super) fn leave_out(&self, settings: &OutlierSettings, now: Timestamp) -> Duration {
-        let mut condition = self.condition();
-        condition.times_left_out += 1;
-        let time = settings.left_out_for(condition.times_left_out);
-        condition.left_out_until = now + time;
-        self.streak.store(0, Ordering::Relaxed);
-        time
-    }
-
-    /// An interval has passed in which it was not left out.
-    pub(super) fn forgive(&self, now: Timestamp) {
-        let mut condition = self.condition();
-        if now >= condition.left_out_until {
-            condition.times_left_out = condition.times_left_out.saturating_sub(1);
-        }
-    }
-
-    /// Whether it is left out for its answers now.
-    pub(super) fn is_left_out(&self, now: Timestamp) -> bool {
-        now < self.condition().left_out_until
-    }
-
-    /// Nobody is left out for answers any more.
-    pub(super) fn is_judged_no_more(&self) {
-        let mut condition = self.condition();
-        (condition.left_out_until, condition.times_left_out, condition.pardoned) = (Timestamp::ZERO, 0, false);
-        self.show(&condition);
-    }
-
     /// What was ordered of `other` is ordered of this one, which stands for it from now on. Its weight, if that is what it was
     /// `configured` with then: whoever wrote another one means it.
     pub(super) fn is_ordered_like(&self, other: &Backend, configured: Option<u32>) {
@@ -417,55 +318,6 @@ impl Backend {
         !self.condition().drained
     }
 
-    /// Act on what has changed: whether its answers are pardoned, whether its level serves, and how it starts if it comes
-    /// into use. Returns its share in quarters while it is there, none while it is not; and of how many the pool is less
-    /// while it has none: one that was never whole is missed by nobody.
-    pub(super) fn settle(&self, pardoned: bool, called: bool, start: Option<Start>, now: Timestamp) -> (u32, u32) {
-        let mut condition = self.condition();
-        condition.pardoned = pardoned;
-        // One refusal may be a blip.
-        let there = !self.is_gone() && !condition.is_closed() && !condition.is_left_out(now);
-        if there && called && !condition.serves() {
-            let is_warm = condition.stood_down.take().is_some_and(|since| now.since(since) < WARM);
-            condition.starting = start.filter(|_| !is_warm).map(|_| now);
-            self.good.store(0, Ordering::Relaxed);
-            self.peak.is_back(now);
-        }
-        if condition.serves() && !called {
-            condition.stood_down = condition.starting.is_none().then_some(now);
-            condition.starting = None;
-        }
-        (condition.there, condition.called) = (there, called);
-        let share = self.share(&condition, start, now);
-        if share == WHOLE {
-            condition.starting = None;
-            condition.reckoned_with |= there;
-        }
-        self.show_weight(condition.weight * share);
-        self.show(&condition);
-        let quarters = if there { (share * 4 / WHOLE).max(1) } else { 0 };
-        (quarters, if condition.reckoned_with { 4 } else { quarters })
-    }
-
-    fn share(&self, condition: &Condition, start: Option<Start>, now: Timestamp) -> u32 {
-        match (condition.starting, start) {
-            (Some(since), Some(start)) => slow_start::share(now.since(since), start, self.good.load(Ordering::Relaxed)),
-            _ => WHOLE,
-        }
-    }
-
-    /// Of what it [settled](Self::settle) on it gets this part, where [`WHOLE`] is all: its level fills up what others lack.
-    pub(super) fn takes_part(&self, part: u32) {
-        let weight = (self.load.load(Ordering::Relaxed) >> WEIGHT) as u32;
-        self.show_weight(weight * part / WHOLE);
-    }
-
-    fn show_weight(&self, weight: u32) {
-        let weight = u64::from(weight.max(1)) << WEIGHT;
-        let changed = |load: u64| Some(load & ((1 << WEIGHT) - 1) | weight);
-        let _ = self.load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
-    }
-
     /// Whether it has its whole share, and had it before.
     pub(super) fn is_steady(&self) -> bool {
         let condition = self.condition();
@@ -513,31 +365,6 @@ impl Condition {
 
     fn is_left_out(&self, now: Timestamp) -> bool {
         !self.pardoned && now < self.left_out_until
-    }
-}
-
-impl Outstanding {
-    pub(crate) fn at(backend: &Arc<Backend>) -> Outstanding {
-        backend.load.fetch_add(1, Ordering::Relaxed);
-        Outstanding { backend: backend.clone(), counts: true }
-    }
-
-    /// It goes on, and is no work for the backend any more.
-    pub(crate) fn counts_no_more(&mut self) {
-        if std::mem::replace(&mut self.counts, false) {
-            self.backend.load.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Where.
-    pub(crate) fn backend(&self) -> &Arc<Backend> {
-        &self.backend
-    }
-}
-
-impl Drop for Outstanding {
-    fn drop(&mut self) {
-        self.counts_no_more();
     }
 }
 

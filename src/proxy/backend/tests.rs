@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use super::*;
 use crate::admission::time::at;
+use crate::proxy::balance::slow_start::Start;
 
 pub(in crate::proxy) fn backends(weights: &[u32]) -> Vec<Arc<Backend>> {
     let address = |n: usize| SocketAddr::from(([127, 0, 0, 1], 1 + n as u16));

@@ -8,6 +8,7 @@ pub mod config;
 pub mod run;
 pub mod handover;
 mod notify;
+pub mod memory;
 pub mod proxy;
 pub mod admission;
 pub mod journal;

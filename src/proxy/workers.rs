@@ -18,6 +18,7 @@ use super::listener;
 use super::shared::Shared;
 use super::spread::{Desk, Handed, Spread};
 use super::worker::{Latest, Worker};
+use crate::memory;
 
 /// What counts from now on, for all workers.
 #[derive(Clone)]
@@ -47,7 +48,7 @@ pub struct Leaving {
     pub deadline: Instant,
 }
 
-/// How often idle connections to backends are looked through.
+/// How often idle connections to backends are looked through, and free memory is.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
 impl Workers {
@@ -201,5 +202,6 @@ async fn expire_idle(worker: &Rc<Worker>) {
     loop {
         tokio::time::sleep(EXPIRE_EVERY).await;
         worker.now().expire_idle();
+        memory::give_back();
     }
 }

@@ -111,7 +111,7 @@ def measure(house, proxy, client, seconds):
     house.commands[f"{type(client).__name__.lower()} {proxy}"] = " ".join(command)
     # As Prometheus would: Sluss is looked at once in each of its measurements.
     admin = house.secure_admin_port if client.secure else house.admin_port
-    scrape = threading.Timer(seconds / 2, stage.samples, [admin]) if proxy == OURS else None
+    scrape = threading.Timer(seconds / 2, stage.scrape, [admin]) if proxy == OURS else None
     client_before = resource.getrusage(resource.RUSAGE_CHILDREN)
     backend_before = sum(house.look("backend").values())
     machine_before, before, at = stage.machine_busy_s(), house.look(process), time.monotonic()
@@ -140,6 +140,8 @@ def measure(house, proxy, client, seconds):
         "us": round(sum(ran.values()) / requests / 1e3, 3),
         # Which part of a core the client took: at 1.0 it would be what is measured.
         "client_cores": round(asking / took, 2),
+        # What all three took together, in cores.
+        "cores": round(known / took, 3),
         "threads": sorted((round(ns / 1e9 / took, 3) for ns in ran.values()), reverse=True)[:4],
         # What everybody else on the machine used meanwhile, in cores: the noise.
         "others_cores": round(max(0.0, machine_after - machine_before - known) / took, 2),

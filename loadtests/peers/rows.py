@@ -1,5 +1,6 @@
 """The rows of the table: what is measured of whom, and what was aimed at (issue 6)."""
 
+import os
 import random
 import subprocess
 import sys
@@ -63,15 +64,14 @@ class Work:
 
 @dataclass
 class Latency:
-    """What a proxy adds to the backend's own latency at half of what the slowest of them can carry on this machine."""
+    """What a proxy adds to the backend's own latency when the machine, with the client and the backend on it, is half busy."""
 
     title: str = "latency added at half load"
 
     def run(self, bench, key):
         house = bench.house
         players = [name for name in THREE if name in house.proxies]
-        most = min(bench.measure(name, Wrk(), 1)["per_s"] for name in players for _ in range(2))
-        client = Steady(rate=most // 2 // 100 * 100)
+        client = Steady(rate=self.half(bench, players) // 100 * 100)
         rounds = by_turns(bench, key, [(name, name, client) for name in [*players, "backend"]], seconds=2)
         figures = []
         for quantile in ("p50", "p99"):
@@ -84,6 +84,13 @@ class Latency:
             title = f"{self.title} ({client.rate:,} a second), {quantile}"
             figures.append(Figure(title, "≤ HAProxy's", values, 1.0, " × haproxy"))
         return figures, rounds
+
+    def half(self, bench, players):
+        """How many a second make this machine half busy, with whichever proxy needs most. Half of what wrk gets through would
+        make it busy to the brim: requests that come one by one cost everybody more."""
+        most = min(bench.measure(name, Wrk(), 1)["per_s"] for name in players)
+        trials = [bench.measure(name, Steady(rate=most // 4), 1) for name in players for _ in range(2)]
+        return int(min(one["per_s"] * os.cpu_count() / 2 / one["cores"] for one in trials))
 
 
 @dataclass

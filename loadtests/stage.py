@@ -74,6 +74,15 @@ class Stage:
             self.wait_for_port(name, process, port)
         return process
 
+    def start_sluss(self, binary, template, port, admin, first=(), **words):
+        """Start Sluss by a configuration that is made from a template, behind the words `first`; return when it takes
+        requests and orders."""
+        words = {"FOLDER": self.folder, "PORT": port, "ADMIN": admin, **words}
+        config = self.write("sluss.toml", fill(template, words))
+        process = self.start("sluss", [*first, binary, "run", "--config", config])
+        wait_until_ready(admin)
+        return process
+
     def wait_for_port(self, name, process, port, patience_s=10.0):
         """Return when somebody listens; fail with the process's own words when nobody does."""
         end = time.monotonic() + patience_s

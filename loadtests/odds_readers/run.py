@@ -52,10 +52,7 @@ class Play:
 
     def start(self):
         self.here.start("backend", [sys.executable, HERE / "backend.py", self.horse, SERVICE_MS, self.record], self.horse)
-        values = {"FOLDER": self.here.folder, "PORT": self.port, "ADMIN": self.admin, "HORSE": self.horse}
-        config = self.here.write("sluss.toml", stage.fill(HERE / "sluss.toml", values))
-        self.here.start("sluss", [self.binary, "run", "--config", config])
-        stage.wait_until_ready(self.admin)
+        self.here.start_sluss(self.binary, HERE / "sluss.toml", self.port, self.admin, HORSE=self.horse)
 
     def window(self, what, objects):
         """Everybody for so many seconds; what they and the backend saw."""

@@ -68,13 +68,10 @@ class Play:
     def start(self):
         options = self.options
         self.run("backend", [self.backend, SEATS, SERVICE_MS, self.record["backend"]], self.backend)
-        values = {"FOLDER": self.here.folder, "PORT": self.port, "ADMIN": self.admin, "BACKEND": self.backend,
-                  "PER_ADDRESS": options.per_address, "KEY": stage.ROOT / "tests" / "keys" / "ed25519.pem", "IDLE": options.idle,
-                  "WORKERS": 1 if options.pin else os.cpu_count()}
-        config = self.here.write("sluss.toml", stage.fill(HERE / "sluss.toml", values))
-        first = ["taskset", "-c", "0"] if options.pin else []
-        self.processes["sluss"] = self.here.start("sluss", [*first, self.binary, "run", "--config", config])
-        stage.wait_until_ready(self.admin)
+        self.processes["sluss"] = self.here.start_sluss(
+            self.binary, HERE / "sluss.toml", self.port, self.admin, ["taskset", "-c", "0"] if options.pin else [],
+            BACKEND=self.backend, PER_ADDRESS=options.per_address, KEY=stage.ROOT / "tests" / "keys" / "ed25519.pem",
+            IDLE=options.idle, WORKERS=1 if options.pin else os.cpu_count())
         per_s = options.load / 100 * CAPACITY_PER_S / STEPS
         self.run("crowd", [self.port, options.customers, per_s, self.record["crowd"]])
         self.run("attacker", [self.port, options.asks, self.record["attacker"]], talk=True)

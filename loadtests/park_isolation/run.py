@@ -59,9 +59,7 @@ class Play:
         for product, port in zip(PRODUCTS, self.backends):
             self.here.start(f"{product} backend", [sys.executable, HERE / "backend.py", port, SERVICE_MS], port)
         names = dict(zip(("HORSE", "SPORT", "CASINO"), self.backends))
-        config = stage.fill(HERE / "sluss.toml", {"FOLDER": self.here.folder, "PORT": self.port, "ADMIN": self.admin, **names})
-        self.here.start("sluss", [self.binary, "run", "--config", self.here.write("sluss.toml", config)])
-        stage.wait_until_ready(self.admin)
+        self.here.start_sluss(self.binary, HERE / "sluss.toml", self.port, self.admin, **names)
         for product in PRODUCTS:
             command = [sys.executable, HERE / "customers.py", self.port, product, self.options.rate, self.record(product)]
             self.customers[product] = self.here.start(f"{product} customers", command, talk=True)

@@ -55,10 +55,7 @@ class Play:
             command = [sys.executable, HERE / "backend.py", port, SEATS, SERVICE_MS]
             sites[name] = self.here.start(name, command, port, talk=True)
         self.second_site = sites["south"]
-        values = {"FOLDER": self.here.folder, "PORT": self.port, "ADMIN": self.admin, "NORTH": self.north, "SOUTH": self.south}
-        config = self.here.write("sluss.toml", stage.fill(HERE / "sluss.toml", values))
-        self.here.start("sluss", [self.binary, "run", "--config", config])
-        stage.wait_until_ready(self.admin)
+        self.here.start_sluss(self.binary, HERE / "sluss.toml", self.port, self.admin, NORTH=self.north, SOUTH=self.south)
         # Those of the test that parks a product: open loop, every fourth a bet.
         crowd = HERE.parent / "park_isolation" / "customers.py"
         command = [sys.executable, crowd, self.port, PRODUCT, self.options.rate, self.record()]

@@ -3,7 +3,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: test fmt clippy unit outside fuzz fuzz-keep fuzz-drill need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd load-changes load-shift known-rows flow-control compare-limits live-and-simulated picture demo drill
+.PHONY: test fmt clippy unit outside fuzz fuzz-quiet fuzz-keep fuzz-drill need bench bench-decision bench-simulate bench-peers load-park load-odds load-crowd load-changes load-shift known-rows flow-control compare-limits live-and-simulated picture demo drill
 
 test: need fmt clippy unit outside
 	@echo "make test: everything passed"
@@ -36,6 +36,10 @@ fuzz:
 	mkdir -p fuzz/found/$(TARGET)
 	$(CARGO) +nightly fuzz run -s none $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- -max_total_time=$(or $(SECONDS),600) \
 		-max_len=4096 -timeout=20 $(patsubst %,-dict=%,$(wildcard fuzz/dictionaries/$(TARGET).dict))
+
+# The same for all targets, or TARGETS="trace cookie", until none has reached a new branch for ten minutes, or an hour each.
+fuzz-quiet:
+	scripts/fuzz_until_quiet.py $(TARGETS)
 
 # Of what was found, keep in the corpus what reaches a branch that nothing there reaches.
 fuzz-keep:

@@ -143,8 +143,19 @@ impl Sites {
     /// Whether a site may have the next seat, if it has one.
     pub(crate) fn may(&self, index: usize) -> bool {
         let (site, sum) = (&self.all[index], self.sum());
-        let has_part = site.share > 0 || sum == 0 || self.giving == Some(index);
-        !site.gone && has_part && (!site.bounded || site.share == sum || site.lag > 0)
+        self.plays(index, sum) && (!site.bounded || site.share == sum || site.lag > 0 || !self.has_unbounded(sum))
+    }
+
+    /// Whether it has a part in what is served, when those who are there have so much.
+    fn plays(&self, index: usize, sum: u32) -> bool {
+        let site = &self.all[index];
+        !site.gone && (site.share > 0 || sum == 0 || self.giving == Some(index))
+    }
+
+    /// Whether there is a site that serves what bounded ones may not. Where there is none, bounds would bound everybody: lags
+    /// move only with seats that are given.
+    fn has_unbounded(&self, sum: u32) -> bool {
+        (0..self.all.len()).any(|index| !self.all[index].bounded && self.plays(index, sum))
     }
 
     /// Whether the next seat of this pool may be one of these sites'.
@@ -205,10 +216,7 @@ impl Sites {
     /// Those that have a part in what is served, while they are there.
     pub(crate) fn in_play(&self) -> impl Iterator<Item = &Site> {
         let sum = self.sum();
-        let plays = move |(index, site): &(usize, &Site)| {
-            !site.gone && (site.share > 0 || sum == 0 || self.giving == Some(*index))
-        };
-        self.all.iter().enumerate().filter(plays).map(|(_, site)| site)
+        self.all.iter().enumerate().filter(move |(index, _)| self.plays(*index, sum)).map(|(_, site)| site)
     }
 
     /// Those that may have the next seat.
@@ -305,6 +313,26 @@ mod tests {
         // Once it is gone it has no share, and the other has all of it.
         sites.all[0].gone = true;
         assert_eq!(sites.choose(Some(0), |site| !full(site)), Some(1));
+    }
+
+    #[test]
+    fn where_only_bounded_sites_are_there_each_serves_what_it_can() {
+        let mut sites = sites(&[60, 20, 20]);
+        (sites.all[1].bounded, sites.all[2].bounded) = (true, true);
+        sites.all[0].gone = true;
+        let mut got = [0; 3];
+        for key in 0..1000 {
+            let home = sites.home(Customer::Account(key));
+            let chosen = sites.choose(home, ALWAYS).expect("both have room");
+            sites.count(chosen, home, 1, |_| false);
+            got[chosen] += 1;
+        }
+        assert!(got[0] == 0 && got[1..].iter().all(|seats| *seats > 400), "{got:?}");
+        sites.all[0].gone = false;
+        sites.count(0, None, 1, |_| false);
+        assert!(sites.may(0), "and once there is another they are bounded again");
+        sites.all[1].lag = -1;
+        assert!(!sites.may(1));
     }
 
     #[test]

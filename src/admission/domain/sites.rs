@@ -105,6 +105,8 @@ impl Domain {
             () => {}
         }
         sites.remember(from, to);
+        // It serves what the other is not to have yet, though it may have been warmed itself before.
+        sites.all[from].bounded = false;
         if plan.now {
             // Nobody to warm it up for, and nothing to go back to: what it can take its own limit finds.
             (product.shift, sites.giving) = (None, None);

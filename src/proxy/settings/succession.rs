@@ -202,7 +202,11 @@ impl DomainSettings {
             let places: Vec<usize> = needs.iter().map(|need| resources[need]).collect();
             *needs = Needs::new(&places)?;
         }
-        settings.sites.iter_mut().for_each(|site| site.resource = resources[site.resource]);
+        for site in &mut settings.sites {
+            site.resource = resources[site.resource];
+            // A seat names its pool by one byte, as needs do.
+            u8::try_from(site.resource).ok()?;
+        }
         let place = self.products.iter().position(|own| own.name == member.name);
         put(&mut self.products, place, member);
         Some(put(&mut self.admission.products, place, settings))

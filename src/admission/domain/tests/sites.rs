@@ -176,7 +176,7 @@ fn while_one_is_warmed_the_other_serves_all_that_it_can() {
     let now = Plan { from: 1, to: 0, share: 100, now: true, ..plan(100) };
     story.domain.shift(HORSE, ShiftOrder::Begin(now), at(3)).expect("it can be");
     assert_eq!(story.told().admitted_places(), [waits]);
-    assert_eq!(shares(&story), [(100, false), (0, true)]);
+    assert_eq!(shares(&story), [(100, false), (0, false)]);
 }
 
 #[test]
@@ -209,6 +209,21 @@ fn a_receiving_site_that_breaks_is_given_back_to_at_once_and_a_person_is_told() 
     let end = Event::ShiftEnded { product: HORSE, site: 1, share: 20, bounded: true, end: End::GaveUp(Ill::Faults) };
     assert_eq!(notes.last(), Some(&end), "{notes:?}");
     assert_eq!(shares(&story), [(80, false), (20, true)]);
+}
+
+#[test]
+fn what_was_shifted_is_shifted_back_by_steps_and_everybody_is_served_meanwhile() {
+    let mut story = two_sites([100, 100], [50, 50]);
+    let every = Duration::from_secs(2);
+    story.domain.shift(HORSE, ShiftOrder::Begin(Plan { every, step: 15, ..plan(80) }), at(0)).expect("it can be");
+    story.domain.shift(HORSE, ShiftOrder::Stop, at(10)).expect("it can be");
+    assert_eq!(shares(&story), [(35, false), (65, true)], "not known to be well with more");
+    let back = Plan { from: 1, to: 0, share: 50, every, ..plan(50) };
+    story.domain.shift(HORSE, ShiftOrder::Begin(back), at(20)).expect("it can be");
+    assert_eq!(shares(&story), [(40, true), (60, false)]);
+    let served = serve(&mut story, 20, 9000, false);
+    assert!(served.iter().all(|served| *served > 3000), "{served:?}");
+    assert_eq!(shares(&story), [(50, false), (50, false)]);
 }
 
 #[test]

@@ -261,8 +261,11 @@ impl Control {
 
     async fn wait_for_workers(&self, taken_up: &mut mpsc::UnboundedReceiver<()>) {
         let all = async {
-            for _ in 0..self.reloading.kept.workers.get() {
+            let mut heard = 0;
+            // Of a process that goes down one after the other ends.
+            while heard < self.reloading.publish.receiver_count() {
                 let _ = taken_up.recv().await;
+                heard += 1;
             }
         };
         if tokio::time::timeout(TAKE_UP_WITHIN, all).await.is_err() {

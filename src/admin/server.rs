@@ -96,7 +96,7 @@ async fn authorised(State(control): Controlled, request: Request, next: Next) ->
 /// What is ordered here counts for those too who are still with the process before this one.
 async fn pass_on(State(control): Controlled, request: Request, next: Next) -> Response {
     let changes = !request.method().is_safe() && request.uri().path() != "/api/v1/upgrade";
-    if !changes || !control.handover.is_following().await {
+    if !changes || !control.handover.is_following() {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();

@@ -128,8 +128,8 @@ impl Handover {
     }
 
     /// Whether the process before this one still finishes what it had.
-    pub(crate) async fn is_following(&self) -> bool {
-        self.before.is_here().await
+    pub(crate) fn is_following(&self) -> bool {
+        self.before.is_here()
     }
 
     /// Pass on what was ordered here to the process before this one.

@@ -5,13 +5,14 @@
 //! into the journal, which is not its own any more.
 
 use std::io;
-use std::sync::{Arc, Weak};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
-use http_body_util::Full;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1 as client;
 use hyper::server::conn::http1 as server;
@@ -20,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 
 use super::inherited::Predecessor;
 use super::known;
@@ -29,14 +31,21 @@ use crate::admin::server::router_of_successor;
 
 /// A way to the process before this one.
 #[derive(Default)]
-pub(super) struct Before(Mutex<Option<client::SendRequest<Full<Bytes>>>>);
+pub(super) struct Before {
+    /// One order at a time, in the order in which they came.
+    way: Arc<Mutex<Option<Way>>>,
+    /// Lasts as long as the way does.
+    conversation: OnceLock<AbortHandle>,
+}
+
+type Way = client::SendRequest<Full<Bytes>>;
 
 tokio::task_local! {
     /// What is being carried out was ordered of the process that follows.
     static PASSED_ON: ();
 }
 
-/// How long the other may take over an order.
+/// How long an order here waits for the other to have carried it out too.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Before {
@@ -44,35 +53,58 @@ impl Before {
     pub(super) async fn is(&self, predecessor: Predecessor) -> io::Result<()> {
         let stream = predecessor.into_stream();
         stream.set_nonblocking(true)?;
+        self.goes_over(stream).await
+    }
+
+    async fn goes_over(&self, stream: StdUnixStream) -> io::Result<()> {
         let shaken = client::handshake(TokioIo::new(UnixStream::from_std(stream)?)).await;
         let (sender, conversation) = shaken.map_err(io::Error::other)?;
-        tokio::spawn(conversation);
-        *self.0.lock().await = Some(sender);
+        // It has one predecessor in its life.
+        let _ = self.conversation.set(tokio::spawn(conversation).abort_handle());
+        *self.way.lock().await = Some(sender);
         Ok(())
     }
 
     /// Whether it still finishes what it had.
-    pub(super) async fn is_here(&self) -> bool {
-        self.0.lock().await.as_ref().is_some_and(|sender| !sender.is_closed())
+    pub(super) fn is_here(&self) -> bool {
+        self.conversation.get().is_some_and(|conversation| !conversation.is_finished())
     }
 
-    /// Pass on what was ordered here.
+    /// Pass on what was ordered here. Comes back when that is carried out there, or has taken too long: it is told all the
+    /// same then, for to leave off would close the way, and the next order with it.
     pub(super) async fn tell(&self, method: Method, path: &str, body: Bytes) {
-        let mut sender = self.0.lock().await;
-        let Some(sender) = sender.as_mut().filter(|sender| !sender.is_closed()) else { return };
+        if !self.is_here() {
+            return;
+        }
         let request =
             Request::builder().method(method).uri(path).header(header::HOST, LOCAL).header(header::CONTENT_TYPE, JSON);
         let Ok(request) = request.body(Full::new(body)) else { return };
-        let told = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
-        match told {
-            Ok(Ok(answer)) if answer.status().is_success() => {}
-            other => tracing::error!(
-                path,
-                answer = ?other.map(|answer| answer.map(|answer| answer.status())),
-                "the process before this one, which still finishes what it had, could not be told of an order"
-            ),
+        let (way, order) = (self.way.clone(), path.to_owned());
+        let told = tokio::spawn(async move {
+            let told = exchange(way, request).await;
+            if !told.as_ref().is_ok_and(StatusCode::is_success) {
+                tracing::error!(
+                    order,
+                    ?told,
+                    "the process before this one, which still finishes what it had, could not be told of an order"
+                );
+            }
+        });
+        if tokio::time::timeout(PATIENCE, told).await.is_err() {
+            tracing::warn!(path, "the process before this one has not carried out an order yet");
         }
     }
+}
+
+/// One order, and all of its answer: what is left of it unread would close the way too.
+async fn exchange(way: Arc<Mutex<Option<Way>>>, request: Request<Full<Bytes>>) -> io::Result<StatusCode> {
+    let mut way = way.lock().await;
+    let way = way.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+    way.ready().await.map_err(io::Error::other)?;
+    let answer = way.send_request(request).await.map_err(io::Error::other)?;
+    let status = answer.status();
+    answer.into_body().collect().await.map_err(io::Error::other)?;
+    Ok(status)
 }
 
 const LOCAL: HeaderValue = HeaderValue::from_static("localhost");
@@ -101,11 +133,58 @@ async fn carry_out(
         Some(control) => {
             PASSED_ON.scope((), TowerToHyperService::new(router_of_successor(control)).call(request)).await
         }
-        None => Ok(axum::http::StatusCode::GONE.into_response()),
+        None => Ok(StatusCode::GONE.into_response()),
     }
 }
 
 /// Whether what is being carried out was ordered of the process that follows.
 pub(super) fn is_passed_on() -> bool {
     PASSED_ON.try_with(|()| ()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// A process that says what it was ordered, takes `LATE` over a reload, and answers in more than one piece.
+    async fn predecessor(stream: StdUnixStream, ordered: mpsc::UnboundedSender<String>) {
+        let service = service_fn(move |request: Request<Incoming>| {
+            let ordered = ordered.clone();
+            async move {
+                if request.uri().path() == "/reload" {
+                    sleep(LATE).await;
+                }
+                ordered.send(request.uri().path().to_owned()).unwrap();
+                Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(Bytes::from(vec![b'x'; 1 << 20]))))
+            }
+        });
+        let stream = TokioIo::new(UnixStream::from_std(stream).unwrap());
+        server::Builder::new().serve_connection(stream, service).await.unwrap();
+    }
+
+    const LATE: Duration = PATIENCE.saturating_add(Duration::from_millis(300));
+
+    #[tokio::test]
+    async fn an_order_that_takes_long_does_not_close_the_way_for_the_next() {
+        let (ours, theirs) = StdUnixStream::pair().unwrap();
+        for end in [&ours, &theirs] {
+            end.set_nonblocking(true).unwrap();
+        }
+        let (order, mut ordered) = mpsc::unbounded_channel();
+        tokio::spawn(predecessor(theirs, order));
+        let before = Before::default();
+        assert!(!before.is_here());
+        before.goes_over(ours).await.unwrap();
+        let began = Instant::now();
+        before.tell(Method::POST, "/reload", Bytes::new()).await;
+        assert!(began.elapsed() < LATE, "whoever orders does not wait for ever");
+        assert!(before.is_here());
+        before.tell(Method::POST, "/park", Bytes::new()).await;
+        assert_eq!(ordered.recv().await.as_deref(), Some("/reload"));
+        assert_eq!(ordered.recv().await.as_deref(), Some("/park"), "betting stops there too");
+        assert!(before.is_here());
+    }
 }

@@ -213,7 +213,7 @@ async fn may_be_followed(running: &Running) -> Result<(), String> {
     if process::id() == 1 {
         return Err("this is process 1 of its container, which ends with it: start another container instead".into());
     }
-    if running.control.handover.is_following().await {
+    if running.control.handover.is_following() {
         return Err(
             "the process before this one still finishes what it had ([upgrade] drain): wait for it, or end it sooner \
              with SIGTERM"

@@ -84,10 +84,13 @@ impl Table {
             Policy::PeakEwma => self.better_of_two(usable, random, |index: usize| self.slow(index, now)),
         };
         let in_need = |index: usize| untried(index) && self.backends[index].is_tried_in_need();
+        // Where a person wants no traffic none is sent, if it is not all that there is.
+        let in_use = |index: usize| self.backends[index].is_in_use();
         chosen
             .or_else(|| self.standby(untried, random))
             .or_else(|| self.any(in_need, random))
-            .or_else(|| self.any(untried, random))
+            .or_else(|| self.any(|index| untried(index) && in_use(index), random))
+            .or_else(|| self.any(in_use, random))
             .unwrap_or_else(|| draw(random, self.backends.len()))
     }
 
@@ -300,6 +303,10 @@ mod tests {
         table.backends[0].drain(true);
         table.backends[0].settle(false, true, None, at(0));
         assert!((0..100).all(|_| table.choose(&[], ANNA, at(0), &random) != 0));
+        assert!(
+            (0..100).all(|_| table.choose(&table.backends[1..], ANNA, at(0), &random) != 0),
+            "not a second time either"
+        );
     }
 
     #[test]

@@ -308,13 +308,15 @@ impl Drop for Upload {
 
 async fn swallow(mut rest: Incoming, mut patience: Patience, watch: Rc<Watch>, asked: Asked) {
     let mut left = MOST_SWALLOWED;
-    while let Some(Ok(frame)) = poll_fn(|context| poll_watched(&mut rest, &mut patience, context)).await {
+    loop {
+        let frame = match poll_fn(|context| poll_watched(&mut rest, &mut patience, context)).await {
+            Some(Ok(frame)) => frame,
+            Some(Err(_)) => return,
+            None => return watch.has_body(asked),
+        };
         let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
         let Some(fewer) = left.checked_sub(bytes) else { return watch.leave_unread(asked) };
         left = fewer;
-    }
-    if rest.is_end_stream() {
-        watch.has_body(asked);
     }
 }
 

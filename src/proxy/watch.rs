@@ -253,7 +253,8 @@ impl Watch {
         match self.sharing() {
             // Much that is said there is no request, so a connection rests until there is one.
             Some(sharing) => sharing.heard(bytes),
-            None if self.phase.get() == Phase::Resting => self.enter(Phase::Head),
+            // What belongs to the last request, answered before it had come whole, is no beginning of the next.
+            None if self.phase.get() == Phase::Resting && !self.awaits_body.get() => self.enter(Phase::Head),
             None => {}
         }
     }
@@ -361,3 +362,23 @@ const AT_REST: Duration = Duration::from_secs(1);
 
 /// How long a client that has been told that this is the end may take to see it.
 const LINGER: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_of_a_request_that_was_refused_before_it_had_come_is_no_new_head() {
+        let watch = Watch::new();
+        watch.heard(100);
+        let resting = watch.busy();
+        watch.awaits_body();
+        let asked = watch.asked();
+        drop(resting);
+        watch.heard(1024);
+        assert_eq!(watch.phase(), Phase::Resting);
+        watch.has_body(asked);
+        watch.heard(1);
+        assert_eq!(watch.phase(), Phase::Head, "the next is not to take for ever");
+    }
+}

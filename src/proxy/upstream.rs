@@ -17,7 +17,7 @@ mod shelves;
 mod streaming;
 mod verdict;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -72,8 +72,8 @@ pub(crate) struct Pool {
     /// Exchanges of all pools that go on although their client has hung up.
     carried: Rc<Cell<usize>>,
     account: Rc<Account>,
-    /// Of its shelves those that whoever came after it has too.
-    handed_on: OnceCell<Vec<Shelf>>,
+    /// Others look after the connections.
+    succeeded: Cell<bool>,
 }
 
 /// Who belongs to the pool, as this worker has last seen it.
@@ -169,7 +169,7 @@ impl Pool {
             standing,
             carried,
             account,
-            handed_on: OnceCell::new(),
+            succeeded: Cell::new(false),
         })
     }
 
@@ -349,7 +349,15 @@ impl Pool {
     fn roll(&self) -> Rc<Roll> {
         let mut roll = self.roll.borrow_mut();
         if roll.generation != self.standing.generation() {
-            *roll = Rc::new(Roll::call(&self.standing, Some(&roll)));
+            let next = Rc::new(Roll::call(&self.standing, Some(&roll)));
+            let before = std::mem::replace(&mut *roll, next);
+            let now = std::slice::from_ref(&*roll);
+            if self.succeeded.get() {
+                // Who has come since is here for those who wait; what they open serves one of them.
+                now[0].lets_go_of_what_is_not_in(&[before]);
+            } else {
+                before.lets_go_of_what_is_not_in(now);
+            }
         }
         roll.clone()
     }

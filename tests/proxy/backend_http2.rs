@@ -426,6 +426,27 @@ fn a_reload_switches_the_protocol_and_loses_nothing() {
 }
 
 #[test]
+fn a_backend_that_leaves_is_let_go_of_though_clients_from_before_a_reload_are_still_there() {
+    let (stays, leaves) = (Http2Backend::answering(), Http2Backend::answering());
+    let setup = |more: &str| {
+        let keys = format!("{HTTP2}\nkeep = \"10m\"\n{more}");
+        Setup::new().listen("workers = 1").product("horse-racing", "/horse/", &[stays.address, leaves.address], &keys)
+    };
+    let proxy = setup("").start();
+    let mut from_before = proxy.client();
+    let mut ask = || (0..50).for_each(|_| assert_eq!(from_before.get("/horse/odds").status(), 200));
+    ask();
+    proxy.goes_on_by(setup("total_timeout = \"50s\""));
+    ask();
+    assert_eq!([leaves.connections(), leaves.ended()], [1, 0], "used on across the reload");
+    let remove = serde_json::json!({"order": "remove", "backend": leaves.address.to_string(), "reason": "a test", "who": "anna"});
+    assert_eq!(proxy.post("/api/v1/backends", &remove).status(), 200);
+    until("nobody holds on to it", || leaves.ended() == leaves.connections());
+    ask();
+    assert_eq!([stays.connections(), stays.ended()], [1, 0]);
+}
+
+#[test]
 fn early_hints_and_a_storm_of_them_are_passed_over() {
     let backend = super::backend::Backend::new(|connection| {
         let mut frames = super::http2_backend::Frames::hello(connection, &[])?;

@@ -21,6 +21,8 @@ pub(super) struct Lines {
     each: [Line; 2],
     /// It has last chosen HTTP/1.1.
     pub(super) prefers_http1: Cell<bool>,
+    /// What is opened serves whoever has opened it.
+    closed: Cell<bool>,
 }
 
 /// Connections for requests of one kind.
@@ -57,6 +59,12 @@ impl Lines {
     /// Let go of connections that nobody uses.
     pub(super) fn drop_unused(&self) {
         self.retain(|channel| !channel.is_unused());
+    }
+
+    /// Nobody looks after connections here any more: each ends with what is under way on it.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        self.retain(|_| false);
     }
 
     fn retain(&self, stays: impl Fn(&Channel) -> bool) {
@@ -96,13 +104,19 @@ impl Line {
         let waits = Waits::one_more(&self.waiting);
         self.opened.notified().await;
         drop(waits);
-        self.failed.get() == failed
+        // Another that is being made may still be.
+        self.failed.get() == failed || self.opening.get() > 0
     }
 
-    fn add(&self, channel: Rc<Channel>) -> Option<Place> {
+    fn add(&self, channel: Rc<Channel>, closed: bool) -> Option<Place> {
         self.room.set(Some(channel.room()));
         let place = channel.reserve();
-        self.channels.borrow_mut().push(channel);
+        // One that has no room from the start is of no use to anybody.
+        if closed || place.is_none() {
+            channel.leave();
+        } else {
+            self.channels.borrow_mut().push(channel);
+        }
         place
     }
 }
@@ -116,7 +130,7 @@ impl Opening {
     /// It was made: this is it. The first place on it comes back.
     pub(super) fn ends_with(self, channel: Rc<Channel>) -> Option<Place> {
         self.0.prefers_http1.set(false);
-        self.line().add(channel)
+        self.line().add(channel, self.0.closed.get())
     }
 
     /// It could not be made: whoever waits need not try it at once.

@@ -1,7 +1,10 @@
 //! The head of a request as HTTP/2 wants it: what is said of one hop is gone, and the host is part of the target.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE,
+    HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
 
@@ -40,11 +43,31 @@ fn headers(from: &HeaderMap, without_host: bool) -> HeaderMap {
     headers
 }
 
+/// What cannot be said behind a body (RFC 9110, section 6.5.1), or a backend that joins trailers with headers would hear it
+/// after it was looked through.
+const NO_TRAILERS: [HeaderName; 14] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    HOST,
+    MAX_FORWARDS,
+    SET_COOKIE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+];
+
 /// The trailers that the head announces. Others are not passed on, as over HTTP/1.1.
 pub(super) fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(TRAILER).into_iter();
     let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+    let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    names.filter(|name| !NO_TRAILERS.contains(name)).collect()
 }
 
 #[cfg(test)]
@@ -82,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn trailers_are_announced_in_any_number_of_lines() {
+    fn trailers_are_announced_in_any_number_of_lines_and_are_none_that_only_a_head_may_say() {
         let mut headers = HeaderMap::new();
-        for line in ["x-sum, X-Other", "x-third"] {
+        for line in ["x-sum, X-Other, Authorization", "x-third, host"] {
             headers.append(TRAILER, HeaderValue::from_static(line));
         }
         assert_eq!(announced(&headers), ["x-sum", "x-other", "x-third"].map(HeaderName::from_static));

@@ -1,6 +1,6 @@
 //! Connections to backends that nobody uses just now, each kept for one request at a time.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,12 +8,19 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::time::timeout;
 
 use super::super::upload::RequestBody;
+use super::lines::Lines;
 use super::sender::Sender;
 use super::{Pool, Roll};
 use crate::admission::Timestamp;
 
-/// Idle connections to one backend, newest last.
-pub(in crate::proxy) type Shelf = Rc<RefCell<Vec<Idle>>>;
+/// Idle connections to one backend, newest last. Pools that follow each other share it.
+pub(in crate::proxy) type Shelf = Rc<Idling>;
+
+#[derive(Default)]
+pub(in crate::proxy) struct Idling {
+    idle: RefCell<Vec<Idle>>,
+    closed: Cell<bool>,
+}
 
 pub(in crate::proxy) struct Idle {
     sender: SendRequest<RequestBody>,
@@ -24,22 +31,17 @@ pub(in crate::proxy) struct Idle {
 pub(super) const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 
 impl Pool {
-    /// Others count from now on, and what clients who were there before still hold of this pool may last: of its idle
+    /// Others count from now on, and what clients who were there before still hold of this pool may last: of its
     /// connections only those are kept that they use on.
     pub(crate) fn is_succeeded_by(&self, pools: &[Rc<Pool>]) {
         let theirs: Vec<Rc<Roll>> = pools.iter().map(|pool| pool.roll.borrow().clone()).collect();
-        let is_theirs = |shelf: &Shelf| is_on(theirs.iter().flat_map(|roll| &roll.shelves), shelf);
-        let (kept, left): (Vec<Shelf>, Vec<Shelf>) = self.roll.borrow().shelves.iter().cloned().partition(is_theirs);
-        for shelf in left {
-            shelf.borrow_mut().clear();
-        }
-        // Once in its life, and the first time counts.
-        let _ = self.handed_on.set(kept);
+        self.roll.borrow().lets_go_of_what_is_not_in(&theirs);
+        self.succeeded.set(true);
     }
 
     /// The newest idle connection that still works.
     pub(super) fn reuse(&self, shelf: &Shelf, now: Timestamp) -> Option<SendRequest<RequestBody>> {
-        let mut shelf = shelf.borrow_mut();
+        let mut shelf = shelf.idle.borrow_mut();
         loop {
             let idle = shelf.pop()?;
             if now.since(idle.since) >= self.timeouts.keep {
@@ -70,13 +72,9 @@ impl Pool {
         }
     }
 
-    /// On a shelf of a backend that has left the pool nothing is kept: it goes with whoever holds it last.
     fn keep(&self, shelf: &Shelf, connection: Idle) {
-        if self.handed_on.get().is_some_and(|kept| !is_on(kept, shelf)) {
-            return;
-        }
-        let mut idle = shelf.borrow_mut();
-        if idle.len() < self.most_idle {
+        let mut idle = shelf.idle.borrow_mut();
+        if idle.len() < self.most_idle && !shelf.closed.get() {
             idle.push(connection);
         }
     }
@@ -86,7 +84,10 @@ impl Pool {
         let now = self.clock.now();
         let roll = self.roll();
         for shelf in &roll.shelves {
-            shelf.borrow_mut().retain(|idle| now.since(idle.since) < self.timeouts.keep && !idle.sender.is_closed());
+            shelf
+                .idle
+                .borrow_mut()
+                .retain(|idle| now.since(idle.since) < self.timeouts.keep && !idle.sender.is_closed());
         }
         roll.lines.iter().for_each(|lines| lines.expire(self.timeouts.keep, now));
     }
@@ -95,12 +96,26 @@ impl Pool {
     pub(crate) fn drop_idle(&self) {
         let roll = self.roll.borrow();
         for shelf in &roll.shelves {
-            shelf.borrow_mut().clear();
+            shelf.idle.borrow_mut().clear();
         }
         roll.lines.iter().for_each(|lines| lines.drop_unused());
     }
 }
 
-fn is_on<'a>(shelves: impl IntoIterator<Item = &'a Shelf>, shelf: &Shelf) -> bool {
-    shelves.into_iter().any(|known| Rc::ptr_eq(known, shelf))
+impl Idling {
+    /// Nothing is kept here any more: nobody would look after it.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        self.idle.borrow_mut().clear();
+    }
+}
+
+impl Roll {
+    /// Close what these do not use on.
+    pub(super) fn lets_go_of_what_is_not_in(&self, rolls: &[Rc<Roll>]) {
+        let is_used = |lines: &Rc<Lines>| rolls.iter().flat_map(|roll| &roll.lines).any(|one| Rc::ptr_eq(one, lines));
+        let is_kept = |shelf: &Shelf| rolls.iter().flat_map(|roll| &roll.shelves).any(|one| Rc::ptr_eq(one, shelf));
+        self.shelves.iter().filter(|shelf| !is_kept(shelf)).for_each(|shelf| shelf.close());
+        self.lines.iter().filter(|lines| !is_used(lines)).for_each(|lines| lines.close());
+    }
 }

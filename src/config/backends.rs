@@ -243,6 +243,7 @@ fn pool(check: &mut Check<'_>, drafts: &[Draft<'_>], places: Vec<(usize, usize)>
         keep: timeout("keep", |product| &product.keep, Duration::from_secs(4)),
     };
     objectives_can_be_missed(check, &products, timeouts.total);
+    heads_can_be_late(check, &products, &timeouts);
     let limit = agreed_limit(check, &sites);
     let idle_at = |product: &Product| product.idle_connections.as_ref().map(Spanned::span);
     let idle = agreed(check, "idle_connections", &products, idle_at, |check, product| {
@@ -406,6 +407,16 @@ fn objectives_can_be_missed(check: &mut Check<'_>, products: &[&Draft<'_>], tota
             draft.latency_objective
         );
         check.wrong(at, what, "write a `latency_objective` well below `total_timeout`");
+    }
+}
+
+/// The whole has an end before its head is late: then `first_byte_timeout` says nothing.
+fn heads_can_be_late(check: &mut Check<'_>, products: &[&Draft<'_>], timeouts: &BackendTimeouts) {
+    let (first_byte, total) = (timeouts.first_byte, timeouts.total);
+    let written = products.iter().find_map(|draft| draft.written.first_byte_timeout.as_ref().map(Spanned::span));
+    if let Some(at) = written.filter(|_| first_byte > total) {
+        let what = format!("the head of an answer may take {first_byte:?}, and all of it `total_timeout`, {total:?}");
+        check.wrong(at, what, "write a `first_byte_timeout` within `total_timeout`, or a longer `total_timeout`");
     }
 }
 

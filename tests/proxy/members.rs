@@ -120,6 +120,9 @@ fn backends_are_added_and_removed_while_it_runs() {
     ask(&proxy, 20);
     assert_eq!(asked(&[&old, &new]), [before[0], before[1] + 20]);
     assert_eq!(state(&proxy, &old), None);
+    let (status, why) = order(&proxy, "restore", &old, &json!({}));
+    assert_eq!(status, 404);
+    assert!(why["detail"].as_str().is_some_and(|why| why.contains("was removed by an order")), "{why}");
     let gone = format!("sluss_upstream_backend_state{{backend=\"{}\",state=\"serving\"}}", old.address);
     assert_eq!(proxy.metric(&gone), 0.0);
     let (status, why) = order(&proxy, "remove", &new, &json!({}));

@@ -27,7 +27,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::admin::control::Control;
 use crate::admission::Timestamp;
 use crate::admission::passes::Held;
-use crate::proxy::once::{Elsewhere, Expecting, Lent, Said};
+use crate::proxy::once::{Bets, Elsewhere, Expecting, Lent, Said};
 use crate::proxy::shared::Shared;
 use frames::{Frame, Hello, Holds, read, write};
 
@@ -148,7 +148,8 @@ async fn take_all(stream: StdUnixStream, control: &Weak<Control>, expecting: Opt
     let Some(shared) = control.upgrade().map(|control| control.shared()) else { return Ok(()) };
     let (mut from, mut to) = halves(stream)?;
     let (say, mut said) = mpsc::unbounded_channel();
-    let mut office = Office { control: control.clone(), lent: Lent::default(), tasks: JoinSet::new(), say };
+    let (control, bets) = (control.clone(), shared.bets.clone());
+    let mut office = Office { control, bets, lent: Lent::default(), tasks: JoinSet::new(), say };
     timeout(WITHIN, async {
         greet(&shared, &mut from, &mut to).await?;
         while let Some((frame, body)) = read(&mut from).await? {
@@ -187,6 +188,8 @@ async fn take_all(stream: StdUnixStream, control: &Weak<Control>, expecting: Opt
 /// Where the new process hears the old one.
 struct Office {
     control: Weak<Control>,
+    /// The last that were known here: the old process goes on asking when a reload here has taken `[once]` away.
+    bets: Option<Arc<Bets>>,
     lent: Lent,
     tasks: JoinSet<()>,
     say: mpsc::UnboundedSender<Said>,
@@ -198,7 +201,8 @@ impl Office {
         let Some(shared) = self.control.upgrade().map(|control| control.shared()) else { return };
         match frame {
             Frame::Bet(word) => {
-                if let Some(bets) = &shared.bets {
+                self.bets = shared.bets.clone().or(self.bets.take());
+                if let Some(bets) = &self.bets {
                     self.lent.said(bets, (word, body), &self.say, &mut self.tasks);
                 }
             }

@@ -207,6 +207,30 @@ fn bets_on_connections_to_the_old_process_are_decided_by_the_new_one() {
 }
 
 #[test]
+fn who_is_left_in_the_old_process_is_served_although_the_new_one_knows_bets_no_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bookmaker = Bookmaker::new(true);
+    let path = house(folder.path(), &bookmaker, "", "");
+    let running = Sluss::start(&path);
+    let mut old: Vec<Client> = (0..3).map(|_| Client::to(&running.address)).collect();
+    assert!(old.iter_mut().enumerate().all(|(n, client)| client.bets(&format!("old {n}")) == receipt(n)));
+    upgrade(&running);
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    std::fs::write(&path, text.replacen("[[product]]", "[once]\nheader = []\n[[product]]", 1)).expect("a disk");
+    // An order to reload would be passed on to the old process.
+    let [new] = running.followers()[..] else { panic!("one process took over") };
+    tell(new, "HUP");
+    until("it has read its configuration again", || {
+        running.log().contains("the configuration was read again, and counts")
+    });
+    assert_eq!(old[0].bets("one"), receipt(3), "its first time");
+    assert_eq!(old[1].bets("one"), receipt(3), "sent before, by the old process");
+    assert_eq!(old[2].bets("old 1"), receipt(1), "sent before the upgrade");
+    assert_eq!(bookmaker.bets(), 4);
+    assert_eq!(Client::to(&running.address).bets("old 1"), receipt(4), "keys are nobody's business in the new one");
+}
+
+#[test]
 fn when_either_process_dies_a_bet_of_its_own_is_unknown_to_the_other() {
     for old_dies in [true, false] {
         let folder = tempfile::tempdir().expect("a folder");

@@ -22,7 +22,9 @@ pub(crate) const STREAM: usize = 16 << 10;
 /// Bytes that a body adds to that while it comes, beside what is kept of it: the parser reads larger pieces.
 pub(crate) const UPLOAD: usize = 32 << 10;
 /// Bytes of a connection to a backend: an answer that its client is slow to take fills its buffer.
-pub(crate) const BACKEND: usize = 64 << 10;
+pub(crate) const BACKEND: usize = 112 << 10;
+/// Bytes of one that many requests share, beside what each of them has.
+pub(crate) const CHANNEL: usize = 64 << 10;
 
 /// The entries of all workers.
 #[derive(Debug)]

@@ -138,8 +138,9 @@ impl Drop for Carrying {
 }
 
 /// Bytes of a backend's answer that a connection holds: more for a head is no head, and hyper would look
-/// through six times as much before it lets others have their turn.
-const MOST_BUFFERED: usize = 64 * 1024;
+/// through four times as much before it lets others have their turn. An answer of 1 MB costs a third less in pieces of
+/// this size than in those of 64 or 128 KB (docs/decisions/0022).
+const MOST_BUFFERED: usize = ledger::BACKEND;
 impl Pool {
     /// A worker's connections to these backends; those that it has already to them, as `before`, are used on.
     pub(crate) fn new(

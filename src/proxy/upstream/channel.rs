@@ -140,7 +140,7 @@ impl Drop for Place {
 
 /// Let the bytes of a connection move, until it ends or is found dead.
 async fn drive(mut connection: Connection<TokioIo<BackendStream>, Bytes>, pings: PingPong, channel: Rc<Channel>) {
-    let _held = channel.account.hold(ledger::BACKEND);
+    let _held = channel.account.hold(ledger::CHANNEL);
     let mut dead = pin!(dies(pings, &channel));
     loop {
         tokio::select! {

@@ -199,7 +199,8 @@ impl Control {
     fn unknown_backend(&self, name: &str) -> Mistake {
         let all: Vec<_> = self.shared().standings.iter().flat_map(|standing| standing.backends().to_vec()).collect();
         let names: Vec<&str> = all.iter().map(|backend| backend.settings.name.as_str()).collect();
-        if self.shared().standings.iter().any(|standing| standing.is_configured(name)) {
+        let is_out = |standing: &Arc<Standing>| standing.ordered_out().iter().any(|backend| backend.name == name);
+        if self.shared().standings.iter().any(is_out) {
             let text = format!(
                 "{name} was removed by an order; nothing was changed. To have it again: sluss backend add {name} --product …"
             );

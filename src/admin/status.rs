@@ -12,7 +12,7 @@ use crate::admission::Class;
 use crate::config::ScheduledEvent;
 use crate::proxy::admit::Gate;
 use crate::proxy::backend::Backend;
-use crate::proxy::settings::DomainSettings;
+use crate::proxy::settings::{BackendSettings, DomainSettings};
 
 /// The whole of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -99,7 +99,8 @@ pub struct BackendStatus {
     /// Its pool.
     #[serde(default)]
     pub pool: String,
-    /// `serving`, `starting`, `standby`, `refusing`, `failing_checks`, `ejected` or `drained`.
+    /// `serving`, `starting`, `standby`, `refusing`, `failing_checks`, `ejected` or `drained`; `removed` when the
+    /// configuration names it and an order has taken it out.
     #[serde(default)]
     pub state: String,
     /// Its share beside others.
@@ -224,6 +225,17 @@ impl Control {
                 }
             };
             statuses.extend(standing.backends().iter().map(status));
+            let removed = |backend: &BackendSettings| BackendStatus {
+                name: backend.name.clone(),
+                outstanding: 0,
+                set_aside: true,
+                pool: standing.pool().to_owned(),
+                state: "removed".into(),
+                weight: backend.weight,
+                priority: backend.priority,
+                last_order: self.last_order(&backend.name),
+            };
+            statuses.extend(standing.ordered_out().into_iter().map(removed));
         }
         statuses
     }

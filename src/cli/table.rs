@@ -65,6 +65,7 @@ pub(super) fn status(status: &Status) -> String {
             "ejected" => "ejected: answers worse than the others",
             "standby" => "standby: others serve",
             "starting" => "starting: gets its share by and by",
+            "removed" => "removed, though configured",
             state => state,
         };
         let [weight, priority, outstanding] =

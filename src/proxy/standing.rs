@@ -307,11 +307,6 @@ impl Standing {
         &self.settings.name
     }
 
-    /// Whether the configuration names it, whatever was ordered since.
-    pub(crate) fn is_configured(&self, name: &str) -> bool {
-        self.settings.backends.iter().any(|backend| backend.name == name)
-    }
-
     /// What a backend is now.
     pub(crate) fn presence(&self, backend: &Backend) -> Presence {
         backend.presence(self.clock.now())

@@ -119,7 +119,7 @@ fn backends_are_added_and_removed_while_it_runs() {
     let before = asked(&[&old, &new]);
     ask(&proxy, 20);
     assert_eq!(asked(&[&old, &new]), [before[0], before[1] + 20]);
-    assert_eq!(state(&proxy, &old), None);
+    assert_eq!(state(&proxy, &old).as_deref(), Some("removed"), "it is configured");
     let (status, why) = order(&proxy, "restore", &old, &json!({}));
     assert_eq!(status, 404);
     assert!(why["detail"].as_str().is_some_and(|why| why.contains("was removed by an order")), "{why}");
@@ -196,7 +196,7 @@ fn orders_about_backends_outlive_a_restart_until_the_configuration_says_otherwis
         let all = proxy.status().backends.into_iter();
         all.map(|backend| (backend.name, backend.state, backend.weight)).collect()
     };
-    let expected = [(&drained, "drained", 1), (&heavy, "serving", 7), (&added, "serving", 3)];
+    let expected = [(&drained, "drained", 1), (&heavy, "serving", 7), (&added, "serving", 3), (&old, "removed", 1)];
     let expected: Vec<_> =
         expected.map(|(backend, state, weight)| (backend.address.to_string(), state.to_owned(), weight)).into();
     for _ in 0..2 {

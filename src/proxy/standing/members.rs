@@ -22,6 +22,14 @@ impl Standing {
         self.backends().iter().find(|backend| backend.settings.address == address).cloned()
     }
 
+    /// Those that the configuration names and an order has taken out.
+    pub(crate) fn ordered_out(&self) -> Vec<&BackendSettings> {
+        let (backends, dismissed) = (self.backends(), self.dismissed());
+        let is_there = |named: &BackendSettings| backends.iter().any(|one| one.settings.is_at_or_of(named));
+        let named = self.settings.backends.iter();
+        named.filter(|named| dismissed.contains(&named.address) && !is_there(named)).collect()
+    }
+
     /// One more belongs to the pool, whole from the start: for a proxy that comes up.
     pub(crate) fn enrol(&self, settings: BackendSettings) {
         let checks = self.settings.health.as_ref().map(checks);

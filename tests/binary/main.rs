@@ -1,6 +1,7 @@
 //! The real executable: started, told, killed; with a real nginx behind it and curl in front.
 
 mod flood;
+mod flood_http2;
 mod known;
 mod nginx;
 mod privacy;

@@ -127,6 +127,11 @@ impl Sluss {
         self.followers.lock().expect("no reader panics").clone()
     }
 
+    /// The process that was started first.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Send a signal to the process that was started first.
     pub(crate) fn signal(&self, signal: &str) {
         tell(self.child.id(), signal);

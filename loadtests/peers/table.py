@@ -1,4 +1,4 @@
-"""The table as it stands in docs/benchmarking.md, between its two markers."""
+"""The tables as they stand in docs/benchmarking.md, each between its two markers."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import stage  # noqa: E402
 
 PAGE = stage.ROOT / "docs" / "benchmarking.md"
-BEGIN, END = "<!-- peers: written by make bench-peers -->", "<!-- peers: end -->"
+MARKERS = {
+    False: ("<!-- peers: written by make bench-peers -->", "<!-- peers: end -->"),
+    True: ("<!-- guided: written by make bench-peers GUIDED=1 -->", "<!-- guided: end -->"),
+}
 
 
 def text(document, figures):
@@ -68,9 +71,9 @@ def cell(told):
     return f"{middle('us'):.1f}"
 
 
-def write(table):
-    page = PAGE.read_text()
-    if BEGIN not in page or END not in page:
-        raise stage.Failed(f"{PAGE} has lost the markers between which the table goes")
-    before, after = page.split(BEGIN)[0], page.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+def write(table, guided):
+    page, (begin, end) = PAGE.read_text(), MARKERS[guided]
+    if begin not in page or end not in page:
+        raise stage.Failed(f"{PAGE} has lost the markers between which the table goes: {begin}, {end}")
+    before, after = page.split(begin)[0], page.split(end)[1]
+    PAGE.write_text(f"{before}{begin}\n{table}\n{end}{after}")

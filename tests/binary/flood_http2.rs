@@ -137,7 +137,9 @@ fn a_flood_of_frames_is_ended_and_takes_no_memory() {
     let running = Sluss::start(&path);
     let memory = Memory(running.process());
     // What one of each takes is there afterwards: stacks, and what the allocator keeps.
-    ALL.iter().for_each(|flood| drop(floods(&running.address, *flood)));
+    for flood in ALL {
+        floods(&running.address, flood);
+    }
     for flood in ALL {
         memory.forget();
         let before = memory.of("VmRSS");

@@ -201,9 +201,10 @@ async def change(house):
         if number % 3 == 1:
             await asyncio.to_thread(house.upgrade)
         elif number % 3 == 2:
-            await asyncio.to_thread(house.crash, number % len(house.backends))
+            which = number // 3 % len(house.backends)
+            await asyncio.to_thread(house.crash, which)
             await asyncio.sleep(1)
-            await asyncio.to_thread(house.revive, house.backends[number % len(house.backends)])
+            await asyncio.to_thread(house.revive, house.backends[which])
         await asyncio.sleep(2)
 
 

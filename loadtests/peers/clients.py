@@ -87,7 +87,7 @@ class Steady:
 
     def command(self, house, proxy, seconds):
         port = house.backend_port if proxy == "backend" else house.port(proxy)
-        program = house.binary.parent / "examples" / "steady"
+        program = stage.sluss_binary().parent / "examples" / "steady"
         address = "127.0.0.2" if proxy == "backend" else "127.0.0.1"
         return [str(word) for word in [program, f"{address}:{port}", PROXIED, self.rate, self.connections, seconds]]
 

@@ -1,5 +1,7 @@
 //! Orders about backends: another weight, out of use and back, one more, one less.
 
+mod kept;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{Control, Said};
 use super::orders::{Applied, Mistake, somebody, unknown};
-use super::succession::Rolls;
 use crate::config::backends::{MOST_PRIORITY, MOST_WEIGHT, is_own, split_url};
-use crate::journal::{BackendWord, Memory, Record};
+use crate::journal::Record;
 use crate::proxy::backend::Backend;
 use crate::proxy::settings::BackendSettings;
 use crate::proxy::standing::{MOST_BACKENDS, Standing};
+pub(super) use kept::Words;
 
 /// An order about a backend as it comes over the API.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,7 +24,7 @@ pub struct BackendRequest {
     pub order: BackendOrder,
     /// `host:port`, as `sluss status` shows it; for `add` also a URL.
     pub backend: String,
-    /// For `add`: a product of the pool.
+    /// For `add`: a product of the pool, or the pool as the status shows it: `horse-racing/malmo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
     /// For `weight` and `add`: its share beside others.
@@ -113,7 +115,7 @@ impl Control {
         let mut matters = self.matters();
         let (standing, backend, changed) = match newcomer {
             Some(settings) => self.add_backend(request, settings)?,
-            None => self.change_backend(request, weight)?,
+            None => self.change_backend(request, weight, &matters.backends)?,
         };
         let member = request.order != BackendOrder::Remove;
         let name = backend.settings.name.clone();
@@ -121,7 +123,7 @@ impl Control {
             true => format!("{}, weight {}", standing.presence(&backend).name(), backend.weight()),
             false => "removed".to_owned(),
         };
-        self.journal.note(Record::Backend { backend: name.clone(), word: word(&standing, &backend, member) });
+        self.keep_word(&mut matters.backends, &name, kept::word(&standing, &backend, member));
         let BackendRequest { order, who, reason, .. } = request;
         let said =
             Said { order: order.word().into(), who: who.clone(), reason: reason.clone(), at: jiff::Timestamp::now() };
@@ -133,13 +135,15 @@ impl Control {
         &self,
         request: &BackendRequest,
         weight: Option<u32>,
+        words: &Words,
     ) -> Result<(Arc<Standing>, Arc<Backend>, bool), Mistake> {
         if request.product.is_some() {
             return Err(Mistake::Unclear("only `add` needs a product: a backend belongs to one pool".into()));
         }
         let named = |standing: &Arc<Standing>| Some((standing.clone(), standing.named(&request.backend)?));
         let known = self.shared().standings.iter().find_map(named);
-        let (standing, backend) = known.ok_or_else(|| self.unknown_backend(&request.backend))?;
+        let removed = words.get(&request.backend).filter(|word| !word.member).map(|word| word.address);
+        let (standing, backend) = known.ok_or_else(|| self.unknown_backend(&request.backend, removed))?;
         let changed = match request.order {
             BackendOrder::Drain => standing.drain(&backend, true),
             BackendOrder::Restore => standing.drain(&backend, false),
@@ -167,12 +171,9 @@ impl Control {
         let Some(product) = request.product.as_deref() else {
             return unclear("say to which product's pool it is added".into());
         };
-        let Some(index) = self.product_named(product) else {
-            return Err(Mistake::Unknown(self.unknown_product(product)));
-        };
+        let standing = self.pool_named(product)?;
         let (name, address) = (settings.name.clone(), settings.address);
         let shared = self.shared();
-        let standing = shared.standings[shared.settings.products[index].pool].clone();
         // Without a scheme it is spoken to as the others are.
         let (written, secure) = (&request.backend, standing.tls.is_some());
         if written.contains("://") && written.starts_with("https://") != secure {
@@ -192,125 +193,33 @@ impl Control {
             return unclear(format!("{name} is Sluss itself, where it listens for clients; nothing was changed"));
         }
         standing.add(settings);
-        let backend = standing.named(&name).ok_or_else(|| self.unknown_backend(&name))?;
+        let backend = standing.named(&name).ok_or_else(|| self.unknown_backend(&name, None))?;
         Ok((standing, backend, true))
     }
 
-    fn unknown_backend(&self, name: &str) -> Mistake {
+    /// The pool of this product, of its first site where it has several; or the pool that the status shows by this name.
+    fn pool_named(&self, name: &str) -> Result<Arc<Standing>, Mistake> {
+        let shared = self.shared();
+        let of_product = self.product_named(name).map(|index| shared.settings.products[index].pool);
+        let named = of_product.or_else(|| shared.standings.iter().position(|standing| standing.pool() == name));
+        let pool = named.ok_or_else(|| Mistake::Unknown(self.unknown_product(name)))?;
+        Ok(shared.standings[pool].clone())
+    }
+
+    /// `removed` is where it was, when an order has removed it.
+    fn unknown_backend(&self, name: &str, removed: Option<SocketAddr>) -> Mistake {
         let all: Vec<_> = self.shared().standings.iter().flat_map(|standing| standing.backends().to_vec()).collect();
         let names: Vec<&str> = all.iter().map(|backend| backend.settings.name.as_str()).collect();
-        let is_out = |standing: &Arc<Standing>| standing.ordered_out().iter().any(|backend| backend.name == name);
-        if self.shared().standings.iter().any(is_out) {
+        if let Some(address) = removed {
+            // Of one address of several that a name has, only the address says which.
+            let again = if name.contains('@') { address.to_string() } else { name.to_owned() };
             let text = format!(
-                "{name} was removed by an order; nothing was changed. To have it again: sluss backend add {name} --product …"
+                "{name} was removed by an order; nothing was changed. To have it again: sluss backend add {again} --product …"
             );
             return Mistake::Unknown(text);
         }
         Mistake::Unknown(unknown("backend", name, &names))
     }
-
-    /// What was ordered before the restart, as far as the configuration has said nothing else since.
-    pub(super) fn restore_backends(&self, memory: &Memory) {
-        let shared = self.shared();
-        // Those that came first: the last of a pool is never taken out, and was not the last when it was.
-        let (came, left): (Vec<_>, Vec<_>) = memory.backends.iter().partition(|(_, word)| word.member);
-        for (name, word) in came.into_iter().chain(left) {
-            let Some(standing) = pool_of(&shared.standings, word) else { continue };
-            let known = configured(standing, word.address, word.host.as_deref());
-            if known.map(|one| one.weight) != word.configured || known.is_some_and(|one| one.priority != word.priority)
-            {
-                tracing::info!(
-                    backend = name,
-                    "the configuration has changed since an order about it: that is forgotten"
-                );
-                continue;
-            }
-            restore(standing, name, word);
-        }
-    }
-
-    /// Backends that are called otherwise since a reload, or whose pool is: what was ordered of them is kept under the new
-    /// names. `before` are the pools as they were, and who belonged to them.
-    pub(super) fn keep_orders(&self, before: &Rolls) {
-        let keep = |standing: &Standing, settings: &BackendSettings, word| {
-            let backend = settings.name.clone();
-            tracing::info!(backend, pool = standing.pool(), "what was ordered of a backend counts under its new name");
-            self.journal.note(Record::Backend { backend, word });
-        };
-        for standing in &self.shared().standings {
-            let Some((old, roll)) = before.iter().find(|(old, _)| old.is_kin(standing)) else { continue };
-            let is_renamed = old.pool() != standing.pool();
-            let backends = standing.backends();
-            for backend in backends.iter() {
-                let at = |one: &&Arc<Backend>| one.settings.address == backend.settings.address;
-                let is_another = roll.iter().find(at).is_some_and(|was| !Arc::ptr_eq(was, backend));
-                let word = word(standing, backend, true);
-                if is_another || (is_renamed && (word.drained || word.configured != Some(word.weight))) {
-                    keep(standing, &backend.settings, word);
-                }
-            }
-            let is_out = |one: &&BackendSettings| !backends.iter().any(|there| there.settings.is_at_or_of(one));
-            for settings in standing.settings.backends.iter().filter(is_out).filter(|_| is_renamed) {
-                keep(standing, settings, out(standing, settings));
-            }
-        }
-    }
-}
-
-/// The pool that a word is about: the one of its name, or where other products come first since, the one with the backend.
-fn pool_of<'a>(standings: &'a [Arc<Standing>], word: &BackendWord) -> Option<&'a Arc<Standing>> {
-    let named = standings.iter().find(|standing| standing.pool() == word.pool);
-    named.or_else(|| standings.iter().find(|one| configured(one, word.address, word.host.as_deref()).is_some()))
-}
-
-fn restore(standing: &Standing, name: &str, word: &BackendWord) {
-    let BackendWord { address, weight, priority, .. } = *word;
-    match (standing.at(address), word.member) {
-        // What a name has is for the name to say: it may have it no more.
-        (None, true) if word.host.is_none() && standing.named(name).is_none() => {
-            standing.enrol(BackendSettings { name: name.to_owned(), address, weight, priority, host: None });
-        }
-        (Some(backend), false) if standing.backends().len() > 1 => standing.remove(&backend),
-        (None, false) => standing.dismiss(address),
-        _ => {}
-    }
-    if let Some(backend) = standing.at(address) {
-        standing.weigh(&backend, weight);
-        standing.drain(&backend, word.drained);
-    }
-    let (member, drained) = (word.member, word.drained);
-    tracing::warn!(backend = name, member, drained, weight, "as it was ordered before the restart");
-}
-
-fn word(standing: &Standing, backend: &Backend, member: bool) -> BackendWord {
-    let BackendSettings { address, host, .. } = &backend.settings;
-    BackendWord {
-        pool: standing.pool().to_owned(),
-        address: *address,
-        member,
-        drained: !backend.is_in_use(),
-        weight: backend.weight(),
-        priority: backend.priority(),
-        configured: configured(standing, *address, host.as_deref()).map(|one| one.weight),
-        host: host.clone(),
-    }
-}
-
-/// What is to be kept of one that was ordered out.
-fn out(standing: &Standing, settings: &BackendSettings) -> BackendWord {
-    let BackendSettings { address, weight, priority, host, .. } = settings.clone();
-    let pool = standing.pool().to_owned();
-    BackendWord { pool, address, member: false, drained: false, weight, priority, configured: Some(weight), host }
-}
-
-/// What the configuration says of a backend: of the name that it was found by, whichever addresses that has, or else of
-/// what is at its address.
-fn configured<'a>(standing: &'a Standing, address: SocketAddr, host: Option<&str>) -> Option<&'a BackendSettings> {
-    let is = |one: &&BackendSettings| match host {
-        Some(_) => one.host.as_deref() == host && one.address.port() == address.port(),
-        None => one.address == address,
-    };
-    standing.settings.backends.iter().find(is)
 }
 
 fn priority_of(request: &BackendRequest) -> Result<u32, Mistake> {

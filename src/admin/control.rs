@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use metrics::{Counter, Gauge};
 use tokio::runtime::Handle;
 
+use super::backends::Words;
 use super::calendar::Calendar;
 use super::certificates::Certificates;
 use super::orders::state_word;
@@ -65,6 +66,8 @@ pub(crate) struct Matters {
     pub(crate) alarms: Vec<Alarm>,
     /// The last order about each product or event, by its name.
     pub(crate) last: BTreeMap<String, Said>,
+    /// What was ordered of backends and counts.
+    pub(super) backends: Words,
 }
 
 /// Something that waits for a person.

@@ -235,7 +235,7 @@ impl Control {
         let result = compared(&live.settings, &next.settings);
         self.counts(next.clone());
         next.look_after_backends();
-        self.keep_orders(&pools);
+        self.keep_orders();
         self.carry_over_switches(&live, &next);
         self.carry_over_states(&live, &next);
         self.renumber_events(&live.settings, &next.settings);

@@ -4,6 +4,7 @@
 //! GET  /livez  /readyz  /metrics  /api/v1/status
 //! POST /api/v1/orders   {"order": "park", "product": "horse-racing", "reason": "…", "who": "…"}
 //! POST /api/v1/signals  {"signal": "close", "event": "…", "source": "…"}
+//! POST /api/v1/backends {"order": "drain", "backend": "10.1.0.7:9101", "reason": "…", "who": "…"}
 //! POST /api/v1/shift    {"product": "…", "order": "begin", "from": "…", "to": "…", "share": 50, "reason": "…", "who": "…"}
 //! GET  /api/v1/events   /api/v1/events/{id}
 //! PUT  /api/v1/events/{id}       {"product": "…", "stop": "2024-08-24T16:20:00+02:00", "name": "…", "reason": "…", "who": "…"}

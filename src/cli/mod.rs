@@ -196,7 +196,7 @@ enum BackendCommand {
     Add {
         /// Where it is: http://host:port
         backend: String,
-        /// A product of the pool
+        /// A product of the pool; for another site than its first, product/site
         #[arg(long)]
         product: String,
         /// Its share beside others: 1 to 100

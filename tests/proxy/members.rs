@@ -131,6 +131,24 @@ fn backends_are_added_and_removed_while_it_runs() {
 }
 
 #[test]
+fn a_backend_is_added_to_the_site_that_is_named() {
+    let [old, new, more] = [(); 3].map(|()| Backend::answering(OK));
+    let text = format!(
+        "[[product]]\nname = \"horse-racing\"\nmatch = [{{ path = \"/\" }}]\n\
+         [[product.site]]\nname = \"old\"\nshare = 100\nbackends = [\"http://{}\"]\n\
+         [[product.site]]\nname = \"new\"\nshare = 0\nbackends = [\"http://{}\"]\n",
+        old.address, new.address
+    );
+    let proxy = Setup::new().with(&text).start();
+    let (status, why) = order(&proxy, "add", &more, &json!({"product": "horse-racing/other"}));
+    assert_eq!(status, 404, "{why}");
+    assert_eq!(order(&proxy, "add", &more, &json!({"product": "horse-racing/new"})).0, 200);
+    let pools: Vec<_> = proxy.status().backends.into_iter().map(|one| (one.name, one.pool)).collect();
+    let of = |backend: &Backend, pool: &str| (backend.address.to_string(), format!("horse-racing/{pool}"));
+    assert_eq!(pools, [of(&old, "old"), of(&new, "new"), of(&more, "new")]);
+}
+
+#[test]
 fn a_newcomer_is_sent_nobody_before_its_first_check_has_passed() {
     let (old, door) = (Backend::answering(OK), Door::default());
     let new = Backend::behind(&door);

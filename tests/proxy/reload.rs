@@ -1,5 +1,6 @@
 //! Another configuration while customers run and wait: nobody is refused, forgotten or cut for it.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,7 +12,7 @@ use super::access_log::{Log, lines};
 use super::backend::{Backend, Connection, Door, OK, Refusing};
 use super::bets::{bet, open, receipts};
 use super::client::{get, post};
-use super::proxy::Setup;
+use super::proxy::{Proxy, Setup};
 use super::until;
 use super::wire::{Message, Wire};
 
@@ -173,11 +174,63 @@ fn orders_stand_until_the_configuration_says_something_else() {
     assert_eq!(members(), [called(&one, "serving"), called(&two, "drained"), called(&three, "serving")]);
     order("remove", &one);
     proxy.goes_on_by(in_front_of(&[&one, &two, &three], "retry_budget = 20"));
-    assert_eq!(members(), [called(&two, "drained"), called(&three, "serving")], "nothing was said of it since");
+    let removed = [called(&two, "drained"), called(&three, "serving"), called(&one, "removed")];
+    assert_eq!(members(), removed, "nothing was said of it since");
     proxy.goes_on_by(in_front_of(&[&three], ""));
     proxy.goes_on_by(in_front_of(&[&one, &three], ""));
     assert_eq!(members(), [called(&three, "serving"), called(&one, "serving")], "it has been named anew");
     assert_eq!(proxy.product("horse-racing").state, "closed");
+}
+
+#[test]
+fn what_was_ordered_of_backends_is_after_a_restart_what_it_was_after_the_last_reload() {
+    let [drained, removed, added, plain] = [(); 4].map(|()| Backend::answering(OK));
+    let folder = tempfile::tempdir().expect("a folder");
+    let written = |backends: &[(&Backend, u32)]| {
+        let one = |(backend, weight): &(&Backend, u32)| {
+            format!("{{ url = \"http://{}\", weight = {weight} }}", backend.address)
+        };
+        let all: Vec<String> = backends.iter().map(one).collect();
+        let product = format!(
+            "[[product]]\nname = \"horse-racing\"\nmatch = [{{ path = \"/\" }}]\nbackends = [{}]",
+            all.join(", ")
+        );
+        Setup::new().with(&product).journal(&folder.path().join("sluss.journal"))
+    };
+    let states = |proxy: &Proxy| -> BTreeMap<SocketAddr, (String, u32)> {
+        let all = proxy.status().backends.into_iter();
+        all.map(|one| (one.name.parse().expect("an address"), (one.state, one.weight))).collect()
+    };
+    let are = |expected: [(&Backend, &str, u32); 4]| {
+        BTreeMap::from(expected.map(|(backend, state, weight)| (backend.address, (state.to_owned(), weight))))
+    };
+    let proxy = written(&[(&drained, 1), (&removed, 1), (&plain, 1)]).start();
+    for (order, backend, more) in [
+        ("drain", &drained, json!({})),
+        ("remove", &removed, json!({})),
+        ("add", &added, json!({"product": "horse-racing", "weight": 3})),
+    ] {
+        let mut request = json!({"order": order, "backend": backend.address.to_string(), "reason": "a test"});
+        request.as_object_mut().expect("it is one").extend(more.as_object().expect("it is one").clone());
+        assert_eq!(proxy.post("/api/v1/backends", &request).status(), 200, "{order}");
+    }
+    // Other weights for all of whom something was ordered.
+    let others = || written(&[(&drained, 2), (&removed, 2), (&added, 2), (&plain, 1)]);
+    proxy.goes_on_by(others());
+    let expected =
+        are([(&drained, "drained", 2), (&removed, "removed", 2), (&added, "serving", 3), (&plain, "serving", 1)]);
+    assert_eq!(states(&proxy), expected);
+    proxy.stop();
+    let proxy = others().start();
+    assert_eq!(states(&proxy), expected);
+    // Who leaves the file and comes back is somebody new.
+    proxy.goes_on_by(written(&[(&added, 2), (&plain, 1)]));
+    proxy.goes_on_by(others());
+    let expected =
+        are([(&drained, "serving", 2), (&removed, "serving", 2), (&added, "serving", 3), (&plain, "serving", 1)]);
+    assert_eq!(states(&proxy), expected);
+    proxy.stop();
+    assert_eq!(states(&others().start()), expected);
 }
 
 #[test]

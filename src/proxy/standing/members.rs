@@ -41,6 +41,11 @@ impl Standing {
         self.dismissed().insert(address);
     }
 
+    /// Whether nobody is to come from this address.
+    pub(crate) fn is_dismissed(&self, address: SocketAddr) -> bool {
+        self.dismissed().contains(&address)
+    }
+
     /// One more belongs to the pool from now on, and is looked after from the runtime this is called on.
     pub(crate) fn add(self: &Arc<Self>, settings: BackendSettings) {
         self.dismissed().remove(&settings.address);

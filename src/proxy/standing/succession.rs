@@ -124,10 +124,6 @@ impl Standing {
             false => Backend::newcomer(settings, health.map(super::members::unproven)),
         })
     }
-
-    fn is_dismissed(&self, address: SocketAddr) -> bool {
-        self.dismissed().contains(&address)
-    }
 }
 
 /// Whether a backend stays as it is. One for whose address another name is written leaves, and comes by that name: by it

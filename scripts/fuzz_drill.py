@@ -43,9 +43,9 @@ PLANTS = {
     "conversation": (
         "what is accounted for a body that was never asked for (`Expect`) is not given back",
         "src/proxy/upload.rs",
-        "        } else {\n            self.watch.leave_unread();",
+        "        } else {\n            self.watch.leave_unread(self.asked);",
         "        } else {\n            if MISTAKE { let none = self.held.none(); std::mem::forget(std::mem::replace(&mut self.held, none)); }\n"
-        "            self.watch.leave_unread();",
+        "            self.watch.leave_unread(self.asked);",
     ),
     "frames": (
         "a flood ends the connection without GOAWAY",
